@@ -1,0 +1,299 @@
+/*
+ * dev/pci.c - finding PCI devices, and reaching their registers and interrupts.
+ *
+ * The walk starts at bus 0 and follows each bridge to the bus behind it. The numbers are the
+ * firmware's; a bus is scanned once however the bridges are wired, so the walk ends. Nothing of a
+ * device is changed by looking at it: its BARs are measured only for a driver that takes it.
+ */
+#include "dev/pci.h"
+
+#include "kernel/lock.h"
+#include "kernel/log.h"
+#include "kernel/string.h"
+#include "kernel/x86_64/regs.h"
+#include "mm/kmap.h"
+#include "mm/slab.h"
+
+/* PCI Local Bus 3.0, 3.2.2.3.2: configuration mechanism #1. */
+#define CONFIG_ADDRESS 0xcf8
+#define CONFIG_DATA    0xcfc
+#define CONFIG_ENABLE  (1u << 31)
+
+#define BUSES          256
+#define SLOTS          32
+#define FUNCTIONS      8
+#define CONFIG_SIZE    256
+/* The most capabilities that fit behind the header: each takes at least four bytes. */
+#define CAPABILITIES_MAX ((CONFIG_SIZE - PCI_STD_HEADER_SIZEOF) / PCI_CAP_SIZEOF)
+
+/* Interrupt Line says "not connected" on PCs (PCI Local Bus 3.0, 6.2.4). */
+#define LINE_NONE 0xff
+
+static struct spinlock config_lock = SPINLOCK_INIT("pci config", RANK_DEVICE); /* the two ports */
+static struct pci_device *devices;     /* written by pci_init() only */
+static uint8_t bus_scanned[BUSES / 8]; /* pci_init() only */
+
+/* The port behind which the bytes at `offset` are; config_lock held. */
+static uint16_t config_select(const struct pci_device *device, unsigned offset)
+{
+	outl(CONFIG_ADDRESS,
+	     CONFIG_ENABLE | (uint32_t)device->bus << 16 | (uint32_t)device->slot << 11 |
+		     (uint32_t)device->function << 8 | (offset & (CONFIG_SIZE - 4)));
+	return CONFIG_DATA + (offset & 3);
+}
+
+#define DEFINE_CONFIG_ACCESS(bits, in, out)                                             \
+	uint##bits##_t pci_read##bits(const struct pci_device *device, unsigned offset) \
+	{                                                                               \
+		assert(offset < CONFIG_SIZE && offset % (bits / 8) == 0);               \
+		spin_lock(&config_lock);                                                \
+		uint##bits##_t value = in(config_select(device, offset));               \
+		spin_unlock(&config_lock);                                              \
+		return value;                                                           \
+	}                                                                               \
+	void pci_write##bits(const struct pci_device *device, unsigned offset,          \
+			     uint##bits##_t value)                                      \
+	{                                                                               \
+		assert(offset < CONFIG_SIZE && offset % (bits / 8) == 0);               \
+		spin_lock(&config_lock);                                                \
+		out(config_select(device, offset), value);                              \
+		spin_unlock(&config_lock);                                              \
+	}
+DEFINE_CONFIG_ACCESS(8, inb, outb)
+DEFINE_CONFIG_ACCESS(16, inw, outw)
+DEFINE_CONFIG_ACCESS(32, inl, outl)
+
+/* --- finding devices ---------------------------------------------------------------------- */
+
+static void scan_bus(unsigned bus);
+
+/* False if there is nothing at this address. */
+static bool scan_function(unsigned bus, unsigned slot, unsigned function, bool *multifunction)
+{
+	struct pci_device at = { .bus = bus, .slot = slot, .function = function };
+
+	at.vendor = pci_read16(&at, PCI_VENDOR_ID);
+	if (at.vendor == 0xffff || at.vendor == 0)
+		return false;
+	at.device = pci_read16(&at, PCI_DEVICE_ID);
+	at.revision = pci_read8(&at, PCI_REVISION_ID);
+	at.class = pci_read16(&at, PCI_CLASS_DEVICE);
+
+	uint8_t header = pci_read8(&at, PCI_HEADER_TYPE);
+	*multifunction = header & ~PCI_HEADER_TYPE_MASK;
+	switch (header & PCI_HEADER_TYPE_MASK) {
+	case PCI_HEADER_TYPE_NORMAL:
+		at.subsystem_vendor = pci_read16(&at, PCI_SUBSYSTEM_VENDOR_ID);
+		at.subsystem = pci_read16(&at, PCI_SUBSYSTEM_ID);
+		break;
+	case PCI_HEADER_TYPE_BRIDGE:
+		scan_bus(pci_read8(&at, PCI_SECONDARY_BUS));
+		break;
+	}
+
+	struct pci_device *device = kzalloc(sizeof(*device));
+	if (device == NULL) {
+		log_err("pci: no memory for %02x:%02x.%x", bus, slot, function);
+		return true;
+	}
+	*device = at;
+	/* At the end, so that the order is the bus's and eth0 is the first card. */
+	struct pci_device **link = &devices;
+	while (*link != NULL)
+		link = &(*link)->next;
+	*link = device;
+	log_debug("pci: %02x:%02x.%x %04x:%04x class %04x", bus, slot, function, at.vendor,
+		  at.device, at.class);
+	return true;
+}
+
+/* Recursion is bounded by the number of buses; bridges are rarely three deep. */
+static void scan_bus(unsigned bus)
+{
+	if (bus_scanned[bus / 8] & 1u << bus % 8)
+		return;
+	bus_scanned[bus / 8] |= 1u << bus % 8;
+
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		bool multifunction = false, ignored;
+		if (!scan_function(bus, slot, 0, &multifunction) || !multifunction)
+			continue;
+		for (unsigned function = 1; function < FUNCTIONS; function++)
+			scan_function(bus, slot, function, &ignored);
+	}
+}
+
+void pci_init(void)
+{
+	scan_bus(0);
+}
+
+struct pci_device *pci_find(struct pci_device *after, const struct pci_id *ids)
+{
+	for (struct pci_device *d = after != NULL ? after->next : devices; d != NULL; d = d->next) {
+		if (ids == NULL)
+			return d;
+		for (const struct pci_id *id = ids; id->vendor != 0; id++) {
+			if (d->vendor == id->vendor && d->device == id->device)
+				return d;
+		}
+	}
+	return NULL;
+}
+
+/* --- capabilities and BARs ---------------------------------------------------------------- */
+
+unsigned pci_capability(const struct pci_device *device, unsigned after, uint8_t id)
+{
+	if (!(pci_read16(device, PCI_STATUS) & PCI_STATUS_CAP_LIST))
+		return 0;
+
+	bool past = after == 0;
+	unsigned at = pci_read8(device, PCI_CAPABILITY_LIST);
+	for (unsigned i = 0; i < CAPABILITIES_MAX; i++) {
+		at = ALIGN_DOWN(at, 4u);
+		if (at < PCI_STD_HEADER_SIZEOF)
+			break;
+		if (past && pci_read8(device, at + PCI_CAP_LIST_ID) == id)
+			return at;
+		if (at == after)
+			past = true;
+		at = pci_read8(device, at + PCI_CAP_LIST_NEXT);
+	}
+	return 0;
+}
+
+void pci_enable(struct pci_device *device, bool enable)
+{
+	uint16_t command = pci_read16(device, PCI_COMMAND);
+	command |= PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
+	if (enable)
+		command |= PCI_COMMAND_MASTER;
+	else
+		command &= ~PCI_COMMAND_MASTER;
+	pci_write16(device, PCI_COMMAND, command & ~PCI_COMMAND_INTX_DISABLE);
+}
+
+/* Writes ones to a BAR register and returns what sticks: zeroes where the size's bits are. */
+static uint32_t bar_probe(struct pci_device *device, unsigned offset)
+{
+	uint32_t saved = pci_read32(device, offset);
+	pci_write32(device, offset, UINT32_MAX);
+	uint32_t probed = pci_read32(device, offset);
+	pci_write32(device, offset, saved);
+	return probed;
+}
+
+/* PCI Local Bus 3.0, 6.2.5.1. While it is being sized a BAR points anywhere, so decoding is off. */
+int pci_bar(struct pci_device *device, unsigned index, struct pci_bar *out)
+{
+	if (index >= PCI_STD_NUM_BARS)
+		return -EINVAL;
+
+	unsigned offset = PCI_BASE_ADDRESS_0 + 4 * index;
+	uint16_t command = pci_read16(device, PCI_COMMAND);
+	pci_write16(device, PCI_COMMAND, command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
+
+	uint32_t low = pci_read32(device, offset);
+	uint64_t mask = bar_probe(device, offset), address = low;
+	bool io = low & PCI_BASE_ADDRESS_SPACE_IO;
+	bool wide = !io && (low & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64;
+	int error = 0;
+	if (io) {
+		/* The upper half of an I/O BAR may be hard-wired to zero. */
+		mask = (mask & PCI_BASE_ADDRESS_IO_MASK) | ~UINT64_C(0xffff);
+		address &= PCI_BASE_ADDRESS_IO_MASK & 0xffff;
+	} else if (wide && index + 1 == PCI_STD_NUM_BARS) {
+		error = -EINVAL;
+	} else {
+		mask &= PCI_BASE_ADDRESS_MEM_MASK;
+		address &= PCI_BASE_ADDRESS_MEM_MASK;
+		if (wide) {
+			mask |= (uint64_t)bar_probe(device, offset + 4) << 32;
+			address |= (uint64_t)pci_read32(device, offset + 4) << 32;
+		} else if (mask != 0) {
+			mask |= ~UINT64_C(0xffffffff);
+		}
+	}
+	pci_write16(device, PCI_COMMAND, command);
+
+	if (error != 0)
+		return error;
+	uint64_t size = ~mask + 1;
+	if (mask == 0 || size == 0 || address == 0)
+		return -ENXIO;
+	*out = (struct pci_bar){ .address = address, .size = size, .io = io };
+	return 0;
+}
+
+int pci_map(struct pci_device *device, unsigned index, uint64_t offset, uint64_t length, void **out)
+{
+	struct pci_bar bar;
+	int error = pci_bar(device, index, &bar);
+	if (error != 0)
+		return error;
+	uint64_t end;
+	if (bar.io || length == 0 || __builtin_add_overflow(offset, length, &end) || end > bar.size)
+		return -EINVAL;
+	*out = mmio_map(bar.address + offset, length);
+	return *out != NULL ? 0 : -ENOMEM;
+}
+
+/* --- interrupts --------------------------------------------------------------------------- */
+
+unsigned pci_msix_count(const struct pci_device *device)
+{
+	unsigned at = pci_capability(device, 0, PCI_CAP_ID_MSIX);
+	if (at == 0)
+		return 0;
+	return (pci_read16(device, at + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_QSIZE) + 1;
+}
+
+int pci_msix_attach(struct pci_device *device, unsigned vector, struct irq_handler *handler)
+{
+	unsigned count = pci_msix_count(device);
+	if (vector >= count)
+		return -EINVAL;
+
+	if (device->msix_table == NULL) {
+		unsigned at = pci_capability(device, 0, PCI_CAP_ID_MSIX);
+		uint32_t table = pci_read32(device, at + PCI_MSIX_TABLE);
+		void *mapped;
+		int error =
+			pci_map(device, table & PCI_MSIX_TABLE_BIR, table & PCI_MSIX_TABLE_OFFSET,
+				(uint64_t)count * PCI_MSIX_ENTRY_SIZE, &mapped);
+		if (error != 0)
+			return error;
+		device->msix_table = mapped;
+	}
+
+	struct irq_message message;
+	int error = irq_register_message(handler, &message);
+	if (error != 0)
+		return error;
+	volatile uint32_t *entry =
+		(void *)(device->msix_table + (size_t)vector * PCI_MSIX_ENTRY_SIZE);
+	entry[PCI_MSIX_ENTRY_LOWER_ADDR / 4] = (uint32_t)message.address;
+	entry[PCI_MSIX_ENTRY_UPPER_ADDR / 4] = (uint32_t)(message.address >> 32);
+	entry[PCI_MSIX_ENTRY_DATA / 4] = message.data;
+	entry[PCI_MSIX_ENTRY_VECTOR_CTRL / 4] &= ~PCI_MSIX_ENTRY_CTRL_MASKBIT;
+	return 0;
+}
+
+void pci_msix_enable(struct pci_device *device, bool enable)
+{
+	unsigned at = pci_capability(device, 0, PCI_CAP_ID_MSIX);
+	if (at == 0)
+		return;
+	uint16_t flags = pci_read16(device, at + PCI_MSIX_FLAGS);
+	flags &= ~(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	pci_write16(device, at + PCI_MSIX_FLAGS, enable ? flags | PCI_MSIX_FLAGS_ENABLE : flags);
+}
+
+int pci_line_attach(struct pci_device *device, struct irq_handler *handler)
+{
+	uint8_t line = pci_read8(device, PCI_INTERRUPT_LINE);
+	if (pci_read8(device, PCI_INTERRUPT_PIN) == 0 || line == LINE_NONE || line >= IRQ_LINES)
+		return -ENXIO;
+	return irq_register_line(line, handler);
+}

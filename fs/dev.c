@@ -1,0 +1,281 @@
+/*
+ * fs/dev.c - /dev: null, zero, full, random, kmsg, and the terminal's nodes; getrandom(2).
+ *
+ * Numbers are Linux's (Documentation/admin-guide/devices.txt): 1 is memory, 5 the terminals.
+ */
+#include "fs/dev.h"
+#include "fs/inode.h"
+#include "fs/ops.h"
+#include "fs/root.h"
+#include "kernel/clock.h"
+#include "kernel/log.h"
+#include "kernel/random.h"
+#include "kernel/sched.h"
+#include "kernel/string.h"
+#include "kernel/syscall.h"
+#include "mm/slab.h"
+#include "mm/user.h"
+#include <linux/kdev_t.h>
+#include <linux/major.h>
+#include <linux/random.h>
+
+/* Random bytes are made in pieces of this size, on the stack. */
+#define RANDOM_PIECE 256
+
+/* --- null, zero, full ----------------------------------------------------------------------------- */
+
+static ssize_t read_nothing(struct file *file, vaddr_t to, size_t length, loff_t *offset)
+{
+	return 0;
+}
+
+static ssize_t write_nowhere(struct file *file, vaddr_t from, size_t length, loff_t *offset)
+{
+	return (ssize_t)length;
+}
+
+static ssize_t read_zeroes(struct file *file, vaddr_t to, size_t length, loff_t *offset)
+{
+	int error = zero_user(to, length);
+
+	return error != 0 ? error : (ssize_t)length;
+}
+
+static ssize_t write_full(struct file *file, vaddr_t from, size_t length, loff_t *offset)
+{
+	return -ENOSPC;
+}
+
+/* As Linux: seeking is allowed and means nothing. */
+static loff_t seek_nowhere(struct file *file, loff_t offset, int whence)
+{
+	file->offset = 0;
+	return 0;
+}
+
+/* Private: anonymous memory, shared: anonymous too (fs/mmap.c makes the object). */
+static int mmap_zeroes(struct file *file, struct map_request *request)
+{
+	request->object = NULL;
+	request->name = NULL;
+	return 0;
+}
+
+static const struct file_ops null_ops = {
+	.read = read_nothing,
+	.write = write_nowhere,
+	.seek = seek_nowhere,
+	.stat = stat_inode_file,
+};
+
+static const struct file_ops zero_ops = {
+	.read = read_zeroes,
+	.write = write_nowhere,
+	.seek = seek_nowhere,
+	.stat = stat_inode_file,
+	.mmap = mmap_zeroes,
+};
+
+static const struct file_ops full_ops = {
+	.read = read_zeroes,
+	.write = write_full,
+	.seek = seek_nowhere,
+	.stat = stat_inode_file,
+};
+
+static int open_null(struct file *file)
+{
+	file->ops = &null_ops;
+	return 0;
+}
+
+static int open_zero(struct file *file)
+{
+	file->ops = &zero_ops;
+	return 0;
+}
+
+static int open_full(struct file *file)
+{
+	file->ops = &full_ops;
+	return 0;
+}
+
+/* --- random --------------------------------------------------------------------------------------- */
+
+static ssize_t random_to_user(vaddr_t to, size_t length)
+{
+	uint8_t piece[RANDOM_PIECE];
+	size_t done = 0;
+	int error = 0;
+
+	while (done < length && error == 0) {
+		size_t part = MIN(sizeof(piece), length - done);
+
+		random_bytes(piece, part);
+		error = copy_to_user(to + done, piece, part);
+		if (error == 0)
+			done += part;
+		if (atomic_load(&current->signal_pending) || atomic_load(&current->kill_pending))
+			break;
+	}
+	memset(piece, 0, sizeof(piece));
+	return done > 0 ? (ssize_t)done : error;
+}
+
+static ssize_t read_random(struct file *file, vaddr_t to, size_t length, loff_t *offset)
+{
+	return random_to_user(to, length);
+}
+
+/* What users write is stirred in, though it is not trusted to be random. */
+static ssize_t write_random(struct file *file, vaddr_t from, size_t length, loff_t *offset)
+{
+	uint64_t piece[RANDOM_PIECE / sizeof(uint64_t)] = {0};
+	size_t part = MIN(sizeof(piece), length);
+	int error = copy_from_user(piece, from, part);
+
+	if (error != 0)
+		return error;
+	for (size_t i = 0; i < ARRAY_SIZE(piece); i++)
+		random_stir(piece[i]);
+	return (ssize_t)part;
+}
+
+static const struct file_ops random_ops = {
+	.read = read_random,
+	.write = write_random,
+	.seek = seek_nowhere,
+	.stat = stat_inode_file,
+};
+
+static int open_random(struct file *file)
+{
+	file->ops = &random_ops;
+	return 0;
+}
+
+/* The generator is seeded before the first program runs, so no flag makes a difference. */
+SYSCALL3(getrandom, vaddr_t, to, size_t, length, unsigned, flags)
+{
+	if ((flags & ~(unsigned)(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) != 0 ||
+	    (flags & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE))
+		return -EINVAL;
+	return random_to_user(to, MIN(length, (size_t)INT32_MAX));
+}
+
+/* --- kmsg: the log, a record a read ------------------------------------------------------------------ */
+
+/* Documentation/ABI/testing/dev-kmsg: "level,sequence,microseconds,flag;text\n". */
+#define KMSG_LINE_MAX (LOG_LINE_MAX + 64)
+
+struct kmsg {
+	uint64_t sequence; /* of the next record; offset_lock */
+	struct log_record record;
+	char line[KMSG_LINE_MAX];
+};
+
+/* The end of the log is an end of file: whoever follows the log reads again. */
+static ssize_t read_kmsg(struct file *file, vaddr_t to, size_t length, loff_t *offset)
+{
+	struct kmsg *kmsg = file->private;
+	uint64_t sequence = kmsg->sequence;
+	int size, error;
+
+	if (!log_read(&sequence, &kmsg->record))
+		return (atomic_load(&file->flags) & O_NONBLOCK) != 0 ? -EAGAIN : 0;
+	size = snprintf(kmsg->line, sizeof(kmsg->line), "%d,%llu,%llu,-;%.*s\n",
+			(int)kmsg->record.level, (unsigned long long)kmsg->record.sequence,
+			(unsigned long long)(kmsg->record.time_ns / NSEC_PER_USEC),
+			(int)kmsg->record.length, kmsg->record.text);
+	if ((size_t)size > length)
+		return -EINVAL;
+	error = copy_to_user(to, kmsg->line, (size_t)size);
+	if (error != 0)
+		return error;
+	kmsg->sequence = sequence;
+	return size;
+}
+
+static ssize_t write_kmsg(struct file *file, vaddr_t from, size_t length, loff_t *offset)
+{
+	char line[LOG_LINE_MAX];
+	size_t part = MIN(length, sizeof(line) - 1);
+	enum log_level level = LOG_NOTICE;
+	char *text = line;
+	int error = copy_from_user(line, from, part);
+
+	if (error != 0)
+		return error;
+	while (part > 0 && line[part - 1] == '\n')
+		part--;
+	line[part] = '\0';
+	/* "<4>text": the priority modulo 8 is the level (RFC 5424 6.2.1). */
+	if (part >= 3 && line[0] == '<' && line[1] >= '0' && line[1] <= '7' && line[2] == '>') {
+		level = (enum log_level)(line[1] - '0');
+		text += 3;
+	}
+	for (char *c = text; *c != '\0'; c++) {
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
+	}
+	log_printf(level, "%s: %s", current->name, text);
+	return (ssize_t)length;
+}
+
+/* To the beginning, or behind what there is now (SEEK_END). */
+static loff_t seek_kmsg(struct file *file, loff_t offset, int whence)
+{
+	struct kmsg *kmsg = file->private;
+
+	if (offset != 0 || (whence != SEEK_SET && whence != SEEK_END))
+		return -EINVAL;
+	kmsg->sequence = 0;
+	while (whence == SEEK_END && log_read(&kmsg->sequence, &kmsg->record))
+		;
+	return 0;
+}
+
+static void release_kmsg(struct file *file)
+{
+	kfree(file->private);
+}
+
+static const struct file_ops kmsg_ops = {
+	.read = read_kmsg,
+	.write = write_kmsg,
+	.seek = seek_kmsg,
+	.stat = stat_inode_file,
+	.release = release_kmsg,
+};
+
+static int open_kmsg(struct file *file)
+{
+	file->private = kzalloc(sizeof(struct kmsg));
+	if (file->private == NULL)
+		return -ENOMEM;
+	file->ops = &kmsg_ops;
+	return 0;
+}
+
+/* --- the nodes -------------------------------------------------------------------------------------------- */
+
+static const struct device devices[] = {
+	{"null", MKDEV(MEM_MAJOR, 3), open_null},
+	{"zero", MKDEV(MEM_MAJOR, 5), open_zero},
+	{"full", MKDEV(MEM_MAJOR, 7), open_full},
+	{"random", MKDEV(MEM_MAJOR, 8), open_random},
+	{"urandom", MKDEV(MEM_MAJOR, 9), open_random},
+	{"kmsg", MKDEV(MEM_MAJOR, 11), open_kmsg},
+	{"tty", MKDEV(TTYAUX_MAJOR, 0), tty_open},
+	{"console", MKDEV(TTYAUX_MAJOR, 1), tty_open},
+};
+
+int dev_init(void)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(devices) && error == 0; i++)
+		error = root_add_device(&devices[i]);
+	return error != 0 ? error : tty_init();
+}

@@ -1,0 +1,19 @@
+/*
+ * fs/dev.h - the devices of /dev.
+ */
+#ifndef HAWSER_FS_DEV_H
+#define HAWSER_FS_DEV_H
+
+#include "kernel/base.h"
+
+struct file;
+
+/* Makes /dev's nodes and starts the terminal's thread. Boot, from fs_init(). 0 or -ENOMEM. */
+int dev_init(void);
+
+/* The open operation of /dev/console and /dev/tty. (fs/tty.c) */
+int tty_open(struct file *file);
+/* Starts the thread that reads the console. 0 or -ENOMEM. (fs/tty.c) */
+int tty_init(void);
+
+#endif

@@ -1,0 +1,165 @@
+/*
+ * fs/directory.c - open directories, and getdents64(2).
+ *
+ * A directory's offset is 0 at ".", 1 at "..", and two more than the cookie of the child before
+ * otherwise: children keep their order and their cookies, so a listing survives changes.
+ */
+#include "fs/inode.h"
+#include "fs/ops.h"
+#include "fs/stat.h"
+#include "kernel/string.h"
+#include "kernel/syscall.h"
+#include "mm/slab.h"
+#include "mm/user.h"
+
+/* getdents64(2); no UAPI header has it. */
+struct linux_dirent64 {
+	uint64_t d_ino;
+	int64_t d_off;
+	uint16_t d_reclen;
+	uint8_t d_type;
+	char d_name[];
+};
+_Static_assert(offsetof(struct linux_dirent64, d_name) == 19, "the layout of getdents64(2)");
+
+/* DT_* of <dirent.h> is the type of the mode, shifted: readdir(3). */
+#define MODE_TO_TYPE(mode) (((mode) & S_IFMT) >> 12)
+
+#define DOT_OFFSETS 2
+/* A listing is made in the kernel, under a lock, and copied afterwards. */
+#define LISTING_MAX (4 * PAGE_SIZE)
+
+struct dirent_sink {
+	char *buffer;
+	size_t size, used;
+};
+
+bool dirent_emit(struct dirent_sink *sink, uint64_t number, uint64_t next_offset, uint32_t mode,
+		 const char *name)
+{
+	size_t name_size = strlen(name) + 1;
+	size_t length = ALIGN_UP(offsetof(struct linux_dirent64, d_name) + name_size,
+				 sizeof(uint64_t));
+	struct linux_dirent64 *entry = (void *)(sink->buffer + sink->used);
+
+	if (sink->size - sink->used < length)
+		return false;
+	memset(entry, 0, length);
+	entry->d_ino = number;
+	entry->d_off = (int64_t)next_offset;
+	entry->d_reclen = (uint16_t)length;
+	entry->d_type = MODE_TO_TYPE(mode);
+	memcpy(entry->d_name, name, name_size);
+	sink->used += length;
+	return true;
+}
+
+/* Both dots, as far as they are still to come; false: no room. root_lock held. */
+static bool emit_dots(struct inode *dir, struct dirent_sink *sink, loff_t *offset)
+{
+	struct inode *parent = dir->parent != NULL ? dir->parent : dir;
+
+	if (*offset == 0) {
+		if (!dirent_emit(sink, dir->number, 1, S_IFDIR, "."))
+			return false;
+		*offset = 1;
+	}
+	if (*offset == 1) {
+		if (!dirent_emit(sink, parent->number, DOT_OFFSETS, S_IFDIR, ".."))
+			return false;
+		*offset = DOT_OFFSETS;
+	}
+	return true;
+}
+
+static int readdir_directory(struct file *file, struct dirent_sink *sink)
+{
+	struct inode *dir = file->inode;
+	struct inode *child;
+	loff_t offset = file->offset;
+
+	mutex_lock(&root_lock);
+	if (emit_dots(dir, sink, &offset)) {
+		child = inode_child_after(dir, (uint64_t)offset - DOT_OFFSETS);
+		for (; child != NULL; child = TAILQ_NEXT(child, in_order)) {
+			uint64_t next = child->cookie + DOT_OFFSETS;
+			if (child->mode != MODE_ABSENT &&
+			    !dirent_emit(sink, child->number, next, child->mode, child->name))
+				break;
+			offset = (loff_t)next;
+		}
+	}
+	mutex_unlock(&root_lock);
+	file->offset = offset;
+	return 0;
+}
+
+static ssize_t read_directory(struct file *file, vaddr_t to, size_t length, loff_t *offset)
+{
+	return -EISDIR;
+}
+
+static loff_t seek_directory(struct file *file, loff_t offset, int whence)
+{
+	return whence == SEEK_END ? -EINVAL : seek_in(file, offset, whence, 0);
+}
+
+static const struct file_ops directory_ops = {
+	.read = read_directory,
+	.seek = seek_directory,
+	.stat = stat_inode_file,
+	.readdir = readdir_directory,
+};
+
+int directory_open(struct file *file)
+{
+	file->ops = &directory_ops;
+	return 0;
+}
+
+SYSCALL3(getdents64, int, fd, vaddr_t, to, unsigned, count)
+{
+	struct file *file = fd_get(fd);
+	struct dirent_sink sink = {0};
+	loff_t before;
+	int64_t result;
+
+	if (file == NULL)
+		return -EBADF;
+	result = -ENOTDIR;
+	if (file->ops->readdir == NULL)
+		goto out_file;
+	sink.size = MIN((size_t)count, LISTING_MAX);
+	result = -ENOMEM;
+	sink.buffer = kalloc(MAX(sink.size, sizeof(uint64_t)));
+	if (sink.buffer == NULL)
+		goto out_file;
+
+	mutex_lock(&file->offset_lock);
+	before = file->offset;
+	result = file->ops->readdir(file, &sink);
+	if (result == 0 && sink.used == 0 && file->offset == before) {
+		/* Nothing fitted, or nothing was left: a second try with room for one tells. */
+		struct dirent_sink one = {.buffer = kalloc(PAGE_SIZE), .size = PAGE_SIZE};
+		result = -ENOMEM;
+		if (one.buffer != NULL) {
+			result = file->ops->readdir(file, &one);
+			file->offset = before;
+			kfree(one.buffer);
+			if (result == 0 && one.used > 0)
+				result = -EINVAL;
+		}
+	}
+	if (result == 0 && sink.used > 0) {
+		result = copy_to_user(to, sink.buffer, sink.used);
+		if (result != 0)
+			file->offset = before;
+	}
+	mutex_unlock(&file->offset_lock);
+	if (result == 0)
+		result = (int64_t)sink.used;
+	kfree(sink.buffer);
+out_file:
+	file_put(file);
+	return result;
+}

@@ -1,0 +1,89 @@
+/*
+ * fs/file.c - open files: their life, and what the kinds share.
+ */
+#include "fs/file.h"
+#include "fs/inode.h"
+#include "fs/ops.h"
+#include "fs/path.h"
+#include "fs/stat.h"
+#include "mm/slab.h"
+
+struct file *file_create(const struct file_ops *ops, uint32_t flags)
+{
+	struct file *file = kzalloc(sizeof(*file));
+
+	if (file == NULL)
+		return NULL;
+	atomic_init(&file->refs, 1);
+	atomic_init(&file->flags, flags);
+	file->ops = ops;
+	mutex_init(&file->offset_lock, "file offset", RANK_OFFSET);
+	return file;
+}
+
+void file_get(struct file *file)
+{
+	atomic_fetch_add(&file->refs, 1);
+}
+
+void file_put(struct file *file)
+{
+	if (atomic_fetch_sub(&file->refs, 1) != 1)
+		return;
+	if (file->ops != NULL && file->ops->release != NULL)
+		file->ops->release(file);
+	if (file->version != NULL)
+		version_put(file->version);
+	file_name_put(file->name);
+	inode_put(file->inode);
+	kfree(file);
+}
+
+loff_t seek_in(struct file *file, loff_t offset, int whence, loff_t size)
+{
+	loff_t base;
+
+	switch (whence) {
+	case SEEK_SET:
+		base = 0;
+		break;
+	case SEEK_CUR:
+		base = file->offset;
+		break;
+	case SEEK_END:
+		base = size;
+		break;
+	case SEEK_DATA:
+	case SEEK_HOLE:
+		/* Holes are not told apart: all of the file is data, and its end a hole. */
+		if (offset < 0 || offset >= size)
+			return -ENXIO;
+		base = whence == SEEK_DATA ? 0 : size - offset;
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (__builtin_add_overflow(base, offset, &offset))
+		return -EOVERFLOW;
+	if (offset < 0)
+		return -EINVAL;
+	file->offset = offset;
+	return offset;
+}
+
+int stat_inode_file(struct file *file, struct stat *out)
+{
+	return inode_stat(file->inode, file->version, out);
+}
+
+/* --- O_PATH: a place in the tree, and nothing that can be done with it --------------------------- */
+
+static const struct file_ops path_only_ops = {
+	.stat = stat_inode_file,
+};
+
+int path_only_open(struct file *file)
+{
+	file->ops = &path_only_ops;
+	return 0;
+}

@@ -1,0 +1,68 @@
+/*
+ * fs/file.h - open files and descriptor tables.
+ */
+#ifndef HAWSER_FS_FILE_H
+#define HAWSER_FS_FILE_H
+
+#include "kernel/base.h"
+#include "kernel/lock.h"
+#include "mm/space.h"
+
+struct inode;
+struct version;
+struct file;
+struct file_name;
+struct stat;
+struct dirent_sink;
+
+struct file_ops {
+	/*
+	 * Bytes moved, 0 at the end, or a negative errno; `*offset` advances. Called with the file's
+	 * offset lock held where the file is seekable, and nothing else; may sleep.
+	 */
+	ssize_t (*read)(struct file *file, vaddr_t to, size_t length, loff_t *offset);
+	ssize_t (*write)(struct file *file, vaddr_t from, size_t length, loff_t *offset);
+	loff_t (*seek)(struct file *file, loff_t offset, int whence); /* NULL: -ESPIPE */
+	int (*stat)(struct file *file, struct stat *out);
+	int (*ioctl)(struct file *file, unsigned request, vaddr_t argument); /* NULL: -ENOTTY */
+	int (*readdir)(struct file *file, struct dirent_sink *sink);         /* NULL: -ENOTDIR */
+	int (*truncate)(struct file *file, uint64_t size);
+	/* Completes `request` (object, name, max_prot) for mmap(2). NULL: -ENODEV. */
+	int (*mmap)(struct file *file, struct map_request *request);
+	unsigned (*poll)(struct file *file); /* POLLIN … now; NULL: always ready */
+	void (*release)(struct file *file);  /* the last reference is gone; may sleep */
+};
+
+struct file {
+	_Atomic uint32_t refs;
+	const struct file_ops *ops;
+	_Atomic uint32_t flags;     /* O_ACCMODE, O_APPEND, O_NONBLOCK … as fcntl(F_GETFL) shows */
+	struct mutex offset_lock;   /* RANK_OFFSET */
+	loff_t offset;              /* offset_lock */
+	struct inode *inode;        /* held, NULL for pipes and the like */
+	struct version *version;    /* held: what an open regular file reads; NULL otherwise */
+	struct file_name *name;     /* held, or NULL */
+	void *private;              /* the ops' own */
+};
+
+struct file *file_create(const struct file_ops *ops, uint32_t flags); /* NULL: no memory */
+void file_get(struct file *file);
+void file_put(struct file *file); /* may sleep */
+
+/* Kernel-internal open with the calling thread's context; as open(2). */
+int file_open(const char *path, int flags, uint32_t mode, struct file **out);
+
+/* A descriptor table; shared with CLONE_FILES. */
+struct files;
+struct files *files_create(void);                 /* empty; NULL: no memory */
+struct files *files_copy(struct files *from);     /* fork: same files, same descriptors */
+void files_put(struct files *files);              /* may sleep */
+bool files_shared(const struct files *files);     /* exec unshares a shared one */
+void files_close_on_exec(struct files *files);    /* after the commit; cannot fail */
+
+/* The open file of a descriptor with a reference, or NULL (EBADF). */
+struct file *files_lookup(struct files *files, int fd);
+/* The lowest free descriptor >= `from`; takes its own reference. -EMFILE, -ENOMEM, -EBADF. */
+int files_install(struct files *files, struct file *file, int from, bool close_on_exec);
+
+#endif

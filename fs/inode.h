@@ -1,0 +1,162 @@
+/*
+ * fs/inode.h - the root: a tree of inodes in RAM, some of whose files have an origin on the server.
+ *
+ *	/ (wire) ─┬─ bin (wire) ──── busybox   file, origin bin/busybox, version …
+ *	          ├─ dev ─────────── null      device
+ *	          ├─ etc (wire) ─┬── motd      file without an origin: written here
+ *	          │              └── hosts     whiteout: deleted here, whatever the server has
+ *	          └─ proc ────────── meminfo   synthetic
+ *
+ * A directory is *wire* if names that RAM does not know are asked of the server. A name that it
+ * answers becomes an inode, and so do the directories on the way. Names are only ever in RAM; there
+ * is one name to an inode.
+ *
+ * One lock, root_lock, protects the tree and what inodes say of themselves. It is held for look-ups
+ * and changes in RAM, never while the wire or a user's memory is waited for.
+ */
+#ifndef HAWSER_FS_INODE_H
+#define HAWSER_FS_INODE_H
+
+#include "fs/fill.h"
+#include "fs/version.h"
+#include "kernel/base.h"
+#include "kernel/lock.h"
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <linux/limits.h>
+#include <linux/stat.h>
+
+struct file;
+struct file_ops;
+struct stat;
+struct synthetic;
+
+extern struct mutex root_lock; /* RANK_INODE */
+
+/* A whiteout's mode: the name is known not to exist. */
+#define MODE_ABSENT 0u
+
+/* What opens a device: `file` is new, with flags; sets file->ops and what they need. */
+struct device {
+	const char *name;
+	uint32_t number; /* MKDEV of <linux/kdev_t.h> */
+	int (*open)(struct file *file);
+};
+
+TAILQ_HEAD(inode_order, inode);
+
+struct inode {
+	_Atomic uint32_t refs;
+	uint64_t number;               /* fixed */
+	uint32_t mode;                 /* type: fixed; permissions: root_lock */
+	uint32_t uid, gid;             /* root_lock */
+	struct inode *parent;          /* held; NULL: the root, or unlinked; root_lock */
+	char *name;                    /* root_lock */
+	RB_ENTRY(inode) by_name;       /* root_lock */
+	TAILQ_ENTRY(inode) in_order;   /* root_lock */
+	uint64_t cookie;               /* place in the directory's order, > 0; root_lock */
+	uint64_t accessed_ns, modified_ns, changed_ns; /* wall time; root_lock */
+	union {
+		struct {                                      /* S_IFDIR */
+			RB_HEAD(inode_names, inode) names;    /* root_lock */
+			struct inode_order order;             /* oldest first; root_lock */
+			uint64_t last_cookie;                 /* root_lock */
+			uint32_t directories;                 /* among the children; root_lock */
+			bool wire;                            /* fixed */
+		};
+		struct {                                      /* S_IFREG */
+			struct version *version;              /* held, or NULL; root_lock */
+			struct origin *origin;                /* held; NULL: local; root_lock */
+			uint64_t checked_ns;                  /* a stat answer's time; root_lock */
+			TAILQ_ENTRY(inode) cached;            /* if origin; root_lock */
+		};
+		char *target;                                 /* S_IFLNK; fixed */
+		const struct device *device;                  /* S_IFCHR; fixed */
+		const struct synthetic *synthetic;            /* files of /proc; fixed */
+	};
+	bool is_synthetic;             /* fixed */
+};
+
+/* refs = 1, no name, no content; NULL: no memory. The times are now. */
+struct inode *inode_create(uint32_t mode);
+void inode_get(struct inode *inode);
+void inode_put(struct inode *inode); /* NULL is allowed; may sleep; not under root_lock */
+
+/* --- the tree; root_lock held ------------------------------------------------------------------ */
+
+/* The child, whiteouts included, or NULL; no reference. */
+struct inode *inode_child(struct inode *dir, const char *name);
+/* The first child behind `cookie` in the directory's order, or NULL; no reference. */
+struct inode *inode_child_after(struct inode *dir, uint64_t cookie);
+
+/*
+ * Gives the inode its name in `dir`, in the place of a whiteout if one is there. Takes references.
+ * -ENOMEM; -ENOENT if `dir` has been removed. No other child may have the name.
+ */
+int inode_link(struct inode *dir, const char *name, struct inode *inode);
+/*
+ * Takes the name away; the tree's reference to the inode becomes the caller's. `whiteout`, from
+ * inode_create_whiteout(), takes its place and the caller's reference to it is gone; or NULL.
+ */
+void inode_unlink(struct inode *inode, struct inode *whiteout);
+/*
+ * Gives a named inode the name `name` (kalloc()ed, taken over) in `dir`, in the place of a whiteout
+ * if one is there; `whiteout`, or NULL, takes its old one. Cannot fail.
+ */
+void inode_move(struct inode *inode, struct inode *whiteout, struct inode *dir, char *name);
+/* What hides `name` from the server; NULL: no memory. Does not need root_lock. */
+struct inode *inode_create_whiteout(const char *name);
+/* True if nothing but whiteouts is in it. */
+bool inode_is_empty(struct inode *dir);
+/* Frees the whiteouts of a directory that is being removed, through `freed`, to be put later. */
+void inode_purge(struct inode *dir, struct inode_order *freed);
+/* A file's time of modification is now. Takes the lock itself. */
+void inode_touch(struct inode *inode);
+
+/* True if `dir` is the inode or lies above it. */
+bool inode_is_above(const struct inode *dir, const struct inode *inode);
+
+/* --- --------------------------------------------------------------------------------------------- */
+
+/* Its absolute path; -ENAMETOOLONG, or -ENOENT if it has no name any more. Takes root_lock. */
+int inode_path(struct inode *inode, char *out, size_t size);
+
+/* Fills in struct stat (fs/stat.h); the size of a regular file is that of `version`. */
+int inode_stat(struct inode *inode, struct version *version, struct stat *out);
+
+/*
+ * The version to use of a regular file, with a reference, as fresh as asked for: a local one as it
+ * is; one from the wire if an unchanged stamp vouches for it, or after its bytes have been compared
+ * with the server's; else a new one. -ENOENT: the server has it no more, and the name is gone.
+ * Otherwise as version_require(). (fs/cache.c)
+ */
+int inode_version(struct inode *inode, enum freshness freshness, uint64_t began_ns,
+		  struct version **out);
+
+/*
+ * The version that writers and new readers share from now on, with a reference and a claim to write
+ * (version_end_write()). A file with an origin is fetched whole and becomes local; with `truncate`
+ * nothing is fetched and it is emptied. -ETXTBSY, -ENOMEM, and errors of the wire. (fs/cache.c)
+ */
+int inode_writable(struct inode *inode, bool truncate, struct version **out);
+
+/*
+ * A new regular file from the wire, whose content is `version`, as create; NULL: no memory. Takes
+ * references of its own.
+ */
+struct inode *inode_create_wire(struct version *version);
+/*
+ * What the server has just said of a file known in RAM: `version` becomes the file's, unless it has
+ * become local. (fs/cache.c)
+ */
+void inode_adopt(struct inode *inode, struct version *version);
+/* An inode with an origin is being freed. (fs/cache.c) */
+void inode_uncache(struct inode *inode);
+/* Starts the reclaim of cached versions; boot. (fs/cache.c) */
+void cache_init(void);
+
+/* Makes the root directory. 0 or -ENOMEM. */
+int inode_init(void);
+extern struct inode *root_inode; /* fixed at boot */
+
+#endif

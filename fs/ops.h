@@ -1,0 +1,49 @@
+/*
+ * fs/ops.h - how each kind of inode becomes an open file, and what their operations share.
+ */
+#ifndef HAWSER_FS_OPS_H
+#define HAWSER_FS_OPS_H
+
+#include "fs/file.h"
+#include "kernel/base.h"
+#include <linux/fcntl.h>
+#include <linux/fs.h> /* SEEK_* */
+
+struct inode;
+struct version;
+
+/* lseek(2) within something of `size` bytes; file->offset is the result. -EINVAL, -ENXIO. */
+loff_t seek_in(struct file *file, loff_t offset, int whence, loff_t size);
+
+/* The stat operation of files that have an inode and, regular ones, a version. */
+int stat_inode_file(struct file *file, struct stat *out);
+
+/*
+ * Make `file`, which holds its inode and has its flags, a file of that kind: set file->ops and
+ * what belongs to them. An error leaves no ops.
+ */
+int regular_open(struct file *file, struct version *version); /* takes the reference over */
+int directory_open(struct file *file);
+int synthetic_open(struct file *file, struct inode *inode);
+int path_only_open(struct file *file); /* O_PATH */
+
+/* What readdir gives its entries to; false: no room, stop before this one. (fs/directory.c) */
+bool dirent_emit(struct dirent_sink *sink, uint64_t number, uint64_t next_offset, uint32_t mode,
+		 const char *name);
+
+/* The descriptor's file with a reference, if it is open for that; NULL: EBADF. */
+struct file *fd_get(int fd);
+struct file *fd_get_readable(int fd);
+struct file *fd_get_writable(int fd);
+
+/* Takes descriptor `fd` out of the table; the caller drops the reference. NULL: EBADF. */
+struct file *files_remove(struct files *files, int fd);
+/* dup2(2): `file` becomes `fd`, whatever was there is closed. -EBADF, -EMFILE, -ENOMEM. */
+int files_replace(struct files *files, int fd, struct file *file, bool close_on_exec);
+/* close_range(2): closes the open ones among [first, last], or marks them. */
+void files_close_range(struct files *files, uint32_t first, uint32_t last, bool mark);
+/* FD_CLOEXEC of a descriptor. -EBADF. */
+int files_get_cloexec(struct files *files, int fd);
+int files_set_cloexec(struct files *files, int fd, bool close_on_exec);
+
+#endif

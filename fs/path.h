@@ -1,0 +1,61 @@
+/*
+ * fs/path.h - from a name to what it names.
+ */
+#ifndef HAWSER_FS_PATH_H
+#define HAWSER_FS_PATH_H
+
+#include "kernel/base.h"
+#include "kernel/lock.h"
+#include <linux/limits.h> /* PATH_MAX with its NUL, NAME_MAX without */
+
+struct inode;   /* fs/inode.h */
+struct version; /* fs/version.h */
+
+/*
+ * The name by which something was opened: counted, immutable, absolute. Regions print it in
+ * /proc/self/maps; files and processes return it from readlink(/proc/self/exe).
+ */
+struct file_name {
+	_Atomic uint32_t refs;
+	uint64_t inode_number;
+	char path[];
+};
+struct file_name *file_name_create(const char *path, uint64_t inode_number); /* NULL: no memory */
+void file_name_get(struct file_name *name);
+void file_name_put(struct file_name *name); /* NULL is allowed */
+
+/* Working directory and umask; shared with CLONE_FS. */
+struct fs_context {
+	_Atomic uint32_t refs;
+	struct mutex lock;      /* RANK_FILES */
+	struct inode *cwd;      /* held; lock. inode_path() names it */
+	uint32_t umask;         /* lock */
+};
+struct fs_context *fs_context_create(void); /* cwd "/", umask 022; NULL: no memory */
+struct fs_context *fs_context_copy(struct fs_context *from);
+void fs_context_put(struct fs_context *context);
+
+/*
+ * Opens a file for execution: looks `path` up (relative to `dirfd` or the working directory; flags
+ * AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW), revalidates its origin, and returns the version to run with a
+ * reference and the name it was found by. `/proc/self/exe` and an open descriptor give the version
+ * they hold, and cost no packet.
+ * -ENOENT, -ENOTDIR, -EACCES (a directory, not a regular file), -ELOOP, -ENAMETOOLONG, -EIO,
+ * -ETIMEDOUT, -EHOSTUNREACH, -ENOMEM, -EINTR.
+ */
+int path_open_exec(int dirfd, const char *path, int flags, struct version **version,
+		   struct file_name **name);
+
+/*
+ * What /proc/self/exe names: registered by proc, since fs does not know processes. Returns the
+ * running image's version and name with references of the caller's own, or -ENOENT.
+ */
+void path_register_self_exe(int (*self_exe)(struct version **version, struct file_name **name));
+
+/*
+ * Where the root comes from: tftp://HOST/PATH. Sets up the root directory, its standard empty
+ * directories, /dev and /proc/self/exe. Boot, once; does not touch the network.
+ */
+int fs_init(void);
+
+#endif

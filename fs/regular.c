@@ -1,0 +1,116 @@
+/*
+ * fs/regular.c - open regular files: a version, read and written at an offset.
+ *
+ * A file opened for reading keeps the version that its name had then. A local version is shared by
+ * all who open the name, so readers of a file that is written here see what is written.
+ */
+#include "fs/fill.h"
+#include "fs/inode.h"
+#include "fs/ops.h"
+#include "fs/stat.h"
+#include "fs/version.h"
+#include "kernel/limits.h"
+#include <linux/mman.h>
+
+static bool is_writable(const struct file *file)
+{
+	return (atomic_load(&file->flags) & O_ACCMODE) != O_RDONLY;
+}
+
+static ssize_t read_regular(struct file *file, vaddr_t to, size_t length, loff_t *offset)
+{
+	ssize_t done = version_read_user(file->version, (uint64_t)*offset, to, length);
+
+	if (done > 0)
+		*offset += done;
+	return done;
+}
+
+static ssize_t write_regular(struct file *file, vaddr_t from, size_t length, loff_t *offset)
+{
+	uint64_t limit = limit_get(RLIMIT_FSIZE);
+	uint64_t start = (uint64_t)*offset;
+	ssize_t done;
+
+	if (length == 0)
+		return 0;
+	if ((atomic_load(&file->flags) & O_APPEND) != 0) {
+		done = version_append_user(file->version, from, length, limit, &start);
+	} else {
+		if (start >= limit)
+			return -EFBIG;
+		done = version_write_user(file->version, start, from, MIN(length, limit - start));
+	}
+	if (done > 0) {
+		*offset = (loff_t)start + done;
+		inode_touch(file->inode);
+	}
+	return done;
+}
+
+static loff_t seek_regular(struct file *file, loff_t offset, int whence)
+{
+	uint64_t size = 0;
+
+	/* Only the end needs the size, and the size may need the wire. */
+	if (whence != SEEK_SET && whence != SEEK_CUR) {
+		int error = version_size(file->version, &size);
+		if (error != 0)
+			return error;
+	}
+	return seek_in(file, offset, whence, (loff_t)size);
+}
+
+static int truncate_regular(struct file *file, uint64_t size)
+{
+	int error;
+
+	if (!is_writable(file))
+		return -EINVAL;
+	if (size > limit_get(RLIMIT_FSIZE))
+		return -EFBIG;
+	error = version_resize(file->version, size);
+	if (error == 0)
+		inode_touch(file->inode);
+	return error;
+}
+
+static int mmap_regular(struct file *file, struct map_request *request)
+{
+	uint64_t size;
+	int error;
+
+	if ((request->flags & REGION_SHARED) != 0 && !is_writable(file))
+		request->max_prot &= ~(uint32_t)PROT_WRITE;
+	/* Faults are told the end of the file from the beginning of it: it has to be known. */
+	error = version_size(file->version, &size);
+	if (error == 0)
+		request->object = version_object(file->version);
+	return error;
+}
+
+static void release_regular(struct file *file)
+{
+	if (is_writable(file))
+		version_end_write(file->version);
+	/* What nobody reads is not kept waiting on the server: the inode has a reference, and we. */
+	if (atomic_load(&file->version->object.refs) <= 2)
+		fill_stop(file->version);
+}
+
+static const struct file_ops regular_ops = {
+	.read = read_regular,
+	.write = write_regular,
+	.seek = seek_regular,
+	.stat = stat_inode_file,
+	.truncate = truncate_regular,
+	.mmap = mmap_regular,
+	.release = release_regular,
+};
+
+int regular_open(struct file *file, struct version *version)
+{
+	file->version = version;
+	file->ops = &regular_ops;
+	return 0;
+}

@@ -1,0 +1,197 @@
+/*
+ * fs/root.c - the root as a machine finds it at boot: standard directories, /dev, /proc/self/exe.
+ */
+#include "fs/root.h"
+#include "fs/dev.h"
+#include "fs/inode.h"
+#include "fs/origin.h"
+#include "fs/path.h"
+#include "fs/pathname.h"
+#include "fs/synthetic.h"
+#include "kernel/string.h"
+#include "mm/space.h"
+
+struct inode *proc_inode;
+
+#define MODE_DIRECTORY (S_IFDIR | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH)
+#define MODE_PRIVATE   (S_IFDIR | S_IRWXU)
+#define MODE_SHARED    (S_IFDIR | S_ISVTX | S_IRWXU | S_IRWXG | S_IRWXO)
+
+/* Parents before children. What is not wire is never asked of the server. */
+static const struct {
+	const char *path;
+	uint32_t mode;
+	bool wire;
+} directories[] = {
+	{"bin", MODE_DIRECTORY, true},      {"dev", MODE_DIRECTORY, false},
+	{"dev/shm", MODE_SHARED, false},    {"etc", MODE_DIRECTORY, true},
+	{"home", MODE_DIRECTORY, true},     {"lib", MODE_DIRECTORY, true},
+	{"lib64", MODE_DIRECTORY, true},    {"proc", MODE_DIRECTORY, false},
+	{"root", MODE_PRIVATE, true},       {"run", MODE_DIRECTORY, false},
+	{"sbin", MODE_DIRECTORY, true},     {"tmp", MODE_SHARED, false},
+	{"usr", MODE_DIRECTORY, true},      {"usr/bin", MODE_DIRECTORY, true},
+	{"usr/lib", MODE_DIRECTORY, true},  {"usr/sbin", MODE_DIRECTORY, true},
+	{"usr/share", MODE_DIRECTORY, true}, {"var", MODE_DIRECTORY, true},
+	{"var/tmp", MODE_SHARED, false},
+};
+
+/* The child directory, made if it is not there, with a reference; root_lock held. */
+static int make_directory(struct inode *dir, const char *name, uint32_t mode, bool wire,
+			  struct inode **out)
+{
+	struct inode *child = inode_child(dir, name);
+	int error;
+
+	if (child != NULL && child->mode == MODE_ABSENT)
+		return -ENOENT;
+	if (child != NULL && !S_ISDIR(child->mode))
+		return -ENOTDIR;
+	if (child != NULL) {
+		inode_get(child);
+		*out = child;
+		return 0;
+	}
+	child = inode_create(mode);
+	if (child == NULL)
+		return -ENOMEM;
+	child->wire = wire;
+	error = inode_link(dir, name, child);
+	if (error != 0)
+		inode_put(child);
+	else
+		*out = child;
+	return error;
+}
+
+int root_make_parents(struct inode *base, const char *path, char *name, struct inode **dir)
+{
+	struct inode *here = base;
+	const char *cursor = path;
+	struct component c;
+	int error = 0;
+
+	inode_get(here);
+	while (error == 0 && pathname_next(&cursor, &c)) {
+		struct inode *next;
+
+		if (c.length > NAME_MAX) {
+			error = -ENAMETOOLONG;
+			break;
+		}
+		memcpy(name, c.start, c.length);
+		name[c.length] = '\0';
+		if (pathname_at_end(cursor))
+			break;
+		mutex_lock(&root_lock);
+		error = make_directory(here, name, MODE_DIRECTORY, here->wire, &next);
+		mutex_unlock(&root_lock);
+		if (error == 0) {
+			inode_put(here);
+			here = next;
+		}
+	}
+	if (error != 0)
+		inode_put(here);
+	else
+		*dir = here;
+	return error;
+}
+
+int root_add_device(const struct device *device)
+{
+	struct inode *inode = inode_create(S_IFCHR | S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP |
+					   S_IROTH | S_IWOTH);
+	int error;
+
+	if (inode == NULL)
+		return -ENOMEM;
+	inode->device = device;
+	mutex_lock(&root_lock);
+	error = inode_link(inode_child(root_inode, "dev"), device->name, inode);
+	mutex_unlock(&root_lock);
+	inode_put(inode);
+	return error;
+}
+
+static int make_directories(void)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(directories) && error == 0; i++) {
+		struct inode *dir, *inode;
+		char name[NAME_MAX + 1];
+
+		error = root_make_parents(root_inode, directories[i].path, name, &dir);
+		if (error != 0)
+			break;
+		mutex_lock(&root_lock);
+		error = make_directory(dir, name, directories[i].mode, directories[i].wire, &inode);
+		mutex_unlock(&root_lock);
+		inode_put(dir);
+		if (error == 0)
+			inode_put(inode); /* the tree has it */
+	}
+	if (error == 0) {
+		mutex_lock(&root_lock);
+		proc_inode = inode_child(root_inode, "proc");
+		mutex_unlock(&root_lock);
+	}
+	return error;
+}
+
+/* --- /proc/self/exe ------------------------------------------------------------------------------ */
+
+static int (*self_exe)(struct version **version, struct file_name **name);
+
+void path_register_self_exe(int (*function)(struct version **version, struct file_name **name))
+{
+	self_exe = function;
+}
+
+static int follow_exe(struct version **version, struct file_name **name)
+{
+	return self_exe != NULL ? self_exe(version, name) : -ENOENT;
+}
+
+static int generate_exe(struct text *text)
+{
+	struct version *version;
+	struct file_name *name;
+	int error = follow_exe(&version, &name);
+
+	if (error != 0)
+		return error;
+	text_append(text, name->path, strlen(name->path));
+	version_put(version);
+	file_name_put(name);
+	return 0;
+}
+
+static const struct synthetic exe_link = {
+	.path = "self/exe",
+	.generate = generate_exe,
+	.follow = follow_exe,
+	.link = true,
+};
+
+static const struct space_name_ops name_ops = {
+	.get = file_name_get,
+	.put = file_name_put,
+};
+
+int fs_init(void)
+{
+	int error;
+
+	space_register_name_ops(&name_ops);
+	origin_init();
+	cache_init();
+	error = inode_init();
+	if (error == 0)
+		error = make_directories();
+	if (error == 0)
+		error = synthetic_register(&exe_link);
+	if (error == 0)
+		error = dev_init();
+	return error;
+}

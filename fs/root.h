@@ -1,0 +1,25 @@
+/*
+ * fs/root.h - making names from inside the kernel: the standard directories, devices, /proc.
+ */
+#ifndef HAWSER_FS_ROOT_H
+#define HAWSER_FS_ROOT_H
+
+#include "kernel/base.h"
+
+struct inode;
+struct device;
+
+/*
+ * Makes the directories of `path` below `base` but for its last component, which goes to `name`
+ * (NAME_MAX + 1 bytes); the last directory in `*dir` with a reference. New ones are wire if the one
+ * above is. -ENOMEM, -ENAMETOOLONG, -ENOTDIR, -ENOENT (one of them has been removed).
+ */
+int root_make_parents(struct inode *base, const char *path, char *name, struct inode **dir);
+
+/* /dev/NAME. Boot. 0 or -ENOMEM. */
+int root_add_device(const struct device *device);
+
+/* The directory that synthetic files are below; fixed at boot. */
+extern struct inode *proc_inode;
+
+#endif

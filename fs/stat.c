@@ -1,0 +1,215 @@
+/*
+ * fs/stat.c - stat(2), statx(2), access(2), statfs(2): what files say of themselves.
+ */
+#include "fs/stat.h"
+#include "fs/inode.h"
+#include "fs/ops.h"
+#include "fs/walk.h"
+#include "kernel/string.h"
+#include "kernel/syscall.h"
+#include "mm/frame.h"
+#include "mm/slab.h"
+#include "mm/user.h"
+#include <asm/statfs.h>
+#include <linux/kdev_t.h>
+#include <linux/magic.h>
+
+#define STAT_FLAGS (AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)
+
+/* access(2)'s modes; no UAPI header has them. */
+#define ACCESS_EXECUTE 1
+#define ACCESS_WRITE   2
+#define ACCESS_READ    4
+
+/* A file in the descriptor table that has no inode tells of itself: pipes and the like. */
+static int stat_file(struct file *file, struct stat *out)
+{
+	return file->ops->stat != NULL ? file->ops->stat(file, out) : -EBADF;
+}
+
+static int stat_descriptor(int fd, struct stat *out)
+{
+	struct file *file = fd_get(fd);
+	int error;
+
+	if (file == NULL)
+		return -EBADF;
+	error = stat_file(file, out);
+	file_put(file);
+	return error;
+}
+
+static int stat_path(int dirfd, vaddr_t user_path, int flags, struct stat *out)
+{
+	unsigned walk_flags = (flags & AT_SYMLINK_NOFOLLOW) != 0 ? WALK_NOFOLLOW : 0;
+	struct place place;
+	char *path;
+	int error = path_from_user(user_path, &path);
+
+	if (error != 0)
+		return error;
+	if (path[0] == '\0' && (flags & AT_EMPTY_PATH) != 0 && dirfd != AT_FDCWD) {
+		error = stat_descriptor(dirfd, out);
+	} else {
+		if ((flags & AT_EMPTY_PATH) != 0)
+			walk_flags |= WALK_EMPTY;
+		error = walk_find(dirfd, path, walk_flags, FRESH_STAT, &place);
+		if (error == 0)
+			error = inode_stat(place.inode, place.version, out);
+		place_put(&place);
+	}
+	kfree(path);
+	return error;
+}
+
+static int64_t give_stat(int error, const struct stat *st, vaddr_t to)
+{
+	return error != 0 ? error : copy_to_user(to, st, sizeof(*st));
+}
+
+SYSCALL2(stat, vaddr_t, path, vaddr_t, to)
+{
+	struct stat st;
+	int error = stat_path(AT_FDCWD, path, 0, &st);
+
+	return give_stat(error, &st, to);
+}
+
+SYSCALL2(lstat, vaddr_t, path, vaddr_t, to)
+{
+	struct stat st;
+	int error = stat_path(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &st);
+
+	return give_stat(error, &st, to);
+}
+
+SYSCALL2(fstat, int, fd, vaddr_t, to)
+{
+	struct stat st;
+	int error = stat_descriptor(fd, &st);
+
+	return give_stat(error, &st, to);
+}
+
+SYSCALL4(newfstatat, int, dirfd, vaddr_t, path, vaddr_t, to, int, flags)
+{
+	struct stat st;
+	int error;
+
+	if ((flags & ~STAT_FLAGS) != 0)
+		return -EINVAL;
+	error = stat_path(dirfd, path, flags, &st);
+	return give_stat(error, &st, to);
+}
+
+SYSCALL5(statx, int, dirfd, vaddr_t, path, int, flags, unsigned, mask, vaddr_t, to)
+{
+	struct stat st;
+	struct statx x;
+	int error;
+
+	if ((flags & ~(STAT_FLAGS | AT_STATX_SYNC_TYPE)) != 0 || (mask & STATX__RESERVED) != 0)
+		return -EINVAL;
+	error = stat_path(dirfd, path, flags, &st);
+	if (error != 0)
+		return error;
+	memset(&x, 0, sizeof(x));
+	x.stx_mask = STATX_BASIC_STATS;
+	x.stx_blksize = (uint32_t)st.st_blksize;
+	x.stx_nlink = (uint32_t)st.st_nlink;
+	x.stx_uid = st.st_uid;
+	x.stx_gid = st.st_gid;
+	x.stx_mode = (uint16_t)st.st_mode;
+	x.stx_ino = st.st_ino;
+	x.stx_size = (uint64_t)st.st_size;
+	x.stx_blocks = (uint64_t)st.st_blocks;
+	x.stx_atime.tv_sec = (int64_t)st.st_atime;
+	x.stx_atime.tv_nsec = (uint32_t)st.st_atime_nsec;
+	x.stx_mtime.tv_sec = (int64_t)st.st_mtime;
+	x.stx_mtime.tv_nsec = (uint32_t)st.st_mtime_nsec;
+	x.stx_ctime.tv_sec = (int64_t)st.st_ctime;
+	x.stx_ctime.tv_nsec = (uint32_t)st.st_ctime_nsec;
+	x.stx_rdev_major = (uint32_t)MAJOR(st.st_rdev);
+	x.stx_rdev_minor = (uint32_t)MINOR(st.st_rdev);
+	x.stx_dev_major = (uint32_t)MAJOR(st.st_dev);
+	x.stx_dev_minor = (uint32_t)MINOR(st.st_dev);
+	return copy_to_user(to, &x, sizeof(x));
+}
+
+/* Everyone is root: all may be read and written, and executed if anyone may execute it. */
+static int64_t access_path(int dirfd, vaddr_t path, int mode, int flags)
+{
+	struct stat st;
+	int error;
+
+	if ((mode & ~(ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE)) != 0 ||
+	    (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0)
+		return -EINVAL;
+	error = stat_path(dirfd, path, flags & ~AT_EACCESS, &st);
+	if (error == 0 && (mode & ACCESS_EXECUTE) != 0 && !S_ISDIR(st.st_mode) &&
+	    (st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0)
+		error = -EACCES;
+	return error;
+}
+
+SYSCALL2(access, vaddr_t, path, int, mode)
+{
+	return access_path(AT_FDCWD, path, mode, 0);
+}
+
+SYSCALL3(faccessat, int, dirfd, vaddr_t, path, int, mode)
+{
+	return access_path(dirfd, path, mode, 0);
+}
+
+SYSCALL4(faccessat2, int, dirfd, vaddr_t, path, int, mode, int, flags)
+{
+	return access_path(dirfd, path, mode, flags);
+}
+
+/* --- statfs(2): the root's size is the machine's memory ----------------------------------------------- */
+
+static int64_t give_statfs(bool proc, vaddr_t to)
+{
+	struct frame_census census;
+	struct statfs fs;
+
+	memset(&fs, 0, sizeof(fs));
+	fs.f_type = proc ? PROC_SUPER_MAGIC : TMPFS_MAGIC;
+	fs.f_bsize = fs.f_frsize = PAGE_SIZE;
+	fs.f_namelen = NAME_MAX;
+	if (!proc) {
+		frame_census(&census);
+		fs.f_blocks = (__kernel_long_t)census.total;
+		fs.f_bfree = fs.f_bavail = (__kernel_long_t)census.count[FRAME_FREE];
+	}
+	return copy_to_user(to, &fs, sizeof(fs));
+}
+
+SYSCALL2(statfs, vaddr_t, user_path, vaddr_t, to)
+{
+	struct place place;
+	char *path;
+	bool proc = false;
+	int error = path_from_user(user_path, &path);
+
+	if (error != 0)
+		return error;
+	error = walk_find(AT_FDCWD, path, 0, FRESH_STAT, &place);
+	if (error == 0)
+		proc = place.inode->is_synthetic;
+	place_put(&place);
+	kfree(path);
+	return error != 0 ? error : give_statfs(proc, to);
+}
+
+SYSCALL2(fstatfs, int, fd, vaddr_t, to)
+{
+	struct file *file = fd_get(fd);
+
+	if (file == NULL)
+		return -EBADF;
+	bool proc = file->inode != NULL && file->inode->is_synthetic;
+	file_put(file);
+	return give_statfs(proc, to);
+}

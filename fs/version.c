@@ -1,0 +1,375 @@
+/*
+ * fs/version.c - the page cache: a file's content at one moment, as an object. See the header.
+ *
+ * Wire versions get their pages from fs/fill.c; local ones make them when they are written, and
+ * have holes, which read as zeroes, where nobody has written.
+ */
+#include "fs/version.h"
+#include "fs/fill.h"
+#include "kernel/string.h"
+#include "mm/frame.h"
+#include "mm/slab.h"
+#include "mm/user.h"
+
+/* The largest file: its pages' numbers and its size as loff_t are valid everywhere. */
+#define VERSION_SIZE_MAX ((uint64_t)INT64_MAX - PAGE_MASK)
+
+static int get_page(struct object *object, uint64_t index, struct frame **out);
+static void release(struct object *object);
+
+static const struct object_ops version_ops = {
+	.name = "file",
+	.get_page = get_page,
+	.release = release,
+};
+
+static struct version *create(struct origin *origin, uint64_t size)
+{
+	struct version *version = kzalloc(sizeof(*version));
+
+	if (version == NULL)
+		return NULL;
+	object_init(&version->object, &version_ops, size);
+	waitq_init(&version->changed, "version");
+	version->origin = origin;
+	return version;
+}
+
+struct version *version_create_wire(struct origin *origin)
+{
+	struct version *version = create(origin, 0);
+
+	if (version != NULL)
+		origin_get(origin);
+	return version;
+}
+
+struct version *version_create_local(uint64_t size)
+{
+	struct version *version = create(NULL, size);
+
+	if (version == NULL)
+		return NULL;
+	atomic_store(&version->local, true);
+	atomic_store(&version->size_known, true);
+	atomic_store(&version->complete, true);
+	return version;
+}
+
+static void release(struct object *object)
+{
+	struct version *version = container_of(object, struct version, object);
+
+	fill_discard(version);
+	origin_put(version->origin);
+	kfree(version);
+}
+
+void version_get(struct version *version)
+{
+	object_get(&version->object);
+}
+
+void version_put(struct version *version)
+{
+	object_put(&version->object);
+}
+
+struct object *version_object(struct version *version)
+{
+	return &version->object;
+}
+
+struct version *version_of_object(struct object *object)
+{
+	return object->ops == &version_ops ? container_of(object, struct version, object) : NULL;
+}
+
+static uint64_t current_size(struct version *version)
+{
+	mutex_lock(&version->object.lock);
+	uint64_t size = version->object.size;
+	mutex_unlock(&version->object.lock);
+	return size;
+}
+
+int version_size(struct version *version, uint64_t *out)
+{
+	int error = 0;
+
+	if (!atomic_load(&version->size_known))
+		error = fill_require(version, UINT64_MAX);
+	if (error == 0)
+		*out = current_size(version);
+	return error;
+}
+
+int version_require(struct version *version, uint64_t end)
+{
+	if (atomic_load(&version->size_known))
+		end = MIN(end, current_size(version));
+	return fill_require(version, end);
+}
+
+void version_settle(struct version *version)
+{
+	fill_settle(version);
+}
+
+/* --- pages -------------------------------------------------------------------------------------- */
+
+int version_add_page(struct version *version, uint64_t index, struct frame **out)
+{
+	struct frame *frame = fill_frame(FRAME_ZERO);
+	int error;
+
+	if (frame == NULL)
+		return -ENOMEM;
+	frame_get(frame); /* one for the slot, one for the caller */
+	error = object_insert(&version->object, index, frame);
+	if (error != 0) {
+		frame_put(frame);
+		frame_put(frame);
+		return error;
+	}
+	*out = frame;
+	return 0;
+}
+
+/* The page for writing, or for a mapping: holes are filled. */
+static int solid_page(struct version *version, uint64_t index, struct frame **out)
+{
+	int error;
+
+	do {
+		*out = object_lookup(&version->object, index);
+		error = *out != NULL ? 0 : version_add_page(version, index, out);
+	} while (error == -EEXIST);
+	return error;
+}
+
+static int get_page(struct object *object, uint64_t index, struct frame **out)
+{
+	struct version *version = container_of(object, struct version, object);
+	uint64_t offset;
+	int error;
+
+	if (__builtin_mul_overflow(index, PAGE_SIZE, &offset) || offset > VERSION_SIZE_MAX)
+		return -EFAULT;
+	error = version_require(version, offset + PAGE_SIZE);
+	if (error == 0 && offset >= current_size(version))
+		return -EFAULT;
+	if (error == 0)
+		error = solid_page(version, index, out);
+	return error == 0 || error == -ENOMEM || error == -EINTR ? error : -EIO;
+}
+
+/* --- reading and writing -------------------------------------------------------------------------- */
+
+/* Moves bytes between a page and someone's memory. 0 or an error. */
+struct mover {
+	int (*move)(const struct mover *mover, void *page, size_t done, size_t length);
+	void *kernel;
+	vaddr_t user;
+};
+
+static int to_kernel(const struct mover *mover, void *page, size_t done, size_t length)
+{
+	memcpy((char *)mover->kernel + done, page, length);
+	return 0;
+}
+
+static int to_user(const struct mover *mover, void *page, size_t done, size_t length)
+{
+	return copy_to_user(mover->user + done, page, length);
+}
+
+/* Zeroes for holes. */
+static const uint8_t zeroes[PAGE_SIZE] __aligned(64);
+
+static ssize_t read_pages(struct version *version, uint64_t offset, size_t length,
+			  const struct mover *mover)
+{
+	size_t done = 0;
+	int error = 0;
+
+	if (offset > VERSION_SIZE_MAX)
+		return 0;
+	length = MIN(length, VERSION_SIZE_MAX - offset);
+	while (done < length) {
+		uint64_t at = offset + done;
+		size_t in_page = at & PAGE_MASK;
+		uint64_t size;
+
+		/* Page by page, so that what has come is not kept back by what has not. */
+		error = version_require(version, ALIGN_DOWN(at, PAGE_SIZE) + PAGE_SIZE);
+		size = current_size(version);
+		if (error != 0 || at >= size)
+			break;
+
+		struct frame *frame = object_lookup(&version->object, at >> PAGE_SHIFT);
+		const uint8_t *page = frame != NULL ? frame_data(frame) : zeroes;
+		size_t part = MIN(PAGE_SIZE - in_page, length - done);
+
+		part = MIN(part, size - at);
+		error = mover->move(mover, (uint8_t *)page + in_page, done, part);
+		if (frame != NULL)
+			frame_put(frame);
+		if (error != 0)
+			break;
+		done += part;
+	}
+	return done > 0 ? (ssize_t)done : error;
+}
+
+ssize_t version_read(struct version *version, uint64_t offset, void *out, size_t length)
+{
+	struct mover mover = {.move = to_kernel, .kernel = out};
+	ssize_t done = read_pages(version, offset, length, &mover);
+	int error;
+
+	/* The header promises short only at the end. */
+	if (done >= 0 && (size_t)done < length) {
+		error = version_require(version, MIN(offset, VERSION_SIZE_MAX) +
+							 MIN(length, VERSION_SIZE_MAX));
+		if (error != 0)
+			return error;
+	}
+	return done;
+}
+
+ssize_t version_read_user(struct version *version, uint64_t offset, vaddr_t to, size_t length)
+{
+	struct mover mover = {.move = to_user, .user = to};
+
+	return read_pages(version, offset, length, &mover);
+}
+
+/* Makes the file at least `size` bytes long. */
+static void grow(struct version *version, uint64_t size)
+{
+	mutex_lock(&version->object.lock);
+	if (version->object.size < size)
+		version->object.size = size;
+	mutex_unlock(&version->object.lock);
+}
+
+/* What a copy that failed half-way left behind the end must not show when the file grows. */
+static void clear_beyond_end(struct version *version, struct frame *frame, uint64_t index)
+{
+	uint64_t size = current_size(version);
+	uint64_t start = index << PAGE_SHIFT;
+	size_t keep = size > start ? MIN(size - start, PAGE_SIZE) : 0;
+
+	memset((uint8_t *)frame_data(frame) + keep, 0, PAGE_SIZE - keep);
+}
+
+ssize_t version_write_user(struct version *version, uint64_t offset, vaddr_t from, size_t length)
+{
+	size_t done = 0;
+	int error = 0;
+
+	assert(atomic_load(&version->local));
+	if (offset >= VERSION_SIZE_MAX)
+		return -EFBIG;
+	length = MIN(length, VERSION_SIZE_MAX - offset);
+	while (done < length) {
+		uint64_t at = offset + done;
+		size_t in_page = at & PAGE_MASK;
+		size_t part = MIN(PAGE_SIZE - in_page, length - done);
+		struct frame *frame;
+
+		error = solid_page(version, at >> PAGE_SHIFT, &frame);
+		if (error != 0)
+			break;
+		error = copy_from_user((uint8_t *)frame_data(frame) + in_page, from + done, part);
+		if (error != 0)
+			clear_beyond_end(version, frame, at >> PAGE_SHIFT);
+		frame_put(frame);
+		if (error != 0)
+			break;
+		done += part;
+		grow(version, offset + done);
+	}
+	return done > 0 ? (ssize_t)done : error == -ENOMEM ? -ENOSPC : error;
+}
+
+/*
+ * The place is taken before it is written, so that two appenders never get the same one. The user's
+ * memory has been faulted in, so that what was taken is as good as written; if it is taken away
+ * meanwhile, a place that is still at the end is given back.
+ */
+ssize_t version_append_user(struct version *version, vaddr_t from, size_t length, uint64_t limit,
+			    uint64_t *offset)
+{
+	ssize_t done;
+	int error = user_fault_in(from, length, false);
+
+	if (error != 0)
+		return error;
+	mutex_lock(&version->object.lock);
+	uint64_t start = version->object.size;
+	limit = MIN(limit, VERSION_SIZE_MAX);
+	bool fits = start < limit;
+	if (fits) {
+		length = MIN(length, limit - start);
+		version->object.size = start + length;
+	}
+	mutex_unlock(&version->object.lock);
+	if (!fits)
+		return -EFBIG;
+
+	*offset = start;
+	done = version_write_user(version, start, from, length);
+	uint64_t end = start + (done > 0 ? (uint64_t)done : 0);
+	if (end < start + length && current_size(version) == start + length)
+		object_resize(&version->object, end);
+	return done;
+}
+
+int version_resize(struct version *version, uint64_t size)
+{
+	assert(atomic_load(&version->local));
+	if (size > VERSION_SIZE_MAX)
+		return -EFBIG;
+	object_resize(&version->object, size);
+	return 0;
+}
+
+/* --- who writes and who runs ------------------------------------------------------------------------ */
+
+/* Adds `step` unless the count has the other sign: writers above zero, executions below. */
+static int claim(struct version *version, int32_t step)
+{
+	int32_t count = atomic_load(&version->writers);
+
+	do {
+		if (count != 0 && (count > 0) != (step > 0))
+			return -ETXTBSY;
+	} while (!atomic_compare_exchange_weak(&version->writers, &count, count + step));
+	return 0;
+}
+
+int version_deny_write(struct version *version)
+{
+	return claim(version, -1);
+}
+
+void version_allow_write(struct version *version)
+{
+	int32_t before = atomic_fetch_add(&version->writers, 1);
+
+	assert(before < 0);
+}
+
+int version_begin_write(struct version *version)
+{
+	return claim(version, 1);
+}
+
+void version_end_write(struct version *version)
+{
+	int32_t before = atomic_fetch_sub(&version->writers, 1);
+
+	assert(before > 0);
+}

@@ -1,0 +1,72 @@
+/*
+ * fs/version.h - the immutable content of a file at one moment: an object in the page cache.
+ *
+ * An inode names a version. Files, regions and running images hold versions, not inodes, so that
+ * what a program runs does not change under it when the server's file does. A version from the wire
+ * (origin) knows a prefix [0, held) and fetches the rest when someone needs it; a local one (written
+ * here) is complete.
+ *
+ *	0            held                       size
+ *	├─────────────┼──────────────────────────┤
+ *	  in frames     on the server: fetched by   (unknown until the end where the
+ *	                version_require()            server gives no tsize)
+ */
+#ifndef HAWSER_FS_VERSION_H
+#define HAWSER_FS_VERSION_H
+
+#include "kernel/base.h"
+#include "mm/object.h"
+
+struct version; /* fs/version.c */
+
+void version_get(struct version *version);
+void version_put(struct version *version); /* may sleep */
+
+/* What regions map. No reference taken. */
+struct object *version_object(struct version *version);
+
+/* The version whose object this is (regions' objects of files); NULL for other objects. */
+struct version *version_of_object(struct object *object);
+
+/* Size in bytes; may have to stream to the end when the server gave none. 0 or as require. */
+int version_size(struct version *version, uint64_t *out);
+
+/*
+ * Makes [0, MIN(end, size)) present. Sleeps, killably. -EIO, -ETIMEDOUT, -ENOENT (gone), -EACCES,
+ * -ENOMEM, -EINTR. Pages stay as long as the version is referenced.
+ */
+int version_require(struct version *version, uint64_t end);
+
+/*
+ * Reads into kernel memory. Bytes copied, short only at the end of the file, 0 beyond it; or an
+ * error as version_require().
+ */
+ssize_t version_read(struct version *version, uint64_t offset, void *out, size_t length);
+
+/*
+ * Writes from user memory into a local version, growing it; the caller is one of its
+ * writers. Bytes written (short when memory or the user's ran out after some), or -ENOSPC, -EFAULT,
+ * -EINTR. The user's memory is faulted in: no lock is held but an open file's offset lock.
+ */
+ssize_t version_write_user(struct version *version, uint64_t offset, vaddr_t from, size_t length);
+/* As version_write_user(), at the end as it is at this moment (O_APPEND); where it was in `*offset`. */
+ssize_t version_append_user(struct version *version, vaddr_t from, size_t length, uint64_t limit,
+			    uint64_t *offset);
+/* As version_read(), into user memory; -EFAULT as well. */
+ssize_t version_read_user(struct version *version, uint64_t offset, vaddr_t to, size_t length);
+/* Sets a local version's size. 0, or -EFBIG. */
+int version_resize(struct version *version, uint64_t size);
+
+/*
+ * The image is loaded and no more of it is needed now: a transfer with 64 KiB or more to go is
+ * stopped; a shorter rest is let run to its end.
+ */
+void version_settle(struct version *version);
+
+/* While executed, writing it is -ETXTBSY; while opened for writing, executing it is. */
+int version_deny_write(struct version *version);
+void version_allow_write(struct version *version);
+int version_begin_write(struct version *version);
+void version_end_write(struct version *version);
+
+#endif

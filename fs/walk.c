@@ -1,0 +1,456 @@
+/*
+ * fs/walk.c - path resolution, path_resolution(7), with a server behind the tree.
+ *
+ * The walk in RAM happens under root_lock and sends nothing. In a wire directory a component that
+ * RAM does not know may be one on the server, and so may everything below it, so from there on the
+ * components are only collected; the server is asked once, for the whole name. If it has a file
+ * there, the directories on the way exist too.
+ *
+ * That the server has no such name is remembered for a second, and only stat(2) and its kin believe
+ * it: a shell that looks along its PATH asks for the same names again and again.
+ */
+#include "fs/walk.h"
+#include "fs/file.h"
+#include "fs/inode.h"
+#include "fs/path.h"
+#include "fs/pathname.h"
+#include "fs/root.h"
+#include "fs/synthetic.h"
+#include "kernel/clock.h"
+#include "kernel/sched.h"
+#include "kernel/string.h"
+#include "mm/slab.h"
+#include "mm/user.h"
+
+#define ABSENT_NS       NSEC_PER_SEC
+#define ABSENT_COUNT    32
+#define ABSENT_NAME_MAX 120 /* longer ones are not remembered */
+
+static struct {
+	struct mutex lock; /* RANK_INODE */
+	struct {
+		uint64_t ns; /* 0: empty */
+		char path[ABSENT_NAME_MAX];
+	} entries[ABSENT_COUNT]; /* lock */
+	unsigned next;           /* the oldest; lock */
+} absent = {
+	.lock = {
+		.waiters = WAITQ_INIT(absent.lock.waiters, "absent names"),
+		.rank = RANK_INODE,
+		.name = "absent names",
+	},
+};
+
+int path_from_user(vaddr_t user, char **out)
+{
+	char *path = kalloc(PATH_MAX);
+	ssize_t length;
+
+	if (path == NULL)
+		return -ENOMEM;
+	length = copy_string_from_user(path, user, PATH_MAX);
+	if (length < 0) {
+		kfree(path);
+		return (int)length;
+	}
+	*out = path;
+	return 0;
+}
+
+void place_put(struct place *place)
+{
+	inode_put(place->inode);
+	inode_put(place->dir);
+	if (place->version != NULL)
+		version_put(place->version);
+	file_name_put(place->name);
+	*place = (struct place){0};
+}
+
+bool place_is_free(const struct place *place)
+{
+	return place->inode == NULL && place->dir != NULL && strchr(place->rest, '/') == NULL;
+}
+
+/* --- where a walk begins ---------------------------------------------------------------------------- */
+
+static int start_inode(int dirfd, const char *path, struct inode **out)
+{
+	struct fs_context *fs = current->fs;
+	struct file *file;
+	int error = 0;
+
+	if (path[0] == '/' || (dirfd == AT_FDCWD && fs == NULL)) {
+		*out = root_inode;
+		inode_get(*out);
+	} else if (dirfd == AT_FDCWD) {
+		mutex_lock(&fs->lock);
+		*out = fs->cwd;
+		inode_get(*out);
+		mutex_unlock(&fs->lock);
+	} else {
+		file = files_lookup(current->files, dirfd);
+		if (file == NULL)
+			return -EBADF;
+		if (file->inode == NULL || (path[0] != '\0' && !S_ISDIR(file->inode->mode)))
+			error = -ENOTDIR;
+		if (error == 0) {
+			*out = file->inode;
+			inode_get(*out);
+		}
+		file_put(file);
+	}
+	return error;
+}
+
+/* AT_EMPTY_PATH: the descriptor's own file, with the version that it holds. */
+static int empty_path(int dirfd, struct place *out)
+{
+	struct file *file;
+	int error = 0;
+
+	if (dirfd == AT_FDCWD)
+		return start_inode(dirfd, "", &out->inode);
+	file = files_lookup(current->files, dirfd);
+	if (file == NULL)
+		return -EBADF;
+	if (file->inode == NULL) {
+		error = -EACCES;
+	} else {
+		out->inode = file->inode;
+		inode_get(out->inode);
+		out->version = file->version;
+		if (out->version != NULL)
+			version_get(out->version);
+		out->name = file->name;
+		if (out->name != NULL)
+			file_name_get(out->name);
+	}
+	file_put(file);
+	return error;
+}
+
+/* --- the walk in RAM ----------------------------------------------------------------------------------- */
+
+struct walker {
+	struct inode *here;   /* the last inode reached; root_lock keeps it, or: */
+	struct inode *anchor; /* held: where the walk began, or was when the lock was dropped */
+	char *path;           /* the buffer; the rest grows at its beginning */
+	const char *cursor;   /* in `path`: what is still to be read */
+	size_t rest;          /* bytes of the rest */
+	unsigned links;
+	bool absent, dots;
+};
+
+/* Lets go of root_lock for a while without losing the way. */
+static void pause(struct walker *w)
+{
+	struct inode *old = w->anchor;
+
+	w->anchor = w->here;
+	inode_get(w->anchor);
+	mutex_unlock(&root_lock);
+	inode_put(old);
+}
+
+static void resume(struct walker *w)
+{
+	mutex_lock(&root_lock);
+}
+
+/*
+ * A link that leads to a version: an inode without a name stands for what it leads to. root_lock is
+ * dropped meanwhile.
+ */
+static int follow_to_version(struct walker *w, const struct synthetic *link, struct place *out)
+{
+	struct inode *inode;
+	int error;
+
+	pause(w);
+	error = link->follow(&out->version, &out->name);
+	if (error == 0) {
+		inode = inode_create(S_IFREG | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH);
+		if (inode == NULL) {
+			error = -ENOMEM;
+		} else {
+			inode->number = out->name->inode_number;
+			inode->version = out->version;
+			version_get(inode->version);
+			out->inode = inode;
+		}
+	}
+	resume(w);
+	return error;
+}
+
+/* A symbolic link: its target takes the place of what has been read. root_lock may be dropped. */
+static int follow_text(struct walker *w, struct inode *link)
+{
+	struct text text = {0};
+	const char *target = link->target;
+	int error = 0;
+
+	if (++w->links > WALK_LINKS_MAX)
+		return -ELOOP;
+	if (link->is_synthetic) {
+		pause(w);
+		error = synthetic_read(link->synthetic, &text);
+		resume(w);
+		target = text.data != NULL ? text.data : "";
+	}
+	if (error == 0)
+		error = pathname_splice(w->path, PATH_MAX, w->cursor, target);
+	if (error == 0) {
+		w->cursor = w->path;
+		if (w->path[0] == '/')
+			w->here = root_inode;
+	}
+	text_free(&text);
+	return error;
+}
+
+/* A component below a directory that RAM knows. */
+static int step(struct walker *w, const struct component *c, unsigned flags, struct place *out)
+{
+	bool last = pathname_at_end(w->cursor);
+	char name[NAME_MAX + 1];
+	struct inode *child;
+
+	if (!S_ISDIR(w->here->mode))
+		return -ENOTDIR;
+	if (w->dots) {
+		if (component_is_dotdot(c) && w->here->parent != NULL)
+			w->here = w->here->parent;
+		return 0;
+	}
+	memcpy(name, c->start, c->length);
+	name[c->length] = '\0';
+	child = inode_child(w->here, name);
+	if (child == NULL || child->mode == MODE_ABSENT) {
+		w->absent = child != NULL || !w->here->wire;
+		if (w->absent && !last)
+			return -ENOENT;
+		w->rest = pathname_push(w->path, w->rest, c);
+		return 0;
+	}
+	if (S_ISLNK(child->mode) && (!last || *w->cursor == '/' || !(flags & WALK_NOFOLLOW))) {
+		/* Synthetic links, for which the lock is dropped, are never removed. */
+		if (child->is_synthetic && child->synthetic->follow != NULL)
+			return last ? follow_to_version(w, child->synthetic, out) : -ENOTDIR;
+		return follow_text(w, child);
+	}
+	w->here = child;
+	return 0;
+}
+
+int walk(int dirfd, char *path, unsigned flags, struct place *out)
+{
+	struct walker w = {.path = path, .cursor = path};
+	struct component c;
+	int error;
+
+	*out = (struct place){0};
+	if (path[0] == '\0')
+		return (flags & WALK_EMPTY) != 0 ? empty_path(dirfd, out) : -ENOENT;
+	error = start_inode(dirfd, path, &w.anchor);
+	if (error != 0)
+		return error;
+
+	w.here = w.anchor;
+	mutex_lock(&root_lock);
+	while (error == 0 && out->inode == NULL && pathname_next(&w.cursor, &c)) {
+		w.dots = component_is_dot(&c) || component_is_dotdot(&c);
+		if (c.length > NAME_MAX)
+			error = -ENAMETOOLONG;
+		else if (w.rest == 0)
+			error = step(&w, &c, flags, out);
+		else if (component_is_dotdot(&c))
+			w.rest = pathname_pop(path, w.rest);
+		else if (!w.dots)
+			w.rest = pathname_push(path, w.rest, &c);
+	}
+	out->slash = w.cursor > path && w.cursor[-1] == '/';
+	out->dots = w.dots;
+	if (error == 0 && w.rest == 0 && out->slash && !S_ISDIR((out->inode ?: w.here)->mode))
+		error = -ENOTDIR;
+	if (error == 0 && out->inode == NULL) {
+		inode_get(w.here);
+		if (w.rest == 0) {
+			out->inode = w.here;
+		} else {
+			path[w.rest] = '\0';
+			out->dir = w.here;
+			out->rest = path;
+			out->absent = w.absent;
+		}
+	}
+	mutex_unlock(&root_lock);
+	inode_put(w.anchor);
+	if (error != 0)
+		place_put(out);
+	return error;
+}
+
+/* --- asking the server ------------------------------------------------------------------------------------ */
+
+static bool recently_absent(const char *path)
+{
+	uint64_t now = clock_ns();
+	bool found = false;
+
+	mutex_lock(&absent.lock);
+	for (unsigned i = 0; i < ABSENT_COUNT && !found; i++)
+		found = absent.entries[i].ns != 0 && now - absent.entries[i].ns < ABSENT_NS &&
+			strcmp(absent.entries[i].path, path) == 0;
+	mutex_unlock(&absent.lock);
+	return found;
+}
+
+static void remember_absent(const char *path)
+{
+	if (strlen(path) >= ABSENT_NAME_MAX)
+		return;
+	mutex_lock(&absent.lock);
+	absent.entries[absent.next].ns = clock_ns();
+	(void)strlcpy(absent.entries[absent.next].path, path, ABSENT_NAME_MAX);
+	absent.next = (absent.next + 1) % ABSENT_COUNT;
+	mutex_unlock(&absent.lock);
+}
+
+/* Enters what the server answered for the place into the tree. */
+static int enter(struct place *place, struct version *version)
+{
+	struct inode *dir, *inode, *child;
+	char name[NAME_MAX + 1];
+	int error = root_make_parents(place->dir, place->rest, name, &dir);
+
+	if (error != 0)
+		return error;
+	inode = inode_create_wire(version);
+	if (inode == NULL) {
+		inode_put(dir);
+		return -ENOMEM;
+	}
+	mutex_lock(&root_lock);
+	child = inode_child(dir, name);
+	if (child == NULL) {
+		error = inode_link(dir, name, inode);
+	} else if (child->mode == MODE_ABSENT) {
+		error = -ENOENT; /* removed while we asked */
+	} else {
+		inode_get(child);
+	}
+	mutex_unlock(&root_lock);
+	if (error == 0 && child != NULL) {
+		/* Someone else was quicker: ours is the newer answer, unless theirs is not from there. */
+		inode_put(inode);
+		inode = child;
+		if (S_ISREG(inode->mode))
+			inode_adopt(inode, version);
+	}
+	inode_put(dir);
+	if (error != 0)
+		inode_put(inode);
+	else
+		place->inode = inode;
+	return error;
+}
+
+static int ask(struct place *place, enum freshness freshness)
+{
+	char *path = kalloc(PATH_MAX);
+	struct origin *origin = NULL;
+	struct version *version = NULL;
+	char *whole;
+	size_t length;
+	int error;
+
+	if (path == NULL)
+		return -ENOMEM;
+	error = inode_path(place->dir, path, PATH_MAX);
+	if (error != 0)
+		goto out;
+	length = strlen(path);
+	if (length + 1 + strlen(place->rest) >= PATH_MAX) {
+		error = -ENAMETOOLONG;
+		goto out;
+	}
+	path[length] = '/';
+	memcpy(path + length + 1, place->rest, strlen(place->rest) + 1);
+	for (whole = path; *whole == '/'; whole++)
+		;
+	error = -ENOENT;
+	if (freshness == FRESH_STAT && recently_absent(whole))
+		goto out;
+	origin = origin_create(whole);
+	error = -ENOMEM;
+	if (origin == NULL)
+		goto out;
+	version = version_create_wire(origin);
+	if (version == NULL)
+		goto out;
+	error = fill_probe(version);
+	if (error == -ENOENT)
+		remember_absent(whole);
+	if (error != 0)
+		goto out;
+	if (freshness == FRESH_STAT)
+		fill_stop(version);
+	error = enter(place, version);
+out:
+	if (version != NULL)
+		version_put(version);
+	origin_put(origin);
+	kfree(path);
+	return error;
+}
+
+/*
+ * Gives a regular file's place its version. If the server has the file no more, the place is where
+ * one could be made, and this is -ENOENT.
+ */
+static int find_version(struct place *place, char *path, enum freshness freshness,
+			uint64_t began_ns)
+{
+	struct inode *inode = place->inode;
+	struct inode *dir;
+	int error;
+
+	mutex_lock(&root_lock);
+	dir = inode->parent;
+	if (dir != NULL) {
+		inode_get(dir);
+		(void)strlcpy(path, inode->name, PATH_MAX);
+	}
+	mutex_unlock(&root_lock);
+	error = inode_version(inode, freshness, began_ns, &place->version);
+	if (error == -ENOENT && dir != NULL) {
+		inode_put(inode);
+		place->inode = NULL;
+		place->dir = dir;
+		place->rest = path;
+		place->absent = true;
+	} else {
+		inode_put(dir);
+	}
+	return error;
+}
+
+int walk_find(int dirfd, char *path, unsigned flags, enum freshness freshness, struct place *out)
+{
+	uint64_t began_ns = clock_ns();
+	int error = walk(dirfd, path, flags, out);
+
+	if (error != 0)
+		return error;
+	/* Behind a slash only a directory would do, and directories do not answer. */
+	if (out->inode == NULL)
+		error = out->absent || out->slash ? -ENOENT : ask(out, freshness);
+	if (error == 0 && S_ISREG(out->inode->mode) && !out->inode->is_synthetic &&
+	    out->version == NULL)
+		error = find_version(out, path, freshness, began_ns);
+	if (error != 0 && error != -ENOENT)
+		place_put(out);
+	return error;
+}

@@ -1,0 +1,57 @@
+/*
+ * fs/walk.h - from a path to an inode: first in RAM, then, for names it does not know, on the wire.
+ */
+#ifndef HAWSER_FS_WALK_H
+#define HAWSER_FS_WALK_H
+
+#include "fs/fill.h"
+#include "kernel/base.h"
+#include <linux/fcntl.h>
+
+struct inode;
+struct version;
+struct file_name;
+
+/* Linux's MAXSYMLINKS: more are -ELOOP. */
+#define WALK_LINKS_MAX 40
+
+#define WALK_NOFOLLOW 0x1u /* a symbolic link at the end is what is meant */
+#define WALK_EMPTY    0x2u /* AT_EMPTY_PATH: an empty path is `dirfd` itself */
+
+/* Where a walk in RAM ended. */
+struct place {
+	struct inode *inode;     /* held: what the path names; or NULL, and then: */
+	struct inode *dir;       /* held: the last directory that RAM knows, */
+	char *rest;              /* and the components below it, in the path's buffer */
+	bool absent;             /* the server need not be asked */
+	bool slash;              /* a slash at the end: only a directory will do */
+	bool dots;               /* the last component was "." or ".." */
+	struct version *version; /* held, or NULL: the version to use, whatever the inode's is */
+	struct file_name *name;  /* held, or NULL: the name to use (a link like /proc/self/exe) */
+};
+
+/*
+ * Walks in RAM. `path` is a buffer of PATH_MAX bytes that the walk uses up. No packet is sent.
+ * -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -EBADF, -ENOMEM, and errors of synthetic links.
+ */
+int walk(int dirfd, char *path, unsigned flags, struct place *out);
+
+/*
+ * As walk(), and if RAM does not know the name the server is asked for it: what it answers becomes an
+ * inode. Regular files get their version, as fresh as asked for. The place has an inode, or this is
+ * -ENOENT with `dir` and `rest` saying where a file could be created; other errors leave no place.
+ */
+int walk_find(int dirfd, char *path, unsigned flags, enum freshness freshness, struct place *out);
+
+/* True if a file or directory can be made at the place: one component below a directory. */
+bool place_is_free(const struct place *place);
+
+void place_put(struct place *place);
+
+/*
+ * Copies a path from user memory into a new buffer of PATH_MAX bytes, to be kfree()d. -EFAULT,
+ * -ENAMETOOLONG, -ENOMEM, -EINTR.
+ */
+int path_from_user(vaddr_t user, char **out);
+
+#endif

@@ -1,0 +1,477 @@
+/*
+ * kernel/sched.c - threads and the run queue.
+ *
+ *	        thread_start           picked               thread_exit
+ *	   NEW ─────────────> RUNNABLE ──────> RUNNING ─────────────────> DEAD ──> released
+ *	                       ^    ^            │  │
+ *	                       │    └────────────┘  │ thread_park
+ *	                       │  yield, preempted  v
+ *	                       └────────────── SLEEPING
+ *	                         thread_unpark
+ *
+ * Runnable threads wait their turn in one queue. What a CPU runs is its own business: its struct
+ * local holds what it needs for that, and only the queue is shared. While nobody waits, there is no
+ * slice and no timer; when somebody does, the running thread has SLICE_NS from when it began, after
+ * which need_resched makes it yield at its next return to user mode. A thread that an interrupt
+ * wakes has waited for the outside world: it goes to the head of the queue, and what runs gives way
+ * at once.
+ *
+ * The switch. The queue's lock is not held across it. A thread that has been put to sleep, and even
+ * one that has been woken again, cannot be picked by another CPU before its registers are saved:
+ * on_cpu says so until the next thread, already on its own stack, clears it in finish_switch().
+ *
+ * The end. A thread cannot free the stack it stands on. The thread after it puts it on the list of
+ * the dead, and the reaper, a thread that holds no lock of anybody's, calls its `release`.
+ */
+#include "kernel/sched.h"
+#include "kernel/clock.h"
+#include "kernel/panic.h"
+#include "kernel/park.h"
+#include "kernel/string.h"
+#include "kernel/x86_64/cpu.h"
+
+#define SLICE_NS (10 * NSEC_PER_MSEC)
+
+/* Known to switch_stacks() and the entry code, which get at a thread by these. */
+_Static_assert(offsetof(struct thread, kernel_sp) == 0, "kernel/x86_64/switch.S knows it");
+_Static_assert(offsetof(struct thread, stack_top) == 8, "kernel/x86_64/switch.S knows it");
+
+TAILQ_HEAD(thread_list, thread);
+
+static struct runqueue {
+	struct spinlock lock;
+	struct thread_list runnable; /* lock */
+	struct thread_list dead;     /* lock: exited, their stacks not in use; by run_link */
+	uint32_t threads;            /* lock: started and not yet released */
+	uint64_t exited, released;   /* lock: how many so far, in order */
+	_Atomic uint32_t waiting;    /* threads in `runnable`; changed under lock */
+	_Atomic uint64_t switches, idle_ns;
+} runqueue = {
+	.lock = SPINLOCK_INIT("runqueue", RANK_RUNQUEUE),
+	.runnable = TAILQ_HEAD_INITIALIZER(runqueue.runnable),
+	.dead = TAILQ_HEAD_INITIALIZER(runqueue.dead),
+};
+
+/* What a CPU needs for its own scheduling; that CPU with interrupts off. */
+static struct local {
+	struct thread *previous; /* between switch_stacks() and finish_switch() */
+	struct timer slice;
+	bool previous_dead;
+	bool slice_armed;
+} locals[CPU_MAX];
+
+static struct thread boot_idle;
+static struct thread reaper;
+static uint8_t reaper_stack[KSTACK_SIZE] __aligned(PAGE_SIZE);
+static struct waitq reaper_work = WAITQ_INIT(reaper_work, "reaper");
+static struct waitq reaper_done = WAITQ_INIT(reaper_done, "reaped");
+
+static void (*switch_space_hook)(struct thread *prev, struct thread *next);
+static bool started;
+
+static struct local *local(void)
+{
+	return &locals[this_cpu()->number];
+}
+
+struct thread *current_thread(void)
+{
+	struct thread *thread;
+
+	/* One load: between two, the thread could have moved to another CPU. */
+	asm("mov %%gs:%c1, %0" : "=r"(thread) : "i"(offsetof(struct cpu, thread)));
+	return thread;
+}
+
+bool sched_started(void)
+{
+	return started;
+}
+
+void sched_register_switch_space(void (*switch_space)(struct thread *prev, struct thread *next))
+{
+	switch_space_hook = switch_space;
+}
+
+void sched_get_stats(struct sched_stats *out)
+{
+	spin_lock(&runqueue.lock);
+	out->threads = runqueue.threads;
+	spin_unlock(&runqueue.lock);
+	out->switches = runqueue.switches;
+	out->idle_ns = runqueue.idle_ns;
+}
+
+/* --- slices --------------------------------------------------------------------------------------------- */
+
+/* Sees to it that a running thread is asked to yield when others wait. Interrupts off, no queue lock. */
+static void slice_arm(struct thread *running)
+{
+	struct local *here = local();
+
+	if (here->slice_armed || runqueue.waiting == 0 || running == this_cpu()->idle)
+		return;
+	here->slice_armed = true;
+	timer_set(&here->slice, running->slice_end_ns);
+}
+
+static void slice_over(struct timer *timer)
+{
+	struct thread *running = current;
+
+	local()->slice_armed = false;
+	if (runqueue.waiting > 0 && clock_ns() >= running->slice_end_ns)
+		this_cpu()->need_resched = true;
+	else
+		slice_arm(running);
+}
+
+bool sched_needs_resched(void)
+{
+	return this_cpu()->need_resched;
+}
+
+bool sched_contended(void)
+{
+	return runqueue.waiting > 0;
+}
+
+/* --- the queue ------------------------------------------------------------------------------------------- */
+
+static void enqueue(struct thread *thread, bool first)
+{
+	assert(spin_held(&runqueue.lock));
+	thread->state = THREAD_RUNNABLE;
+	if (first)
+		TAILQ_INSERT_HEAD(&runqueue.runnable, thread, run_link);
+	else
+		TAILQ_INSERT_TAIL(&runqueue.runnable, thread, run_link);
+	runqueue.waiting++;
+}
+
+/* The next thread whose registers are saved; NULL if there is none. */
+static struct thread *dequeue(void)
+{
+	struct thread *thread;
+
+	assert(spin_held(&runqueue.lock));
+	TAILQ_FOREACH (thread, &runqueue.runnable, run_link) {
+		if (!atomic_load_explicit(&thread->on_cpu, memory_order_acquire)) {
+			TAILQ_REMOVE(&runqueue.runnable, thread, run_link);
+			runqueue.waiting--;
+			return thread;
+		}
+	}
+	return NULL;
+}
+
+/* --- the switch ------------------------------------------------------------------------------------------ */
+
+/*
+ * The time since the last charge was spent by `thread`, which runs here. Which part of it was user
+ * mode's would take two readings of the clock in each system call: a program's time all counts as
+ * its own. Interrupts off.
+ */
+static void charge(struct thread *thread, uint64_t now)
+{
+	uint64_t spent = now - thread->account_ns;
+
+	thread->account_ns = now;
+	if (thread == this_cpu()->idle)
+		runqueue.idle_ns += spent;
+	else if (thread->fpu != NULL)
+		thread->user_ns += spent;
+	else
+		thread->system_ns += spent;
+}
+
+void sched_charge(void)
+{
+	irq_push_off();
+	charge(current, clock_ns());
+	irq_pop_off();
+}
+
+static void save_user_state(struct thread *thread)
+{
+	if (thread->fpu == NULL)
+		return;
+	fpu_save(thread->fpu);
+	thread->fs_base = cpu_user_fs_base();
+	thread->gs_base = cpu_user_gs_base();
+}
+
+static void restore_user_state(struct thread *thread)
+{
+	if (thread->fpu == NULL)
+		return;
+	fpu_restore(thread->fpu);
+	cpu_set_user_fs_base(thread->fs_base);
+	cpu_set_user_gs_base(thread->gs_base);
+	this_cpu()->fpu_owner = thread;
+}
+
+/* First thing on the stack of the thread that comes in. Interrupts off, no lock. */
+static void finish_switch(void)
+{
+	struct local *here = local();
+	struct thread *previous = here->previous;
+
+	if (!here->previous_dead) {
+		/* From here on another CPU may run it, and end it. */
+		atomic_store_explicit(&previous->on_cpu, false, memory_order_release);
+		return;
+	}
+	previous->on_cpu = false;
+	spin_lock(&runqueue.lock);
+	TAILQ_INSERT_TAIL(&runqueue.dead, previous, run_link);
+	runqueue.exited++;
+	spin_unlock(&runqueue.lock);
+	waitq_wake_one(&reaper_work);
+}
+
+/*
+ * Leaves the current thread, whose state has been set, for the next in the queue. The queue's lock
+ * is held on entry, on top of one irq_push_off(), and released. Returns when the thread is picked
+ * again, perhaps on another CPU, with interrupts off.
+ */
+static void switch_away(void)
+{
+	struct cpu *cpu = this_cpu();
+	struct local *here = local();
+	struct thread *previous = cpu->thread;
+	struct thread *next = dequeue();
+
+	if (next == NULL)
+		next = cpu->idle;
+	if (next == previous) {
+		/* Idle, and whoever waits is still being put aside by another CPU: look again. */
+		previous->state = THREAD_RUNNING;
+		spin_unlock(&runqueue.lock);
+		return;
+	}
+	next->state = THREAD_RUNNING;
+	next->cpu = cpu;
+	next->on_cpu = true;
+	here->previous = previous;
+	here->previous_dead = previous->state == THREAD_DEAD;
+	cpu->need_resched = false;
+	spin_unlock(&runqueue.lock);
+	assert(cpu->irq_off_depth == 1 && cpu->spin_count == 0);
+
+	uint64_t now = clock_ns();
+	charge(previous, now);
+	next->account_ns = now;
+	next->slice_end_ns = now + SLICE_NS;
+	runqueue.switches++;
+	slice_arm(next);
+
+	bool irq_was_on = cpu->irq_was_on;
+	save_user_state(previous);
+	if (switch_space_hook != NULL)
+		switch_space_hook(previous, next);
+	restore_user_state(next);
+	cpu->thread = next;
+	cpu_set_kernel_stack(next->stack_top);
+	switch_stacks(&previous->kernel_sp, next->kernel_sp);
+
+	finish_switch();
+	this_cpu()->irq_was_on = irq_was_on;
+}
+
+void sched_yield(void)
+{
+	struct thread *self = current;
+
+	irq_push_off();
+	spin_lock(&runqueue.lock);
+	struct cpu *cpu = this_cpu();
+	if (runqueue.waiting == 0) {
+		cpu->need_resched = false;
+		spin_unlock(&runqueue.lock);
+	} else {
+		if (self == cpu->idle)
+			self->state = THREAD_RUNNABLE;
+		else
+			enqueue(self, false);
+		switch_away();
+	}
+	irq_pop_off();
+}
+
+void thread_park(bool (*stay)(const void *arg), const void *arg)
+{
+	might_sleep();
+	irq_push_off();
+	spin_lock(&runqueue.lock);
+	if (stay(arg)) {
+		assert(current != this_cpu()->idle);
+		current->state = THREAD_SLEEPING;
+		switch_away();
+	} else {
+		spin_unlock(&runqueue.lock);
+	}
+	irq_pop_off();
+}
+
+void thread_unpark(struct thread *thread)
+{
+	bool woken = false;
+
+	irq_push_off();
+	struct cpu *cpu = this_cpu();
+	bool in_interrupt = cpu->interrupt_depth > 0;
+
+	spin_lock(&runqueue.lock);
+	if (thread->state == THREAD_SLEEPING) {
+		enqueue(thread, in_interrupt);
+		woken = true;
+	}
+	spin_unlock(&runqueue.lock);
+
+	if (woken && in_interrupt)
+		cpu->need_resched = true;
+	else if (woken)
+		slice_arm(cpu->thread);
+	irq_pop_off();
+}
+
+/* --- threads --------------------------------------------------------------------------------------------- */
+
+/* Where a new thread's first switch_stacks() returns to. */
+static __noreturn void thread_begin(void)
+{
+	struct thread *self = current;
+
+	finish_switch();
+	this_cpu()->irq_was_on = true;
+	irq_pop_off();
+	self->entry(self->arg);
+	thread_exit();
+}
+
+/* What switch_stacks() pops: the callee-saved registers, then where to return. */
+struct first_frame {
+	uint64_t callee_saved[6];
+	uint64_t return_address;
+	uint64_t caller; /* of thread_begin(): none; it also aligns the stack as a call would */
+};
+
+void thread_init(struct thread *thread, const char *name, vaddr_t stack_base,
+		 void (*entry)(void *arg), void *arg, void (*release)(struct thread *thread))
+{
+	memset(thread, 0, sizeof(*thread));
+	strlcpy(thread->name, name, sizeof(thread->name));
+	thread->state = THREAD_NEW;
+	thread->stack_base = stack_base;
+	thread->stack_top = stack_base + KSTACK_SIZE;
+	thread->entry = entry;
+	thread->arg = arg;
+	thread->release = release;
+
+	struct first_frame *frame = (struct first_frame *)thread->stack_top - 1;
+	*frame = (struct first_frame){ .return_address = (uint64_t)thread_begin };
+	thread->kernel_sp = (vaddr_t)frame;
+}
+
+void thread_start(struct thread *thread)
+{
+	irq_push_off();
+	spin_lock(&runqueue.lock);
+	assert(thread->state == THREAD_NEW);
+	runqueue.threads++;
+	enqueue(thread, false);
+	spin_unlock(&runqueue.lock);
+	slice_arm(current);
+	irq_pop_off();
+}
+
+void thread_exit(void)
+{
+	struct thread *self = current;
+
+	might_sleep();
+	assert(self->sleep_locks == 0);
+	irq_push_off();
+	spin_lock(&runqueue.lock);
+	self->state = THREAD_DEAD;
+	switch_away();
+	panic("the dead thread %s has run", self->name);
+}
+
+/* --- the reaper ------------------------------------------------------------------------------------------ */
+
+static struct thread *take_dead(void)
+{
+	spin_lock(&runqueue.lock);
+	struct thread *thread = TAILQ_FIRST(&runqueue.dead);
+	if (thread != NULL)
+		TAILQ_REMOVE(&runqueue.dead, thread, run_link);
+	spin_unlock(&runqueue.lock);
+	return thread;
+}
+
+static void reap(void *arg)
+{
+	for (;;) {
+		struct thread *thread = NULL;
+		wait_event(&reaper_work, (thread = take_dead()) != NULL);
+		if (thread->release != NULL)
+			thread->release(thread);
+		spin_lock(&runqueue.lock);
+		runqueue.released++;
+		runqueue.threads--;
+		spin_unlock(&runqueue.lock);
+		waitq_wake_all(&reaper_done);
+	}
+}
+
+static bool released_all(uint64_t exited)
+{
+	spin_lock(&runqueue.lock);
+	bool all = runqueue.released >= exited;
+	spin_unlock(&runqueue.lock);
+	return all;
+}
+
+void sched_reap(void)
+{
+	spin_lock(&runqueue.lock);
+	uint64_t exited = runqueue.exited;
+	spin_unlock(&runqueue.lock);
+	wait_event(&reaper_done, released_all(exited));
+}
+
+/* --- the beginning, and idling --------------------------------------------------------------------------- */
+
+void sched_init(void)
+{
+	struct cpu *cpu = this_cpu();
+
+	strlcpy(boot_idle.name, "idle", sizeof(boot_idle.name));
+	boot_idle.state = THREAD_RUNNING;
+	boot_idle.cpu = cpu;
+	boot_idle.on_cpu = true;
+	boot_idle.account_ns = clock_ns();
+	cpu->idle = &boot_idle;
+	cpu->thread = &boot_idle;
+	timer_init(&local()->slice, slice_over);
+
+	thread_init(&reaper, "reaper", (vaddr_t)reaper_stack, reap, NULL, NULL);
+	thread_start(&reaper);
+}
+
+void sched_idle(void)
+{
+	assert(current == this_cpu()->idle);
+	started = true;
+	for (;;) {
+		irq_disable();
+		if (runqueue.waiting > 0) {
+			sched_yield();
+			irq_enable();
+		} else {
+			cpu_halt_until_interrupt();
+		}
+	}
+}

@@ -1,0 +1,193 @@
+/*
+ * kernel/sched.h - threads, the run queue, and waiting.
+ *
+ * Kernel code runs with interrupts on and is never preempted involuntarily; user code is, at the
+ * return from an interrupt. A thread waits in a wait queue; who changes what it waits for wakes
+ * it. The pattern is
+ *
+ *	wait_event(&queue, condition)            cannot be cut short
+ *	wait_event_killable(&queue, condition)   0, or -EINTR once the thread is being killed
+ *	wait_event_signal(&queue, condition)     0, or -EINTR once a signal is pending
+ *	wait_event_timeout(&queue, condition, deadline_ns)  0, -ETIMEDOUT, or -EINTR (killed)
+ *
+ * where the condition is evaluated without the queue's lock, and waking is
+ * `change; waitq_wake_all(&queue)`.
+ */
+#ifndef HAWSER_KERNEL_SCHED_H
+#define HAWSER_KERNEL_SCHED_H
+
+#include "kernel/base.h"
+#include "kernel/lock.h"
+
+struct space;
+struct process;
+struct files;
+struct fs_context;
+struct limits;
+struct trapframe;
+struct cpu;
+
+#define KSTACK_SIZE (16 * KIB)
+
+/* Sleeping locks that one thread may hold at a time. */
+#define SLEEP_LOCKS_MAX 12
+
+enum thread_state { THREAD_NEW, THREAD_RUNNABLE, THREAD_RUNNING, THREAD_SLEEPING, THREAD_DEAD };
+
+struct thread {
+	/* Offsets known to kernel/x86_64/switch.S: checked by _Static_assert in kernel/sched.c. */
+	vaddr_t kernel_sp;      /* saved by the switch while not running */
+	vaddr_t stack_top;      /* where a trap from user mode begins */
+
+	char name[16];          /* comm, as Linux's TASK_COMM_LEN */
+	uint32_t tid;
+	enum thread_state state;        /* run queue lock */
+	TAILQ_ENTRY(thread) run_link;   /* run queue lock */
+	struct cpu *cpu;                /* the CPU it runs or last ran on; run queue lock */
+	_Atomic bool on_cpu;            /* its context is still live there; see kernel/sched.c */
+	uint64_t slice_end_ns;
+	uint64_t user_ns, system_ns;    /* CPU time used, see sched_charge(); the running CPU only */
+	uint64_t account_ns;            /* when the present accounting interval began */
+
+	/* Set from any CPU: reasons to leave a sleep early. */
+	_Atomic bool kill_pending;      /* must end; killable sleeps end with -EINTR */
+	_Atomic bool signal_pending;    /* a signal is to be handled; interruptible sleeps end */
+	struct waitq *_Atomic sleeping_on;
+
+	vaddr_t stack_base;     /* lowest usable address of the kernel stack */
+	uint32_t nofault;       /* >0: user copies fail instead of faulting; this thread only */
+	uint32_t sleep_locks;   /* held mutexes and rwlocks, debug */
+	uint32_t rank_mask;     /* ranks of held sleeping locks, debug */
+	const void *held[SLEEP_LOCKS_MAX];   /* which, in the order taken, debug */
+	uint8_t held_ranks[SLEEP_LOCKS_MAX]; /* debug */
+
+	/* From thread_init(). */
+	void (*entry)(void *arg);
+	void *arg;
+	void (*release)(struct thread *thread);
+
+	/* User state; NULL in kernel threads. Owned by the rooms that know the types. */
+	struct trapframe *trapframe;    /* registers at the entry from user mode */
+	void *fpu;                      /* XSAVE area, fpu_area_size() bytes, 64-aligned */
+	uint64_t fs_base, gs_base;      /* user's, while not running */
+	struct space *space;            /* mm: the address space that it runs in */
+	struct process *process;        /* proc */
+	struct files *files;            /* fs/file.h: descriptor table */
+	struct fs_context *fs;          /* fs/path.h: working directory, umask */
+	struct limits *limits;          /* kernel/limits.h */
+	vaddr_t clear_child_tid;        /* proc: set_tid_address(2) */
+	vaddr_t robust_list;            /* proc */
+};
+
+/* The thread that is running. Never NULL after sched_init(). */
+struct thread *current_thread(void);
+#define current current_thread()
+
+/* Makes the boot context the first CPU's idle thread. Once, before anything may sleep. */
+void sched_init(void);
+
+/* What the boot context does once all is set up: runs threads, and halts while there are none. */
+__noreturn void sched_idle(void);
+
+/*
+ * Initialises `thread` (all its memory the caller's) to run entry(arg) on the kernel stack
+ * [stack_base, stack_base + KSTACK_SIZE), in state NEW. `release` is called, on another stack and
+ * outside every lock, when the thread has exited and its stack is no longer in use.
+ */
+void thread_init(struct thread *thread, const char *name, vaddr_t stack_base,
+		 void (*entry)(void *arg), void *arg, void (*release)(struct thread *thread));
+void thread_start(struct thread *thread);
+__noreturn void thread_exit(void);
+
+/*
+ * Waits until every thread that had exited before the call has been released (a census wants its
+ * stack back). A thread, no lock held that a `release` takes.
+ */
+void sched_reap(void);
+
+/* Ends every killable and interruptible sleep of the thread; any context. */
+void thread_kill(struct thread *thread);
+void thread_signal(struct thread *thread);
+
+void sched_yield(void);
+
+/* Brings the current thread's user_ns and system_ns up to now. */
+void sched_charge(void);
+
+/* True if a runnable thread waits and the current slice is over; asked on return to user mode. */
+bool sched_needs_resched(void);
+
+/* True if a thread waits for a processor: who only polls should sleep instead. Any context. */
+bool sched_contended(void);
+
+/* Called by a switch, interrupts off, no lock: loads next->space (or keeps the old one). */
+void sched_register_switch_space(void (*switch_space)(struct thread *prev, struct thread *next));
+
+/* Load averages are not kept; counters for /proc/stat. */
+struct sched_stats {
+	uint64_t switches;
+	uint64_t idle_ns;
+	uint32_t threads;
+};
+void sched_get_stats(struct sched_stats *out);
+
+/* --- waiting ------------------------------------------------------------------------------ */
+
+struct waiter {
+	TAILQ_ENTRY(waiter) link; /* waitq.lock */
+	struct thread *thread;
+	_Atomic bool queued;      /* set and cleared under waitq.lock; clearing it is the wake-up */
+};
+
+void waitq_init(struct waitq *queue, const char *name);
+#define WAITQ_INIT(queue, lockname)                                                                \
+	{ .lock = SPINLOCK_INIT(lockname, RANK_WAITQ),                                             \
+	  .waiters = TAILQ_HEAD_INITIALIZER((queue).waiters) }
+
+/* Any context, any lock of lower rank than RANK_WAITQ. */
+void waitq_wake_one(struct waitq *queue);
+void waitq_wake_all(struct waitq *queue);
+
+enum wait_mode { WAIT_UNINTERRUPTIBLE, WAIT_KILLABLE, WAIT_SIGNAL };
+#define NO_DEADLINE UINT64_MAX
+
+/*
+ * The steps of wait_event: prepare puts the waiter on the queue, or keeps it there; commit sleeps
+ * unless a wake-up has taken it off since, and returns 0, -EINTR or -ETIMEDOUT; finish takes it
+ * off. Since what is remembered is the waiter and not a state of the thread, the condition may
+ * itself sleep.
+ */
+void waitq_prepare(struct waitq *queue, struct waiter *waiter);
+int waitq_commit(struct waiter *waiter, enum wait_mode mode, uint64_t deadline_ns);
+void waitq_finish(struct waitq *queue, struct waiter *waiter);
+
+#define wait_event_full(queue, condition, mode, deadline_ns)                                       \
+	({                                                                                         \
+		struct waiter we_waiter_ = {0};                                                    \
+		int we_error_ = 0;                                                                 \
+		for (;;) {                                                                         \
+			waitq_prepare((queue), &we_waiter_);                                       \
+			if (condition) {                                                           \
+				we_error_ = 0;                                                     \
+				break;                                                             \
+			}                                                                          \
+			if (we_error_ != 0)                                                        \
+				break;                                                             \
+			we_error_ = waitq_commit(&we_waiter_, (mode), (deadline_ns));              \
+		}                                                                                  \
+		waitq_finish((queue), &we_waiter_);                                                \
+		we_error_;                                                                         \
+	})
+#define wait_event(queue, condition)                                                               \
+	((void)wait_event_full((queue), (condition), WAIT_UNINTERRUPTIBLE, NO_DEADLINE))
+#define wait_event_killable(queue, condition)                                                      \
+	wait_event_full((queue), (condition), WAIT_KILLABLE, NO_DEADLINE)
+#define wait_event_signal(queue, condition)                                                        \
+	wait_event_full((queue), (condition), WAIT_SIGNAL, NO_DEADLINE)
+#define wait_event_timeout(queue, condition, deadline_ns)                                          \
+	wait_event_full((queue), (condition), WAIT_KILLABLE, (deadline_ns))
+
+/* Sleeps until the monotonic clock reaches deadline_ns; 0, or -EINTR (killed / signalled). */
+int sleep_until(uint64_t deadline_ns, enum wait_mode mode);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * kernel/syscall_table.c - every system call, by number: who answers it, and what it is called.
+ *
+ * One of the two files that see every room (the other is kernel/main.c). The names of all calls that
+ * Linux has come from <asm/unistd_64.h> (tools/mksyscalls), so that one which nobody answers can be
+ * logged by its name; the list below says which are answered, in the room where they are found.
+ */
+#include "kernel/syscall.h"
+
+#include <asm/unistd_64.h>
+
+#define ROOM_LOADER(call)                                                                          \
+	/* execve.c */ call(execve) call(execveat)
+
+#define ROOM_PROC(call)                                                                            \
+	/* exit.c */ call(exit) call(exit_group) call(wait4)                                       \
+	/* futex.c */ call(futex)                                                                  \
+	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getuid)                      \
+	    call(geteuid) call(getgid) call(getegid) call(getresuid) call(getresgid)               \
+	    call(getgroups) call(getpgid) call(getpgrp) call(getsid) call(setsid)                  \
+	    call(setpgid)                                                                          \
+	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \
+	/* signal.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)                 \
+	    call(kill) call(tkill) call(tgkill)                                                    \
+	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
+	/* thread.c */ call(arch_prctl) call(prctl) call(set_tid_address)                          \
+	    call(set_robust_list) call(sched_yield) call(sched_getaffinity) call(getcpu)           \
+	/* time.c */ call(clock_gettime) call(clock_getres) call(clock_settime)                    \
+	    call(gettimeofday) call(time) call(nanosleep) call(clock_nanosleep)                    \
+	    call(times) call(getrusage)
+
+#define ROOM_FS(call)                                                                              \
+	/* attributes.c */ call(chmod) call(fchmod) call(fchmodat) call(chown)                     \
+	    call(lchown) call(fchown) call(fchownat) call(utimensat) call(truncate)                \
+	    call(readlink) call(readlinkat) call(chdir) call(fchdir) call(getcwd)                  \
+	    call(umask)                                                                            \
+	/* dev.c */ call(getrandom)                                                                \
+	/* directory.c */ call(getdents64)                                                         \
+	/* fcntl.c */ call(close) call(dup) call(dup2) call(dup3) call(fcntl)                      \
+	    call(close_range)                                                                      \
+	/* io.c */ call(read) call(write) call(pread64) call(pwrite64) call(readv)                 \
+	    call(writev) call(preadv) call(pwritev) call(lseek) call(ftruncate)                    \
+	    call(fsync) call(fdatasync) call(ioctl)                                                \
+	/* mmap.c */ call(mmap)                                                                    \
+	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
+	    call(rmdir) call(unlinkat) call(rename) call(renameat) call(renameat2)                 \
+	/* open.c */ call(open) call(openat) call(creat)                                           \
+	/* poll.c */ call(poll) call(ppoll) call(select) call(pselect6)                            \
+	/* stat.c */ call(stat) call(lstat) call(fstat) call(newfstatat) call(statx)               \
+	    call(access) call(faccessat) call(faccessat2) call(statfs) call(fstatfs)
+
+#define ROOM_MM(call)                                                                              \
+	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise)
+
+#define EVERY_CALL(call) ROOM_LOADER(call) ROOM_PROC(call) ROOM_FS(call) ROOM_MM(call)
+
+#define DECLARE(name) extern syscall_fn sys_##name;
+EVERY_CALL(DECLARE)
+
+/* First the names of all, then once more, in their place, those that are answered. */
+#pragma GCC diagnostic ignored "-Woverride-init"
+#define SYSCALL_NAME(number, text) [number] = {.fn = NULL, .name = #text},
+#define ANSWERED(call) [__NR_##call] = {.fn = sys_##call, .name = #call},
+const struct syscall syscall_table[] = {
+#include "syscall_names.h"
+	EVERY_CALL(ANSWERED)
+};
+const unsigned syscall_count = ARRAY_SIZE(syscall_table);

@@ -1,0 +1,272 @@
+/*
+ * loader/exec.c - one program gives way to another. See loader/exec.h.
+ *
+ * Everything that can fail happens in reserve(), beside the running program: its space, files and
+ * registers are not touched. exec_commit() then only exchanges pointers and lets go of the old.
+ *
+ * The new space belongs to this thread alone until the switch, so nothing in it is locked against
+ * anybody; it is filled through space_write(), since no CPU has it loaded.
+ */
+#include "loader/exec.h"
+
+#include "fs/file.h"
+#include "kernel/cmdline.h"
+#include "kernel/limits.h"
+#include "kernel/random.h"
+#include "kernel/sched.h"
+#include "kernel/string.h"
+#include "kernel/x86_64/cpu.h"
+#include "kernel/x86_64/trapframe.h"
+#include "loader/image.h"
+#include "loader/stack.h"
+#include "mm/layout.h"
+#include "mm/space.h"
+#include "proc/process.h"
+#include <asm/hwcap2.h>
+#include <asm/processor-flags.h>
+#include <linux/mman.h>
+
+/* Below the arguments, what a new program's stack has at once (Linux's stack_expand). */
+#define STACK_EXTRA (128 * KIB)
+/* Linux: arguments never take more than three quarters of the default stack of 8 MiB. */
+#define STRINGS_LIMIT_MAX (6 * MIB)
+#define STRINGS_LIMIT_MIN (128 * KIB)
+
+/* What reserve() has acquired. */
+struct exec {
+	struct image image;
+	struct space *space;
+	struct files *files; /* a copy of the descriptor table, if it was shared; or NULL */
+	vaddr_t entry;
+	struct stack_layout stack;
+};
+
+size_t exec_strings_limit(void)
+{
+	uint64_t limit = MIN(limit_get(RLIMIT_STACK) / 4, STRINGS_LIMIT_MAX);
+
+	return MAX(limit, STRINGS_LIMIT_MIN);
+}
+
+/* Scripts add to argv: the whole is measured once more. */
+static int check_strings(const struct exec_request *request)
+{
+	size_t total = strlen(request->program) + 1 + request->argv.bytes + request->envp.bytes +
+		       (request->argv.count + request->envp.count) * sizeof(uint64_t);
+
+	return total <= exec_strings_limit() ? 0 : -E2BIG;
+}
+
+/* --- the new space ---------------------------------------------------------------------------- */
+
+/* A random distance of less than `pages` pages; none with `norandmaps`. */
+static uint64_t random_distance(uint64_t pages)
+{
+	return cmdline_flag("norandmaps") ? 0 : random_below(pages) << PAGE_SHIFT;
+}
+
+/* The stack at the top, the mmap area below it with room for the stack to grow; as Linux. */
+static void place_areas(struct space *space)
+{
+	uint64_t gap = MIN(space->limits.stack, USER_MAX / 6 * 5 - STACK_GUARD_GAP);
+
+	space->stack_top = USER_MAX - random_distance(STACK_RANDOM_PAGES);
+	gap = MAX(ALIGN_UP(gap, PAGE_SIZE) + STACK_GUARD_GAP, MMAP_MIN_GAP);
+	space->mmap_top = space->stack_top - gap - random_distance(MMAP_RANDOM_PAGES);
+}
+
+static int map_stack(struct space *space, size_t needed, bool executable)
+{
+	uint64_t used = ALIGN_UP(needed, PAGE_SIZE);
+	uint64_t allowed = ALIGN_DOWN(space->limits.stack, PAGE_SIZE);
+	uint64_t length = MAX(used, MIN(used + STACK_EXTRA, allowed));
+	struct map_request request = {
+		.address = space->stack_top - length,
+		.length = length,
+		.prot = PROT_READ | PROT_WRITE | (executable ? PROT_EXEC : 0u),
+		.max_prot = PROT_ALL,
+		.flags = REGION_GROWSDOWN | REGION_STACK,
+		.fixed = true,
+		.noreplace = true,
+	};
+	vaddr_t at;
+	int error = space_map(space, &request, &at);
+
+	/* A fixed-address image lies where the stack must be. */
+	return error == -EEXIST ? -ENOMEM : error;
+}
+
+static int write_to_space(void *context, vaddr_t to, const void *from, size_t length)
+{
+	return space_write(context, to, from, length);
+}
+
+static void fill_aux(struct stack_aux *aux, const struct image_plan *plan, uint64_t bias)
+{
+	aux->hwcap = cpuid(1, 0).edx;
+	aux->hwcap2 = (read_cr4() & X86_CR4_FSGSBASE) ? HWCAP2_FSGSBASE : 0;
+	aux->phdr = plan->phdr ? plan->phdr + bias : 0;
+	aux->phnum = plan->phnum;
+	aux->entry = plan->entry + bias;
+	random_bytes(aux->random, sizeof(aux->random));
+}
+
+static int build_space(struct exec *exec, const struct exec_request *request)
+{
+	const struct image_plan *plan = &exec->image.plan;
+	struct space *space = exec->space;
+	struct stack_request stack = {
+		.argv = &request->argv,
+		.envp = &request->envp,
+		.program = request->program,
+		.write = write_to_space,
+		.context = space,
+	};
+	uint64_t bias;
+	int error;
+
+	space->limits = (struct space_limits){
+		.as = limit_get(RLIMIT_AS),
+		.data = limit_get(RLIMIT_DATA),
+		.stack = limit_get(RLIMIT_STACK),
+	};
+	place_areas(space);
+	error = plan_bias(plan, PIE_BASE + random_distance(PIE_RANDOM_PAGES), &bias);
+	if (error == 0)
+		error = image_map(&exec->image, space, bias);
+	if (error != 0)
+		return error;
+	space_set_brk_start(space, plan_end(plan) + bias + random_distance(BRK_RANDOM_PAGES));
+
+	stack.top = space->stack_top;
+	fill_aux(&stack.aux, plan, bias);
+	error = map_stack(space, stack_size(&stack), plan->executable_stack);
+	if (error == 0)
+		error = stack_build(&stack, &exec->stack);
+	if (error != 0)
+		return error;
+
+	space->arg_start = exec->stack.arg_start;
+	space->arg_end = exec->stack.arg_end;
+	space->env_start = exec->stack.env_start;
+	space->env_end = exec->stack.env_end;
+	exec->entry = stack.aux.entry;
+	return 0;
+}
+
+/* --- reserve, commit, release ----------------------------------------------------------------- */
+
+static void exec_release(struct exec *exec)
+{
+	if (exec->files)
+		files_put(exec->files);
+	if (exec->space)
+		space_put(exec->space);
+	image_put(&exec->image);
+}
+
+static int reserve(struct exec_request *request, struct exec *exec)
+{
+	int error;
+
+	*exec = (struct exec){0};
+	/* Since Linux 5.18 a program always has an argv[0]. */
+	if (request->argv.count == 0) {
+		error = strings_append(&request->argv, "");
+		if (error != 0)
+			return error;
+	}
+	error = image_load(request->dirfd, request->path, request->flags, request->program,
+			   &request->argv, &exec->image);
+	if (error != 0)
+		return error;
+	error = check_strings(request);
+	if (error != 0)
+		goto bad;
+
+	error = -ENOMEM;
+	exec->space = space_create();
+	if (!exec->space)
+		goto bad;
+	if (files_shared(current->files)) {
+		exec->files = files_copy(current->files);
+		if (!exec->files)
+			goto bad;
+	}
+	error = build_space(exec, request);
+	if (error != 0)
+		goto bad;
+	return 0;
+bad:
+	exec_release(exec);
+	return error;
+}
+
+/* The last component of a path, for comm. */
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* The registers of a program that has not run yet. */
+static void reset_registers(const struct exec *exec)
+{
+	struct trapframe *tf = current->trapframe;
+
+	*tf = (struct trapframe){
+		.vector = tf->vector,
+		.rip = exec->entry,
+		.rsp = exec->stack.sp,
+		.cs = GDT_USER_CODE,
+		.ss = GDT_USER_DATA,
+		.rflags = X86_EFLAGS_IF | X86_EFLAGS_FIXED,
+	};
+	cpu_set_user_fs_base(0);
+	cpu_set_user_gs_base(0);
+	fpu_area_init(current->fpu);
+	fpu_restore(current->fpu);
+}
+
+/* Cannot fail. Takes over all that `exec` holds. */
+static void exec_commit(struct exec *exec, const struct exec_request *request)
+{
+	struct space *old_space = current->space;
+	struct files *old_files = NULL;
+
+	space_switch(exec->space);
+	if (exec->files) {
+		old_files = current->files;
+		current->files = exec->files;
+	}
+	process_new_image(exec->image.version, exec->image.name, base_name(request->program));
+	reset_registers(exec);
+
+	files_close_on_exec(current->files);
+	if (old_files)
+		files_put(old_files);
+	if (old_space)
+		space_put(old_space);
+
+	/* The process holds version and name now; the plan has served. */
+	exec->image.version = NULL;
+	exec->image.name = NULL;
+	image_put(&exec->image);
+}
+
+int exec_replace(struct exec_request *request)
+{
+	struct process *process = current_process();
+	struct exec exec;
+	int error;
+
+	error = mutex_lock_killable(&process->exec_lock);
+	if (error != 0)
+		return error;
+	error = reserve(request, &exec);
+	if (error == 0)
+		exec_commit(&exec, request);
+	mutex_unlock(&process->exec_lock);
+	return error;
+}

@@ -1,0 +1,109 @@
+/*
+ * mm/change.c - reserve, commit, release: the steps that map, unmap, protect and brk are made of.
+ *
+ *	[aaaaaaaaaaaaaaaa]   [bbbbbbbb]      unmapping the range below has two cuts
+ *	       ^------------------^
+ *	[aaaaa][aaaaaaaaa]   [bbb][bbbb]     change_cut(): every region is inside or outside
+ *	[aaaaa]                   [bbbb]     change_remove(): what is inside goes, with its pages
+ */
+#include "mm/change.h"
+
+#include "mm/pages.h"
+
+/* True if `at` lies inside a region and not at its start. */
+static bool cuts_region(struct space *space, vaddr_t at)
+{
+	const struct region *region = space_find(space, at);
+
+	return region && region->start < at;
+}
+
+unsigned change_cuts(struct space *space, vaddr_t start, vaddr_t end)
+{
+	return (unsigned)cuts_region(space, start) + (unsigned)cuts_region(space, end);
+}
+
+int change_reserve(struct change *change, unsigned count)
+{
+	assert(count <= CHANGE_SPARES_MAX);
+	while (change->spares < count) {
+		struct region *region = region_alloc();
+
+		if (!region) {
+			change->starved = true;
+			return -ENOMEM;
+		}
+		change->spare[change->spares++] = region;
+	}
+	return 0;
+}
+
+struct region *change_spare(struct change *change)
+{
+	assert(change->spares > 0);
+	return change->spare[--change->spares];
+}
+
+void change_cut(struct space *space, vaddr_t start, vaddr_t end, struct change *change)
+{
+	if (cuts_region(space, start))
+		region_split(space, space_find(space, start), start, change_spare(change));
+	if (cuts_region(space, end))
+		region_split(space, space_find(space, end), end, change_spare(change));
+}
+
+void change_remove(struct space *space, vaddr_t start, vaddr_t end, struct change *change)
+{
+	struct region *region = space_find_above(space, start);
+	const struct region *below;
+
+	while (region && region->start < end) {
+		struct region *next = space_next(region);
+
+		assert(region->start >= start && region->end <= end);
+		region_remove(space, region);
+		LIST_INSERT_HEAD(&change->gone, region, object_link);
+		region = next;
+	}
+	pages_unmap(space, start, end);
+
+	below = region_before(space, region);
+	pmap_prune(&space->pmap, below ? below->end : 0, region ? region->start : USER_MAX);
+}
+
+void change_merge(struct space *space, vaddr_t start, vaddr_t end, struct change *change)
+{
+	struct region *region = space_find_above(space, start - 1);
+	struct region *next;
+
+	while (region && (next = space_next(region)) && next->start <= end) {
+		if (region_continues(region, next)) {
+			region_join(space, region, next);
+			LIST_INSERT_HEAD(&change->gone, next, object_link);
+		} else {
+			region = next;
+		}
+	}
+}
+
+bool change_retry(struct change *change)
+{
+	if (!change->starved || change->retried)
+		return false;
+	change->starved = false;
+	change->retried = true;
+	frame_reclaim(1);
+	return true;
+}
+
+void change_release(struct change *change)
+{
+	struct region *region;
+
+	while (change->spares > 0)
+		region_free(change_spare(change));
+	while ((region = LIST_FIRST(&change->gone))) {
+		LIST_REMOVE(region, object_link);
+		region_free(region);
+	}
+}

@@ -1,0 +1,446 @@
+/*
+ * mm/fault.c - what an access to memory that is not there, or not writable yet, leads to.
+ *
+ * A fault is a loop of attempts. An attempt holds the space's lock shared, and the object's where
+ * there is one; it finds the region, looks at the page-table entry, and either finishes or says
+ * what is missing. What is missing is waited for with no lock held, and the next attempt starts
+ * from the top, since anything may have changed meanwhile.
+ *
+ *	                       the region is
+ *	PTE is        private anonymous    a private file     shared
+ *	empty, read   zero page            object's page ─────────────┐ with those around it
+ *	empty, write  zeroed frame         copy               object's page, made writable
+ *	there, write  ONE RULE: a frame in no object with one reference
+ *	              is made writable; any other is copied   made writable
+ *	there, read   gets the rights that the region has and it lacks (or has them: spurious)
+ *
+ * This is the only file that lets a page be written; all others only ever take rights away.
+ *
+ * Installing a page happens under the pmap lock, after the entry was read again: other threads fault
+ * at the same time. For an object's region it happens under the object's lock too, below its size,
+ * so that truncation cannot be overtaken. Replacing a page goes
+ *
+ *	PTE ──> old          withdraw: keep the frame, take all rights; flush
+ *	PTE --> old          copy; nobody can read the old page through a stale TLB from here on, and
+ *	                     whoever faults meanwhile finds the frame and restores its read right
+ *	PTE ──> new          only if the entry is still as we left it, otherwise from the top
+ */
+#include "kernel/sched.h"
+#include "kernel/trap.h"
+#include "mm/pages.h"
+#include "mm/region.h"
+#include <linux/mman.h>
+
+/* A read fault brings in what the object has of these pages: an aligned block within one table. */
+#define AROUND_BYTES (16 * PAGE_SIZE)
+
+enum outcome {
+	DONE,
+	NO_ACCESS, /* SIGSEGV */
+	NO_PAGE,   /* beyond the object's end: SIGBUS */
+	GROW,      /* the stack must grow first */
+	FETCH,     /* the object must get the page first */
+	LOCALISE,  /* the object must be made writable first */
+	FORGET,    /* what was waited for is not what is needed now */
+	STARVED,   /* no memory */
+};
+
+struct fault {
+	struct space *space;
+	vaddr_t page;
+	unsigned access;
+
+	/* What one attempt or wait leaves for the next. */
+	struct frame *spare;   /* to become a private page */
+	struct object *object; /* of FETCH while it lasts, of LOCALISE until the end; held */
+	uint64_t index;
+	struct frame *held;    /* what FETCH got: stays until it is installed */
+	bool reclaimed;
+};
+
+/* --- rights --------------------------------------------------------------------------------------- */
+
+/* As on x86: whatever may be written or executed may be read. */
+static bool allowed(const struct region *region, unsigned access)
+{
+	if (access & FAULT_WRITE)
+		return region->prot & PROT_WRITE;
+	if (access & FAULT_EXEC)
+		return region->prot & PROT_EXEC;
+	return region->prot & PROT_ALL;
+}
+
+static bool satisfied(struct pte pte, unsigned access)
+{
+	return pte.present && (pte.writable || !(access & FAULT_WRITE)) &&
+	       (pte.executable || !(access & FAULT_EXEC));
+}
+
+static unsigned rights(const struct region *region)
+{
+	return region->prot & PROT_EXEC ? PTE_EXEC : 0;
+}
+
+/* Gives an entry that is there what a read or an execution needs; pmap lock held. */
+static void restore(struct fault *f, const struct region *region, struct pte pte)
+{
+	pmap_enter(&f->space->pmap, f->page, pte.address,
+		   rights(region) | (pte.writable ? PTE_WRITE : 0) |
+			   (pte.special ? PTE_SPECIAL : 0));
+}
+
+/* The one rule: private, in no object, and nobody else's. */
+static bool reusable(struct pte pte)
+{
+	const struct frame *frame;
+
+	if (pte_empty(pte) || pte.special)
+		return false;
+	frame = frame_of(pte.address);
+	return frame->kind == FRAME_ANON &&
+	       atomic_load_explicit(&frame->refs, memory_order_acquire) == 1;
+}
+
+/* --- private pages ---------------------------------------------------------------------------------- */
+
+static enum outcome read_anonymous(struct fault *f, const struct region *region)
+{
+	struct pmap *pmap = &f->space->pmap;
+	struct pte pte;
+
+	spin_lock(&pmap->lock);
+	pte = pmap_get(pmap, f->page);
+	if (pte_empty(pte))
+		pmap_enter(pmap, f->page, pmap_zero_page, rights(region) | PTE_SPECIAL);
+	else if (!satisfied(pte, f->access))
+		restore(f, region, pte);
+	spin_unlock(&pmap->lock);
+	return DONE;
+}
+
+/*
+ * Puts the spare in the place of what `was` there, unless that has changed; pmap lock held. The
+ * entry has no right, and no TLB knows it.
+ */
+static bool install(struct fault *f, const struct region *region, struct pte was)
+{
+	struct pmap *pmap = &f->space->pmap;
+	struct pte now = pmap_get(pmap, f->page);
+
+	if (pte_empty(was) ? !pte_empty(now) : !now.protnone || now.address != was.address)
+		return false;
+	if (!pte_empty(was)) {
+		pages_count(f->space, frame_of(was.address), -1);
+		pmap_clear(pmap, f->page);
+	}
+	pmap_enter(pmap, f->page, frame_paddr(f->spare), rights(region) | PTE_WRITE);
+	pages_count(f->space, f->spare, 1);
+	f->spare = NULL;
+	return true;
+}
+
+/*
+ * A page of this space's own, writable. Where the entry is empty its content comes from `origin`,
+ * the object's page, or is zero.
+ */
+static enum outcome write_private(struct fault *f, const struct region *region,
+				  const struct frame *origin)
+{
+	struct pmap *pmap = &f->space->pmap;
+	bool installed = false;
+
+	while (!installed) {
+		struct frame *old = NULL;
+		struct pte pte;
+
+		spin_lock(&pmap->lock);
+		pte = pmap_get(pmap, f->page);
+		if (satisfied(pte, f->access) || reusable(pte)) {
+			pmap_enter(pmap, f->page, pte.address, rights(region) | PTE_WRITE);
+			spin_unlock(&pmap->lock);
+			break;
+		}
+		if (!f->spare) {
+			spin_unlock(&pmap->lock);
+			f->spare = frame_alloc(FRAME_ANON, 0, 0);
+			if (!f->spare)
+				return STARVED;
+			continue;
+		}
+		if (pte.special) {
+			pmap_clear(pmap, f->page); /* the zero page is as good as no page */
+		} else if (!pte_empty(pte)) {
+			old = frame_of(pte.address);
+			frame_get(old);
+			pmap_protect(pmap, f->page, PTE_NONE);
+		}
+		spin_unlock(&pmap->lock);
+
+		if (pte.present)
+			pmap_flush(pmap, f->page, f->page + PAGE_SIZE);
+		if (old)
+			pmap_copy_frame(f->spare, frame_paddr(old));
+		else if (origin)
+			pmap_copy_frame(f->spare, frame_paddr(origin));
+		else
+			pmap_zero_frame(f->spare);
+
+		spin_lock(&pmap->lock);
+		installed = install(f, region, old ? pte : (struct pte){ .present = false });
+		spin_unlock(&pmap->lock);
+		if (old && installed)
+			frame_put(old); /* the entry's */
+		if (old)
+			frame_put(old);
+	}
+	return DONE;
+}
+
+/* --- pages of objects: the object's lock is held ------------------------------------------------------ */
+
+/* Leaves word for provide() what this object's page needs. */
+static enum outcome want(struct fault *f, struct object *object, uint64_t index,
+			 enum outcome outcome)
+{
+	if (f->object)
+		return FORGET; /* no reference is dropped under a lock */
+	object_get(object);
+	f->object = object;
+	f->index = index;
+	return outcome;
+}
+
+/* The object's page itself, and on a read those around it that the object has. */
+static void map_object(struct fault *f, const struct region *region, bool write)
+{
+	struct pmap *pmap = &f->space->pmap;
+	struct object *object = region->object;
+	uint64_t pages = DIV_ROUND_UP(object->size, PAGE_SIZE);
+	vaddr_t block = ALIGN_DOWN(f->page, AROUND_BYTES);
+	vaddr_t start = write ? f->page : MAX(block, region->start);
+	vaddr_t end = write ? f->page + PAGE_SIZE : MIN(block + AROUND_BYTES, region->end);
+
+	spin_lock(&pmap->lock);
+	for (vaddr_t page = start; page < end; page += PAGE_SIZE) {
+		uint64_t index = region_index(region, page);
+		struct frame *frame = index < pages ? object_peek(object, index) : NULL;
+
+		if (!frame || !pte_empty(pmap_get(pmap, page)))
+			continue;
+		frame_get(frame);
+		pmap_enter(pmap, page, frame_paddr(frame),
+			   rights(region) | (write ? PTE_WRITE : 0));
+		pages_count(f->space, frame, 1);
+	}
+	spin_unlock(&pmap->lock);
+}
+
+static enum outcome fault_object(struct fault *f, const struct region *region)
+{
+	struct pmap *pmap = &f->space->pmap;
+	struct object *object = region->object;
+	uint64_t index = region_index(region, f->page);
+	bool write = f->access & FAULT_WRITE;
+	bool shared = region->flags & REGION_SHARED;
+	struct frame *frame;
+	struct pte pte;
+
+	if (index >= DIV_ROUND_UP(object->size, PAGE_SIZE))
+		return NO_PAGE;
+	frame = object_peek(object, index);
+
+	spin_lock(&pmap->lock);
+	pte = pmap_get(pmap, f->page);
+	spin_unlock(&pmap->lock);
+
+	/* With the object locked, nobody but us makes an entry here or takes one away. */
+	if (satisfied(pte, f->access))
+		return DONE;
+	if (pte_empty(pte) && !frame)
+		return want(f, object, index, FETCH);
+	if (write && !shared)
+		return write_private(f, region, frame);
+	if (write && object->ops->make_writable && (f->object != object || f->index != index))
+		return want(f, object, index, LOCALISE);
+	if (pte_empty(pte)) {
+		map_object(f, region, write);
+	} else {
+		pte.writable |= write;
+		spin_lock(&pmap->lock);
+		restore(f, region, pte);
+		spin_unlock(&pmap->lock);
+	}
+	return DONE;
+}
+
+/* Device registers and memory: nothing is counted. */
+static enum outcome fault_device(struct fault *f, const struct region *region)
+{
+	struct pmap *pmap = &f->space->pmap;
+	struct object *object = region->object;
+	paddr_t address;
+
+	if (object->ops->device_page(object, region_index(region, f->page), &address) < 0)
+		return NO_PAGE;
+	spin_lock(&pmap->lock);
+	pmap_enter(pmap, f->page, address,
+		   PTE_SPECIAL | PTE_UNCACHED | rights(region) |
+			   (region->prot & PROT_WRITE ? PTE_WRITE : 0));
+	spin_unlock(&pmap->lock);
+	return DONE;
+}
+
+/* --- attempts --------------------------------------------------------------------------------------------- */
+
+/* The stack that would reach down to the page if it grew, within its limit. Space lock held. */
+static struct region *growing_stack(struct space *space, vaddr_t page)
+{
+	struct region *above = space_find_above(space, page);
+
+	if (!above || !(above->flags & REGION_GROWSDOWN) || above->start <= page)
+		return NULL;
+	return page >= USER_MIN && above->end - page <= space->limits.stack ? above : NULL;
+}
+
+static enum outcome attempt(struct fault *f)
+{
+	struct region *region = space_find(f->space, f->page);
+	enum outcome outcome;
+
+	if (!region)
+		return growing_stack(f->space, f->page) ? GROW : NO_ACCESS;
+	if (!allowed(region, f->access))
+		return NO_ACCESS;
+	if (pmap_reserve(&f->space->pmap, f->page) < 0)
+		return STARVED;
+	if (!region->object)
+		return f->access & FAULT_WRITE ? write_private(f, region, NULL) :
+						 read_anonymous(f, region);
+	if (region->flags & REGION_DEVICE)
+		return fault_device(f, region);
+
+	mutex_lock(&region->object->lock);
+	outcome = fault_object(f, region);
+	mutex_unlock(&region->object->lock);
+	return outcome;
+}
+
+/*
+ * Growing changes a region, so it takes the lock exclusively. Below the stack a guard gap stays
+ * free, except of what could not be accessed anyway.
+ */
+static int grow_stack(struct space *space, vaddr_t page)
+{
+	struct region *stack, *below;
+	int error = 0;
+
+	rw_write_lock(&space->lock);
+	stack = growing_stack(space, page);
+	if (!stack)
+		goto out; /* someone else has grown it, or unmapped it: the next attempt sees */
+
+	below = region_before(space, stack);
+	if (below && below->end > page - MIN(page, (vaddr_t)STACK_GUARD_GAP) &&
+	    (below->prot & PROT_ALL))
+		error = -EFAULT;
+	else if (space->limits.as != UINT64_MAX &&
+		 space->stats.virtual_pages + ((stack->start - page) >> PAGE_SHIFT) >
+			 space->limits.as >> PAGE_SHIFT)
+		error = -EFAULT;
+	else
+		region_grow(space, stack, page);
+out:
+	rw_write_unlock(&space->lock);
+	return error;
+}
+
+static void forget(struct fault *f)
+{
+	object_put(f->object);
+	f->object = NULL;
+}
+
+static int fetch_page(struct fault *f)
+{
+	int error;
+
+	atomic_fetch_add_explicit(&f->space->stats.faults_io, 1, memory_order_relaxed);
+	if (f->held)
+		frame_put(f->held);
+	f->held = NULL;
+	error = f->object->ops->get_page(f->object, f->index, &f->held);
+	forget(f);
+	return error;
+}
+
+/* Waits for what the attempt found missing. 0: try again. */
+static int provide(struct fault *f, enum outcome outcome)
+{
+	int error = 0;
+
+	switch (outcome) {
+	case NO_ACCESS:
+		return -EFAULT;
+	case NO_PAGE:
+		return -EIO;
+	case GROW:
+		return grow_stack(f->space, f->page);
+	case FETCH:
+		error = fetch_page(f);
+		break;
+	case LOCALISE:
+		error = f->object->ops->make_writable(f->object, f->index);
+		if (error)
+			forget(f);
+		break;
+	case FORGET:
+		forget(f);
+		break;
+	case STARVED:
+		error = -ENOMEM;
+		break;
+	case DONE:
+		break;
+	}
+	if (error == -ENOMEM && !f->reclaimed) {
+		f->reclaimed = true;
+		frame_reclaim(1);
+		error = 0;
+	}
+	if (current->kill_pending)
+		error = -EINTR;
+	if (error == 0 || error == -ENOMEM || error == -EINTR)
+		return error;
+	return -EIO;
+}
+
+int space_fault(struct space *space, vaddr_t address, unsigned access)
+{
+	struct fault f = {
+		.space = space,
+		.page = ALIGN_DOWN(address, PAGE_SIZE),
+		.access = access,
+	};
+	enum outcome outcome;
+	int error = 0;
+
+	might_sleep();
+	if (address >= USER_MAX)
+		return -EFAULT;
+	atomic_fetch_add_explicit(&space->stats.faults, 1, memory_order_relaxed);
+	do {
+		rw_read_lock(&space->lock);
+		outcome = attempt(&f);
+		rw_read_unlock(&space->lock);
+		if (outcome != DONE)
+			error = provide(&f, outcome);
+	} while (outcome != DONE && !error);
+
+	if (f.spare)
+		frame_put(f.spare);
+	if (f.held)
+		frame_put(f.held);
+	if (f.object)
+		forget(&f);
+	return error;
+}

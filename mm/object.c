@@ -1,0 +1,185 @@
+/*
+ * mm/object.c - objects: the pages that several address spaces may share.
+ *
+ *	struct object ── radix ──> frames, one reference each
+ *	     │
+ *	     └── regions ──> [start, end) of a space, [start, end) of another …
+ *
+ * Growing and shrinking is all that happens to a whole object. Shrinking must take the pages that
+ * go out of every page table first; it finds them through the regions. Faults install a page only
+ * with the object's lock held and below its size, so that none comes back behind truncation.
+ */
+#include "mm/object.h"
+
+#include "kernel/string.h"
+#include "mm/pages.h"
+#include "mm/region.h"
+#include "mm/slab.h"
+
+void object_init(struct object *object, const struct object_ops *ops, uint64_t size)
+{
+	*object = (struct object){ .refs = 1, .ops = ops, .size = size };
+	mutex_init(&object->lock, ops->name, RANK_OBJECT);
+	LIST_INIT(&object->regions);
+}
+
+void object_get(struct object *object)
+{
+	uint32_t before = atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
+
+	assert(before > 0);
+}
+
+/* Empties the slots from `index` on; nothing maps their frames any more. Lock held. */
+static void detach_from(struct object *object, uint64_t index)
+{
+	struct frame *frame;
+
+	while ((frame = radix_next(&object->frames, &index))) {
+		radix_remove(&object->frames, index);
+		object->pages--;
+		frame->object = NULL;
+		frame_put(frame);
+	}
+}
+
+void object_put(struct object *object)
+{
+	uint32_t before = atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel);
+
+	assert(before > 0);
+	if (before > 1)
+		return;
+	assert(LIST_EMPTY(&object->regions));
+	mutex_lock(&object->lock);
+	detach_from(object, 0);
+	mutex_unlock(&object->lock);
+	object->ops->release(object);
+}
+
+struct frame *object_peek(struct object *object, uint64_t index)
+{
+	assert(mutex_held(&object->lock));
+	return radix_get(&object->frames, index);
+}
+
+struct frame *object_lookup(struct object *object, uint64_t index)
+{
+	struct frame *frame;
+
+	mutex_lock(&object->lock);
+	frame = object_peek(object, index);
+	if (frame)
+		frame_get(frame);
+	mutex_unlock(&object->lock);
+	return frame;
+}
+
+int object_insert(struct object *object, uint64_t index, struct frame *frame)
+{
+	int error;
+
+	assert(frame->kind == FRAME_OBJECT && !frame->object);
+	mutex_lock(&object->lock);
+	error = radix_insert(&object->frames, index, frame);
+	if (!error) {
+		frame->object = object;
+		frame->index = index;
+		object->pages++;
+	}
+	mutex_unlock(&object->lock);
+	return error;
+}
+
+/* Takes the pages from `index` on out of every page table. Lock held. */
+static void unmap_from(struct object *object, uint64_t index)
+{
+	struct region *region;
+
+	LIST_FOREACH(region, &object->regions, object_link) {
+		uint64_t first = region->offset >> PAGE_SHIFT;
+		uint64_t pages = (region->end - region->start) >> PAGE_SHIFT;
+		uint64_t keep = index > first ? MIN(index - first, pages) : 0;
+
+		if (keep < pages)
+			pages_unmap(region->space, region->start + (keep << PAGE_SHIFT),
+				    region->end);
+	}
+}
+
+void object_resize(struct object *object, uint64_t size)
+{
+	mutex_lock(&object->lock);
+	if (size < object->size) {
+		uint64_t keep = DIV_ROUND_UP(size, PAGE_SIZE);
+		struct frame *last = NULL;
+
+		object->size = size;
+		unmap_from(object, keep);
+		detach_from(object, keep);
+		if (!IS_ALIGNED(size, PAGE_SIZE))
+			last = object_peek(object, size >> PAGE_SHIFT);
+		if (last)
+			memset((char *)frame_data(last) + (size & PAGE_MASK), 0,
+			       PAGE_SIZE - (size & PAGE_MASK));
+	}
+	object->size = size;
+	mutex_unlock(&object->lock);
+}
+
+/* --- anonymous objects: zero-filled on demand -------------------------------------------------------- */
+
+static struct slab_cache anonymous_cache;
+
+static int anonymous_get_page(struct object *object, uint64_t index, struct frame **out)
+{
+	struct frame *frame;
+	int error;
+
+	for (;;) {
+		if (index >= DIV_ROUND_UP(object->size, PAGE_SIZE))
+			return -EFAULT;
+		*out = object_lookup(object, index);
+		if (*out)
+			return 0;
+		frame = frame_alloc(FRAME_OBJECT, 0, FRAME_ZERO);
+		if (!frame)
+			return -ENOMEM;
+		frame->flags = FRAME_SHARED_ANON;
+		frame_get(frame); /* the caller's, beside the slot's */
+		error = object_insert(object, index, frame);
+		if (!error) {
+			*out = frame;
+			return 0;
+		}
+		frame_put(frame);
+		frame_put(frame);
+		if (error != -EEXIST)
+			return error;
+	}
+}
+
+static void anonymous_release(struct object *object)
+{
+	slab_free(&anonymous_cache, object);
+}
+
+static const struct object_ops anonymous_ops = {
+	.name = "anonymous object",
+	.get_page = anonymous_get_page,
+	.release = anonymous_release,
+};
+
+void object_cache_init(void)
+{
+	slab_cache_init(&anonymous_cache, anonymous_ops.name, sizeof(struct object), sizeof(void *));
+}
+
+struct object *object_create_anonymous(uint64_t size)
+{
+	struct object *object = slab_alloc(&anonymous_cache);
+
+	if (object)
+		object_init(object, &anonymous_ops, size);
+	return object;
+}

@@ -1,0 +1,84 @@
+/*
+ * mm/object.h - what a region can map: a sequence of pages that several address spaces may share.
+ *
+ * An object is a size, a radix of frames, and operations. Kinds: a file's version (the page
+ * cache), shared anonymous memory, a device. A frame is in at most one object, which holds one
+ * reference to it. References to the object keep it alive: regions, files, inodes.
+ *
+ * A slot of the radix is empty, or holds a frame. Pages get in by object_insert(), under the
+ * object's lock, and leave by object_resize() (truncation) or with the object.
+ */
+#ifndef HAWSER_MM_OBJECT_H
+#define HAWSER_MM_OBJECT_H
+
+#include "kernel/base.h"
+#include "kernel/lock.h"
+#include "mm/frame.h"
+#include "mm/radix.h"
+
+struct object;
+struct region;
+
+/* In frame.flags of an object's frames. */
+#define FRAME_SHARED_ANON 0x1u /* of object_create_anonymous(): RssShmem, not RssFile */
+
+struct object_ops {
+	const char *name;
+	/*
+	 * Makes page `index` present: returns it in `*out` with a reference of the caller's own.
+	 * No lock is held. May sleep for the wire, killably. -EFAULT beyond the end, -EIO (fill failed),
+	 * -ENOMEM, -EINTR. NULL for devices.
+	 */
+	int (*get_page)(struct object *object, uint64_t index, struct frame **out);
+	/*
+	 * Before W is granted on a shared page: completes the file and makes it local. No lock held;
+	 * may sleep. NULL: nothing to do. -EIO, -ENOSPC, -ETXTBSY, -EINTR.
+	 */
+	int (*make_writable)(struct object *object, uint64_t index);
+	/* The last reference is gone: frees what surrounds the object. Its pages are already freed. */
+	void (*release)(struct object *object);
+	/* Devices only: the physical address of page `index`; the mapping is SPECIAL, not counted. */
+	int (*device_page)(struct object *object, uint64_t index, paddr_t *out);
+};
+
+struct object {
+	_Atomic uint32_t refs;
+	const struct object_ops *ops;
+	struct mutex lock;          /* RANK_OBJECT */
+	uint64_t size;              /* bytes; lock */
+	struct radix frames;        /* by page index; lock */
+	uint64_t pages;             /* frames held; lock */
+	LIST_HEAD(, region) regions; /* those that map it, and their bounds; lock */
+};
+
+/* All memory the caller's (usually embedded); refs = 1. */
+void object_init(struct object *object, const struct object_ops *ops, uint64_t size);
+void object_get(struct object *object);
+/* Drops a reference; the last one frees the pages, then calls ops->release. May sleep. */
+void object_put(struct object *object);
+
+/* The frame at `index` with a reference for the caller, or NULL. Takes the object's lock. */
+struct frame *object_lookup(struct object *object, uint64_t index);
+/* As above, with the lock held by the caller and no reference taken. */
+struct frame *object_peek(struct object *object, uint64_t index);
+
+/*
+ * Puts `frame` (kind FRAME_OBJECT, in no object) into the empty slot `index`, taking over the
+ * caller's reference. -ENOMEM (radix node), -EEXIST: the caller keeps its reference. Takes the lock.
+ */
+int object_insert(struct object *object, uint64_t index, struct frame *frame);
+
+/*
+ * Sets the size. Shrinking detaches every page wholly beyond it, takes the mappings of those pages
+ * away in every space that maps them, and zeroes the rest of a last partial page. Takes the lock
+ * and the pmap locks of those spaces; may sleep.
+ */
+void object_resize(struct object *object, uint64_t size);
+
+/* Once, before the first object_create_anonymous(). */
+void object_cache_init(void);
+
+/* Zero-filled memory for MAP_SHARED|MAP_ANONYMOUS and RAM files' holes; refs = 1 or NULL. */
+struct object *object_create_anonymous(uint64_t size);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * mm/pages.h - what happens to the pages of a range, whatever regions it has; inside mm/ only.
+ */
+#ifndef HAWSER_MM_PAGES_H
+#define HAWSER_MM_PAGES_H
+
+#include "mm/space.h"
+
+/*
+ * Takes away every PTE of [start, end) and, after the TLB flush, the references that they held.
+ * No spinlock held; may sleep. The caller's lock (the space's or an object's) keeps faults from
+ * bringing pages back.
+ */
+void pages_unmap(struct space *space, vaddr_t start, vaddr_t end);
+
+/*
+ * Takes from every PTE of [start, end) the rights that `prot` lacks, and flushes. It never grants
+ * any: faults do. Space lock held, exclusively.
+ */
+void pages_protect(struct space *space, vaddr_t start, vaddr_t end, uint32_t prot);
+
+/* Adds `by` to the count of resident pages that `frame` belongs to; pmap lock held. */
+void pages_count(struct space *space, const struct frame *frame, int64_t by);
+
+#endif

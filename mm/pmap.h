@@ -1,0 +1,101 @@
+/*
+ * mm/pmap.h - the door to the hardware: page tables and TLB, and nothing about policy.
+ *
+ * mm/x86_64/pmap.c implements it for the processor, tests/host/fake_pmap.c for the host. A PTE is
+ * empty, present, or a protnone PTE (a frame kept without any right). Counting frames is the
+ * caller's business; SPECIAL marks PTEs whose frame is not counted (the zero page, devices).
+ *
+ * All functions that take a pmap and an address want pmap->lock held (a spinlock), except where
+ * they say otherwise. Addresses are page-aligned and below USER_MAX.
+ */
+#ifndef HAWSER_MM_PMAP_H
+#define HAWSER_MM_PMAP_H
+
+#include "kernel/base.h"
+#include "kernel/lock.h"
+#include "mm/frame.h"
+
+struct pmap {
+	struct spinlock lock;          /* RANK_PMAP */
+	struct frame *root;            /* the PML4 */
+	uint64_t tables;               /* page-table frames below the root; lock */
+	_Atomic uint64_t generation;   /* raised by every flush that others must see */
+	_Atomic uint64_t cpus;         /* bit n: CPU n may hold entries of this pmap */
+};
+
+/* One decoded PTE. */
+struct pte {
+	paddr_t address;
+	bool present;   /* a right is there */
+	bool protnone;  /* a frame is kept, no right */
+	bool writable, executable, special, accessed, dirty;
+};
+#define pte_empty(p) (!(p).present && !(p).protnone)
+
+/* Rights for pmap_enter(). */
+#define PTE_WRITE   0x1u
+#define PTE_EXEC    0x2u
+#define PTE_SPECIAL 0x4u
+#define PTE_NONE    0x8u /* protnone: keep the frame, give no right */
+#define PTE_UNCACHED 0x10u /* devices: write-combining or uncached */
+
+int pmap_create(struct pmap *pmap);   /* no lock; -ENOMEM. Copies the kernel's PML4 slots. */
+/* Frees the tables; the user half must hold no counted PTE, and no CPU may be using it. No lock. */
+void pmap_destroy(struct pmap *pmap);
+
+/*
+ * Makes sure that the tables for `address` exist, so that pmap_enter() there cannot fail. Called
+ * without the lock; takes it. -ENOMEM.
+ */
+int pmap_reserve(struct pmap *pmap, vaddr_t address);
+
+struct pte pmap_get(struct pmap *pmap, vaddr_t address); /* empty if there is no table */
+
+/*
+ * Installs a PTE where there is none, or changes one to the same frame. The table must exist.
+ * Replacing a frame by another goes through pmap_clear() and a flush first.
+ */
+void pmap_enter(struct pmap *pmap, vaddr_t address, paddr_t frame, unsigned rights);
+
+/* Takes the PTE away by atomic exchange and returns what it was, with A and D. No flush. */
+struct pte pmap_clear(struct pmap *pmap, vaddr_t address);
+
+/* Takes rights away (or moves between present and protnone); rights as for pmap_enter(). No flush. */
+struct pte pmap_protect(struct pmap *pmap, vaddr_t address, unsigned rights);
+
+/*
+ * The first address in [start, end) whose PTE is not empty, or `end`. Skips whole absent tables,
+ * so walking a sparse terabyte is cheap.
+ */
+vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end);
+
+/*
+ * Frees the page tables that lie wholly inside [start, end) and hold nothing, within the bounds
+ * [floor, ceiling) of neighbouring regions. After the flush, with the space's lock held exclusively
+ * (a fault may hold a reserved, still empty table). Takes the pmap's lock.
+ */
+void pmap_prune(struct pmap *pmap, vaddr_t floor, vaddr_t ceiling);
+
+/*
+ * Makes every CPU forget what it cached of [start, end). Returns when it is so. Called without a
+ * spinlock held and with interrupts on; not under pmap->lock.
+ */
+void pmap_flush(struct pmap *pmap, vaddr_t start, vaddr_t end);
+
+/* Loads it on this CPU (NULL: the kernel's own table). Interrupts off. */
+void pmap_activate(struct pmap *pmap);
+
+/* Counters of /proc/vmstat. */
+struct pmap_stats {
+	uint64_t flushes, flushes_avoided, shootdowns;
+};
+void pmap_get_stats(struct pmap_stats *out);
+
+/* The page that every untouched anonymous page reads from. Never counted. */
+extern paddr_t pmap_zero_page;
+
+/* For copies without a mapping: fill and copy one frame by its physical address. */
+void pmap_zero_frame(struct frame *frame);
+void pmap_copy_frame(struct frame *to, paddr_t from);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * mm/space_access.c - writing into an address space from outside it.
+ *
+ * exec fills a space that no CPU has loaded. A page is made writable by a fault like any other, and
+ * the bytes go through the direct map while the pmap lock keeps the PTE as it is; if the page went
+ * away between the two, it is faulted in again.
+ */
+#include "kernel/string.h"
+#include "kernel/trap.h"
+#include "mm/space.h"
+
+/* Within one page. NULL `from`: zeroes. False if the page is not there to be written. */
+static bool write_present(struct space *space, vaddr_t to, const void *from, size_t length)
+{
+	struct pte pte;
+
+	spin_lock(&space->pmap.lock);
+	pte = pmap_get(&space->pmap, ALIGN_DOWN(to, PAGE_SIZE));
+	if (pte.present && pte.writable) {
+		char *page = phys_to_virt(pte.address);
+
+		if (from)
+			memcpy(page + (to & PAGE_MASK), from, length);
+		else
+			memset(page + (to & PAGE_MASK), 0, length);
+	}
+	spin_unlock(&space->pmap.lock);
+	return pte.present && pte.writable;
+}
+
+static int space_fill(struct space *space, vaddr_t to, const char *from, size_t length)
+{
+	if (!user_range_ok(to, length))
+		return -EFAULT;
+	while (length > 0) {
+		size_t part = MIN(length, (size_t)(PAGE_SIZE - (to & PAGE_MASK)));
+
+		while (!write_present(space, to, from, part)) {
+			int error = space_fault(space, to, FAULT_WRITE);
+
+			if (error != 0)
+				return error;
+		}
+		to += part;
+		length -= part;
+		if (from)
+			from += part;
+	}
+	return 0;
+}
+
+int space_write(struct space *space, vaddr_t to, const void *from, size_t length)
+{
+	return space_fill(space, to, from, length);
+}
+
+int space_zero(struct space *space, vaddr_t to, size_t length)
+{
+	return space_fill(space, to, NULL, length);
+}

@@ -1,0 +1,97 @@
+/*
+ * mm/user.c - user copies: ranges are checked here, pages by the fault path.
+ *
+ * A range in the user half is all that is asked for before the copy: whether pages are there, and
+ * may be written, only the page table and the regions can say, at the moment of the access. The
+ * instructions that access are in mm/x86_64/user_copy.S, and kernel/trap.c knows them.
+ */
+#include "mm/user.h"
+
+#include "kernel/sched.h"
+
+/* mm/x86_64/user_copy.S */
+size_t user_copy(void *to, const void *from, size_t length);
+size_t user_zero(void *to, size_t length);
+ssize_t user_copy_string(char *to, const char *from, size_t size);
+bool user_touch(const void *at);
+bool user_touch_write(void *at);
+
+/* Why a faulting access has failed: a thread that is being killed waits for no page. */
+static int failure(void)
+{
+	return current->kill_pending ? -EINTR : -EFAULT;
+}
+
+int copy_from_user(void *to, vaddr_t from, size_t length)
+{
+	if (!user_range_ok(from, length))
+		return -EFAULT;
+	return likely(user_copy(to, (const void *)from, length) == 0) ? 0 : failure();
+}
+
+int copy_to_user(vaddr_t to, const void *from, size_t length)
+{
+	if (!user_range_ok(to, length))
+		return -EFAULT;
+	return likely(user_copy((void *)to, from, length) == 0) ? 0 : failure();
+}
+
+int zero_user(vaddr_t to, size_t length)
+{
+	if (!user_range_ok(to, length))
+		return -EFAULT;
+	return likely(user_zero((void *)to, length) == 0) ? 0 : failure();
+}
+
+ssize_t copy_string_from_user(char *to, vaddr_t from, size_t size)
+{
+	size_t room;
+	ssize_t length;
+
+	if (!user_range_ok(from, 0))
+		return -EFAULT;
+	room = MIN(size, USER_MAX - from);
+	length = user_copy_string(to, (const char *)from, room);
+	if (length < 0)
+		return failure();
+	if ((size_t)length < room)
+		return length;
+	return room < size ? -EFAULT : -ENAMETOOLONG;
+}
+
+size_t copy_from_user_nofault(void *to, vaddr_t from, size_t length)
+{
+	size_t left;
+
+	if (!user_range_ok(from, length))
+		return 0;
+	current->nofault++;
+	left = user_copy(to, (const void *)from, length);
+	current->nofault--;
+	return length - left;
+}
+
+size_t copy_to_user_nofault(vaddr_t to, const void *from, size_t length)
+{
+	size_t left;
+
+	if (!user_range_ok(to, length))
+		return 0;
+	current->nofault++;
+	left = user_copy((void *)to, from, length);
+	current->nofault--;
+	return length - left;
+}
+
+int user_fault_in(vaddr_t start, size_t length, bool write)
+{
+	vaddr_t end = start + length;
+
+	if (!user_range_ok(start, length))
+		return -EFAULT;
+	for (vaddr_t at = start; at < end; at = ALIGN_DOWN(at, PAGE_SIZE) + PAGE_SIZE) {
+		if (!(write ? user_touch_write((void *)at) : user_touch((const void *)at)))
+			return failure();
+	}
+	return 0;
+}

@@ -1,0 +1,37 @@
+/*
+ * mm/user.h - moving bytes between the kernel and the current thread's user memory.
+ *
+ * Two kinds. The *faulting* copies page memory in, break COW and may sleep: the caller holds
+ * nothing but a file's offset lock. The *no-fault* copies may be used under any lock and stop
+ * short at the first page that is not there; the caller drops its locks, calls user_fault_in() and
+ * tries again. No pointer is trusted: everything at or above USER_MAX is -EFAULT.
+ */
+#ifndef HAWSER_MM_USER_H
+#define HAWSER_MM_USER_H
+
+#include "kernel/base.h"
+#include "mm/layout.h"
+
+/* 0, or -EFAULT (some bytes may have been copied); -EINTR when killed while a page is fetched. */
+int __must_check copy_from_user(void *to, vaddr_t from, size_t length);
+int __must_check copy_to_user(vaddr_t to, const void *from, size_t length);
+int __must_check zero_user(vaddr_t to, size_t length);
+
+/* A string with its NUL. Length without the NUL, or -EFAULT, or -ENAMETOOLONG if it does not fit. */
+ssize_t __must_check copy_string_from_user(char *to, vaddr_t from, size_t size);
+
+/* Bytes copied before the first page that would have faulted. */
+size_t __must_check copy_from_user_nofault(void *to, vaddr_t from, size_t length);
+size_t __must_check copy_to_user_nofault(vaddr_t to, const void *from, size_t length);
+
+/* Faults in the pages of [start, start + length) for reading or writing. 0, -EFAULT, -EINTR. */
+int __must_check user_fault_in(vaddr_t start, size_t length, bool write);
+
+#define get_user(out, from) copy_from_user((out), (from), sizeof(*(out)))
+#define put_user(to, value)                                                                        \
+	({                                                                                         \
+		typeof(value) put_value_ = (value);                                                \
+		copy_to_user((to), &put_value_, sizeof(put_value_));                               \
+	})
+
+#endif

@@ -1,0 +1,190 @@
+/*
+ * proc/process.c - the making of a process, and what it takes on when it runs a new program.
+ *
+ * A process is known to fs (descriptors, working directory), mm (space) and kernel (thread) only by
+ * the pointers that its thread carries; here is where they are filled in.
+ */
+#include "proc/process.h"
+
+#include "fs/file.h"
+#include "fs/path.h"
+#include "fs/version.h"
+#include "kernel/clock.h"
+#include "kernel/string.h"
+#include "kernel/trap.h"
+#include "kernel/x86_64/cpu.h"
+#include "mm/frame.h"
+#include "mm/kmap.h"
+#include "mm/slab.h"
+#include "mm/space.h"
+#include "proc/procfs.h"
+#include <asm/signal.h>
+
+#define FIRST_PID 1
+
+struct mutex family_lock;
+
+/* --- what a thread needs ---------------------------------------------------------------------- */
+
+/* FPU areas are 64-byte aligned, and of a size that only the processor knows. */
+static void *fpu_area_alloc(void)
+{
+	unsigned order = 0;
+	struct frame *block;
+
+	while ((PAGE_SIZE << order) < fpu_area_size())
+		order++;
+	block = frame_alloc(FRAME_KERNEL, order, 0);
+	if (!block)
+		return NULL;
+	fpu_area_init(frame_data(block));
+	return frame_data(block);
+}
+
+/*
+ * A thread of `process` with a kernel stack and an FPU area; NULL without memory. Threads live as long
+ * as the machine for now: the first process's ends with it.
+ */
+static struct thread *thread_create(struct process *process, void (*entry)(void *arg), void *arg)
+{
+	struct thread *thread = kzalloc(sizeof(*thread));
+	void *fpu = fpu_area_alloc();
+	vaddr_t stack = kstack_alloc();
+
+	if (!thread || !fpu || stack == 0)
+		goto bad;
+	thread_init(thread, process->command, stack, entry, arg, NULL);
+	thread->tid = process->pid;
+	thread->fpu = fpu;
+	thread->process = process;
+	thread->limits = &process->limits;
+	return thread;
+bad:
+	if (stack != 0)
+		kstack_free(stack);
+	if (fpu)
+		frame_put(frame_of(virt_to_phys(fpu)));
+	kfree(thread);
+	return NULL;
+}
+
+static struct process *process_alloc(uint32_t pid)
+{
+	struct process *process = kzalloc(sizeof(*process));
+
+	if (!process)
+		return NULL;
+	process->refs = 1;
+	process->pid = process->pgid = process->sid = pid;
+	TAILQ_INIT(&process->children);
+	spin_init(&process->signal_lock, "signals", RANK_SIGNAL);
+	mutex_init(&process->exec_lock, "exec", RANK_FAMILY);
+	limits_init(&process->limits);
+	strlcpy(process->command, "hawser", sizeof(process->command));
+	process->start_ns = clock_ns();
+	return process;
+}
+
+struct process *process_create_first(void (*entry)(void *arg), void *arg)
+{
+	struct process *process = process_alloc(FIRST_PID);
+	struct files *files = files_create();
+	struct fs_context *fs = fs_context_create();
+	struct thread *thread = NULL;
+
+	if (!process || !files || !fs)
+		goto bad;
+	thread = thread_create(process, entry, arg);
+	if (!thread)
+		goto bad;
+	thread->files = files;
+	thread->fs = fs;
+	process->main_thread = thread;
+	thread_start(thread);
+	return process;
+bad:
+	if (fs)
+		fs_context_put(fs);
+	if (files)
+		files_put(files);
+	kfree(process);
+	return NULL;
+}
+
+/* --- a new program ---------------------------------------------------------------------------- */
+
+static void forget_handlers(struct process *process)
+{
+	spin_lock(&process->signal_lock);
+	for (unsigned i = 0; i < NSIG_KERNEL; i++) {
+		struct signal_action *action = &process->actions[i];
+
+		*action = (struct signal_action){
+			.handler = action->handler == (vaddr_t)SIG_IGN ? (vaddr_t)SIG_IGN
+								       : (vaddr_t)SIG_DFL,
+		};
+	}
+	spin_unlock(&process->signal_lock);
+}
+
+void process_new_image(struct version *exe, struct file_name *name, const char *command)
+{
+	struct process *process = current_process();
+	struct version *old_exe;
+	struct file_name *old_name;
+
+	mutex_lock(&family_lock);
+	old_exe = process->exe;
+	old_name = process->exe_name;
+	process->exe = exe;
+	process->exe_name = name;
+	strlcpy(process->command, command, sizeof(process->command));
+	strlcpy(current->name, command, sizeof(current->name));
+	mutex_unlock(&family_lock);
+
+	forget_handlers(process);
+	current->clear_child_tid = 0;
+	current->robust_list = 0;
+
+	if (old_exe) {
+		version_allow_write(old_exe);
+		version_put(old_exe);
+	}
+	file_name_put(old_name);
+}
+
+/* For fs, which does not know processes: what /proc/self/exe names. */
+static int self_exe(struct version **version, struct file_name **name)
+{
+	struct process *process = current_process();
+	int error = -ENOENT;
+
+	if (!process)
+		return error;
+	mutex_lock(&family_lock);
+	if (process->exe) {
+		version_get(process->exe);
+		file_name_get(process->exe_name);
+		*version = process->exe;
+		*name = process->exe_name;
+		error = 0;
+	}
+	mutex_unlock(&family_lock);
+	return error;
+}
+
+void process_init(void)
+{
+	static const struct trap_hooks hooks = {
+		.page_fault = space_fault_current,
+		.user_exception = process_user_exception,
+		.user_return = process_user_return,
+	};
+
+	mutex_init(&family_lock, "family", RANK_FAMILY);
+	trap_register_hooks(&hooks);
+	path_register_self_exe(self_exe);
+	futex_init();
+	procfs_init_self();
+	procfs_init_system();
+}

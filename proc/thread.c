@@ -1,0 +1,123 @@
+/*
+ * proc/thread.c - what a thread tells the kernel about itself, mostly at a libc's start.
+ */
+#include "kernel/sched.h"
+#include "kernel/string.h"
+#include "kernel/syscall.h"
+#include "kernel/x86_64/cpu.h"
+#include "mm/layout.h"
+#include "mm/user.h"
+#include "proc/process.h"
+#include <asm/prctl.h>
+#include <linux/prctl.h>
+
+SYSCALL2(arch_prctl, int, code, uint64_t, argument)
+{
+	switch (code) {
+	case ARCH_SET_FS:
+	case ARCH_SET_GS:
+		/* Anything in the user half is canonical, which the registers insist on. */
+		if (argument >= USER_MAX)
+			return -EPERM;
+		if (code == ARCH_SET_FS)
+			cpu_set_user_fs_base(argument);
+		else
+			cpu_set_user_gs_base(argument);
+		return 0;
+	case ARCH_GET_FS:
+		return put_user(argument, cpu_user_fs_base());
+	case ARCH_GET_GS:
+		return put_user(argument, cpu_user_gs_base());
+	default:
+		return -EINVAL;
+	}
+}
+
+static int64_t set_name(vaddr_t from)
+{
+	struct process *process = current_process();
+	char name[sizeof(process->command)] = {0};
+	ssize_t length = copy_string_from_user(name, from, sizeof(name));
+
+	/* A longer name is cut, not refused. */
+	if (length < 0 && length != -ENAMETOOLONG)
+		return length;
+	name[sizeof(name) - 1] = '\0';
+	mutex_lock(&family_lock);
+	strlcpy(process->command, name, sizeof(process->command));
+	strlcpy(current->name, name, sizeof(current->name));
+	mutex_unlock(&family_lock);
+	return 0;
+}
+
+static int64_t get_name(vaddr_t to)
+{
+	struct process *process = current_process();
+	char name[sizeof(process->command)] = {0};
+
+	mutex_lock(&family_lock);
+	strlcpy(name, process->command, sizeof(name));
+	mutex_unlock(&family_lock);
+	return copy_to_user(to, name, sizeof(name));
+}
+
+SYSCALL2(prctl, int, option, uint64_t, argument)
+{
+	switch (option) {
+	case PR_SET_NAME:
+		return set_name(argument);
+	case PR_GET_NAME:
+		return get_name(argument);
+	default:
+		return -EINVAL;
+	}
+}
+
+SYSCALL1(set_tid_address, vaddr_t, address)
+{
+	current->clear_child_tid = address;
+	return current->tid;
+}
+
+/* The kernel's struct robust_list_head: three words. */
+#define ROBUST_LIST_HEAD_SIZE 24
+
+SYSCALL2(set_robust_list, vaddr_t, head, size_t, length)
+{
+	if (length != ROBUST_LIST_HEAD_SIZE)
+		return -EINVAL;
+	current->robust_list = head;
+	return 0;
+}
+
+SYSCALL0(sched_yield)
+{
+	sched_yield();
+	return 0;
+}
+
+/* The CPUs that run, as a bit mask in whole words. */
+SYSCALL3(sched_getaffinity, int, pid, uint32_t, length, vaddr_t, mask)
+{
+	uint64_t cpus_mask = cpu_count >= 64 ? UINT64_MAX : (UINT64_C(1) << cpu_count) - 1;
+	int error;
+
+	if (length < sizeof(cpus_mask) || !IS_ALIGNED(length, (uint32_t)sizeof(cpus_mask)))
+		return -EINVAL;
+	if (pid != 0 && (uint32_t)pid != current->tid)
+		return -ESRCH;
+	error = put_user(mask, cpus_mask);
+	return error != 0 ? error : (int64_t)sizeof(cpus_mask);
+}
+
+SYSCALL3(getcpu, vaddr_t, cpu, vaddr_t, node, vaddr_t, unused)
+{
+	uint32_t number = this_cpu()->number, first_node = 0;
+	int error = 0;
+
+	if (cpu != 0)
+		error = put_user(cpu, number);
+	if (error == 0 && node != 0)
+		error = put_user(node, first_node);
+	return error;
+}
