@@ -194,6 +194,7 @@ $(B)/obj/lwip/%.c.o: | $(uapi) $(lwip_fetched)
 boot_objects   := $(B)/obj/boot/head.S.o $(B)/obj/boot/boot.c.o
 kernel_objects  = $(boot_objects) $(objects) $(lwip_objects)
 kernel_link     = $(LD) -pie --no-dynamic-linker -z text -z max-page-size=4096 -z noexecstack \
+                  -z pack-relative-relocs \
                   --gc-sections --build-id=none -T boot/kernel.ld
 
 $(B)/kernel.first: $$(kernel_objects) boot/kernel.ld
@@ -255,6 +256,8 @@ test_fault_sources  := $(space_sources)
 test_fault_flags    := $(space_flags)
 test_model_sources  := $(space_sources)
 test_model_flags    := $(space_flags)
+test_memory_calls_sources := $(space_sources) mm/syscalls.c
+test_memory_calls_flags   := $(space_flags)
 test_tftp_sources   := net/tftp_proto.c net/tftp_packet.c tests/host/tftp_world.c
 test_dhcp_options_sources := net/dhcp_options.c
 test_ip_param_sources     := net/ip_param.c
@@ -265,6 +268,10 @@ test_checksum_sources  := net/lwip-port/checksum.c
 test_cmdline_sources   := kernel/cmdline.c
 test_log_sources       := kernel/log.c
 fuzz_cmdline_sources   := kernel/cmdline.c
+test_path_sources      := fs/pathname.c
+test_tty_sources       := fs/discipline.c
+test_version_sources   := fs/version.c fs/fill.c $(space_sources)
+test_version_flags     := $(space_flags)
 test_elf_sources       := $(addprefix loader/,plan.c elf.c flat.c)
 test_script_sources    := loader/script.c
 test_stack_sources     := $(addprefix loader/,stack.c strings.c)

@@ -14,16 +14,12 @@
 #include "kernel/x86_64/regs.h"
 #include "mm/layout.h"
 #include <asm/bootparam.h>
-#include <linux/elf.h>
-#include <linux/elf-em.h>
 
 _Static_assert(offsetof(struct boot_params, scratch) == 0x1e4, "head.S knows it");
 _Static_assert(offsetof(struct boot_params, e820_entries) == 0x1e8, "setup.S knows it");
 _Static_assert(offsetof(struct boot_params, hdr) == 0x1f1, "setup.S knows it");
 _Static_assert(offsetof(struct boot_params, e820_table) == 0x2d0, "setup.S knows it");
 _Static_assert(sizeof(struct boot_e820_entry) == 20, "setup.S knows it");
-
-#define R_X86_64_RELATIVE 8 /* psABI 4.4; <linux/elf.h> has no x86-64 relocations */
 
 #define TABLE_ENTRIES   512
 #define ENTRY_PRESENT   UINT64_C(0x001)
@@ -35,7 +31,7 @@ _Static_assert(sizeof(struct boot_e820_entry) == 20, "setup.S knows it");
 #define CPUID_1_ECX_RDRAND (1u << 30)
 
 extern char __image_start[], __image_end[];
-extern const Elf64_Rela __rela_start[], __rela_end[];
+extern const uint64_t __relr_start[], __relr_end[];
 extern uint64_t boot_pml4[], boot_pdpt[], boot_pd[], boot_high_pdpt[], boot_high_pd[],
 	boot_high_pt[];
 
@@ -79,6 +75,28 @@ static void link_table(uint64_t *table, unsigned slot, const uint64_t *next)
 	table[slot] = (uintptr_t)next | ENTRY_PRESENT | ENTRY_WRITE;
 }
 
+/*
+ * Adds `slide` to every pointer in the image's data; `offset` leads from a linked address to where it
+ * lies now. All relocations are relative ones, which the linker packs (gABI, "Relative Relocation
+ * Table"): an even entry is the address of a pointer, an odd one a bitmap of the 63 that follow it.
+ */
+static void relocate(uint64_t offset, uint64_t slide)
+{
+	uint64_t *next = NULL;
+
+	for (const uint64_t *entry = __relr_start; entry < __relr_end; entry++) {
+		if (!(*entry & 1)) {
+			next = (uint64_t *)(*entry + offset);
+			*next++ += slide;
+			continue;
+		}
+		for (unsigned i = 0; i < 63; i++)
+			if (*entry >> (i + 1) & 1)
+				next[i] += slide;
+		next += 63;
+	}
+}
+
 uint64_t boot_relocate(const struct boot_params *params, paddr_t base)
 {
 	uint64_t slide = choose_slide(params);
@@ -99,15 +117,15 @@ uint64_t boot_relocate(const struct boot_params *params, paddr_t base)
 	for (uint64_t at = 0; at < size; at += PAGE_SIZE)
 		boot_high_pt[at / PAGE_SIZE] = (base + at) | ENTRY_PRESENT | ENTRY_WRITE;
 
-	for (const Elf64_Rela *r = __rela_start; r < __rela_end; r++)
-		if ((uint32_t)r->r_info == R_X86_64_RELATIVE)
-			*(uint64_t *)(r->r_offset - link_base + base) = r->r_addend + slide;
+	relocate(base - link_base, slide);
 	return link_base + slide - base;
 }
 
 /* The assigned identities of Documentation/arch/x86/boot.rst, as far as a machine may meet them. */
 static const char *loader_name(const struct setup_header *header)
 {
+	static char other[24];
+
 	switch (header->type_of_loader >> 4) {
 	case 0x0:
 		return "LILO";
@@ -115,16 +133,17 @@ static const char *loader_name(const struct setup_header *header)
 		return "Loadlin";
 	case 0x3:
 		return "PXELINUX";
-	case 0x5:
+	case 0x4:
 		return "iPXE";
-	case 0x6:
+	case 0x5:
 		return "ELILO";
 	case 0x7:
 		return "GRUB";
 	case 0xb:
 		return "QEMU";
 	default:
-		return "an unknown loader";
+		snprintf(other, sizeof(other), "loader type 0x%02x", header->type_of_loader);
+		return other;
 	}
 }
 

@@ -149,8 +149,7 @@ static const struct table *table_at(paddr_t address, const char *signature)
 {
 	const struct table *header = map(address, sizeof(*header));
 
-	if (header == NULL || (signature != NULL && memcmp(header->signature, signature,
-							   sizeof(header->signature)) != 0))
+	if (header == NULL || memcmp(header->signature, signature, sizeof(header->signature)) != 0)
 		return NULL;
 	size_t length = header->length;
 	if (length < sizeof(*header) || length > TABLE_MAX)

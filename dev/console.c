@@ -187,7 +187,7 @@ static void tell_overruns(void)
 		lost += serial_overruns(serials[i]);
 	uint64_t told = atomic_exchange(&overruns_told, lost);
 	if (lost > told)
-		log_warn("console: %lu bytes of input lost", lost - told);
+		log_warn("console: input lost %lu times", lost - told);
 }
 
 size_t console_read(void *out, size_t size)

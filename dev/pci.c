@@ -81,15 +81,8 @@ static bool scan_function(unsigned bus, unsigned slot, unsigned function, bool *
 
 	uint8_t header = pci_read8(&at, PCI_HEADER_TYPE);
 	*multifunction = header & ~PCI_HEADER_TYPE_MASK;
-	switch (header & PCI_HEADER_TYPE_MASK) {
-	case PCI_HEADER_TYPE_NORMAL:
-		at.subsystem_vendor = pci_read16(&at, PCI_SUBSYSTEM_VENDOR_ID);
-		at.subsystem = pci_read16(&at, PCI_SUBSYSTEM_ID);
-		break;
-	case PCI_HEADER_TYPE_BRIDGE:
+	if ((header & PCI_HEADER_TYPE_MASK) == PCI_HEADER_TYPE_BRIDGE)
 		scan_bus(pci_read8(&at, PCI_SECONDARY_BUS));
-		break;
-	}
 
 	struct pci_device *device = kzalloc(sizeof(*device));
 	if (device == NULL) {
@@ -184,46 +177,56 @@ static uint32_t bar_probe(struct pci_device *device, unsigned offset)
 	return probed;
 }
 
-/* PCI Local Bus 3.0, 6.2.5.1. While it is being sized a BAR points anywhere, so decoding is off. */
+/* Measures the BAR at `index`; the index of the next one, since a 64-bit BAR takes two. */
+static unsigned measure_bar(struct pci_device *device, unsigned index)
+{
+	unsigned offset = PCI_BASE_ADDRESS_0 + 4 * index, next = index + 1;
+	uint64_t address = pci_read32(device, offset), mask = bar_probe(device, offset);
+	bool io = address & PCI_BASE_ADDRESS_SPACE_IO;
+
+	if (io) {
+		/* The upper half of an I/O BAR may be hard-wired to zero. */
+		mask |= UINT32_MAX & ~UINT16_MAX;
+		mask &= PCI_BASE_ADDRESS_IO_MASK;
+		address &= PCI_BASE_ADDRESS_IO_MASK & UINT16_MAX;
+	} else {
+		bool wide =
+			(address & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64;
+		mask &= PCI_BASE_ADDRESS_MEM_MASK;
+		address &= PCI_BASE_ADDRESS_MEM_MASK;
+		if (wide && next < PCI_STD_NUM_BARS) {
+			address |= (uint64_t)pci_read32(device, offset + 4) << 32;
+			mask |= (uint64_t)bar_probe(device, offset + 4) << 32;
+			next++;
+		}
+	}
+	if (mask != 0 && mask <= UINT32_MAX)
+		mask |= ~(uint64_t)UINT32_MAX;
+	if (mask != 0 && address != 0)
+		device->bars[index] =
+			(struct pci_bar){ .address = address, .size = ~mask + 1, .io = io };
+	return next;
+}
+
+/* PCI Local Bus 3.0, 6.2.5.1. While it is measured a BAR points anywhere, so decoding is off. */
+static void measure_bars(struct pci_device *device)
+{
+	uint16_t command = pci_read16(device, PCI_COMMAND);
+	pci_write16(device, PCI_COMMAND, command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
+	for (unsigned index = 0; index < PCI_STD_NUM_BARS;)
+		index = measure_bar(device, index);
+	pci_write16(device, PCI_COMMAND, command);
+	device->bars_measured = true;
+}
+
 int pci_bar(struct pci_device *device, unsigned index, struct pci_bar *out)
 {
 	if (index >= PCI_STD_NUM_BARS)
 		return -EINVAL;
-
-	unsigned offset = PCI_BASE_ADDRESS_0 + 4 * index;
-	uint16_t command = pci_read16(device, PCI_COMMAND);
-	pci_write16(device, PCI_COMMAND, command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
-
-	uint32_t low = pci_read32(device, offset);
-	uint64_t mask = bar_probe(device, offset), address = low;
-	bool io = low & PCI_BASE_ADDRESS_SPACE_IO;
-	bool wide = !io && (low & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64;
-	int error = 0;
-	if (io) {
-		/* The upper half of an I/O BAR may be hard-wired to zero. */
-		mask = (mask & PCI_BASE_ADDRESS_IO_MASK) | ~UINT64_C(0xffff);
-		address &= PCI_BASE_ADDRESS_IO_MASK & 0xffff;
-	} else if (wide && index + 1 == PCI_STD_NUM_BARS) {
-		error = -EINVAL;
-	} else {
-		mask &= PCI_BASE_ADDRESS_MEM_MASK;
-		address &= PCI_BASE_ADDRESS_MEM_MASK;
-		if (wide) {
-			mask |= (uint64_t)bar_probe(device, offset + 4) << 32;
-			address |= (uint64_t)pci_read32(device, offset + 4) << 32;
-		} else if (mask != 0) {
-			mask |= ~UINT64_C(0xffffffff);
-		}
-	}
-	pci_write16(device, PCI_COMMAND, command);
-
-	if (error != 0)
-		return error;
-	uint64_t size = ~mask + 1;
-	if (mask == 0 || size == 0 || address == 0)
-		return -ENXIO;
-	*out = (struct pci_bar){ .address = address, .size = size, .io = io };
-	return 0;
+	if (!device->bars_measured)
+		measure_bars(device);
+	*out = device->bars[index];
+	return out->size != 0 ? 0 : -ENXIO;
 }
 
 int pci_map(struct pci_device *device, unsigned index, uint64_t offset, uint64_t length, void **out)

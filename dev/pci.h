@@ -14,14 +14,22 @@
 #include "kernel/irq.h"
 #include <linux/pci_regs.h>
 
+/* What a base address register decodes; size 0 if nothing. */
+struct pci_bar {
+	paddr_t address; /* or the port, if io */
+	uint64_t size;
+	bool io;
+};
+
 struct pci_device {
 	struct pci_device *next;
 	uint8_t bus, slot, function;
 	uint8_t revision;
 	uint16_t vendor, device;
-	uint16_t subsystem_vendor, subsystem;
-	uint16_t class;      /* class << 8 | subclass, as <linux/pci_ids.h> has them elsewhere */
+	uint16_t class;      /* base class << 8 | subclass */
 	uint8_t *msix_table; /* mapped by the first pci_msix_attach() */
+	bool bars_measured;  /* by the first pci_bar() */
+	struct pci_bar bars[PCI_STD_NUM_BARS];
 };
 
 /* A driver's list of what it drives, ended by vendor 0. */
@@ -57,14 +65,9 @@ unsigned pci_capability(const struct pci_device *device, unsigned after, uint8_t
 void pci_enable(struct pci_device *device, bool enable);
 
 /*
- * What BAR `index` (0..5) decodes, measured with decoding off. -ENXIO if it is empty or the firmware
- * gave it no address; -EINVAL if there is no such BAR.
+ * What BAR `index` (0..5) decodes. All are measured at the first call, with decoding off. -ENXIO if
+ * it is empty or the firmware gave it no address; -EINVAL if there is no such BAR.
  */
-struct pci_bar {
-	paddr_t address; /* or the port, if io */
-	uint64_t size;
-	bool io;
-};
 int pci_bar(struct pci_device *device, unsigned index, struct pci_bar *out);
 
 /* Maps [offset, offset + length) of a memory BAR. -EINVAL if it is not wholly inside; -ENOMEM. */

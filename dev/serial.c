@@ -9,11 +9,16 @@
  * for the "transmitter empty" interrupt, which the UART raises at once if the FIFO has run empty in
  * between. So no transmission hangs on an interrupt that has come too early or been lost.
  *
+ * When nobody takes what arrives and the ring is full, the rest stays in the UART and its interrupt
+ * is turned off, until serial_read() has made room: RTS asks the other side to stop, and an emulated
+ * one stops by itself. What overruns the UART nevertheless is counted.
+ *
  * The interrupt line is edge-triggered: the handler goes on until the UART says that nothing is
  * pending, or else the line stays up and no edge comes again.
  */
 #include "dev/serial.h"
 
+#include "kernel/clock.h"
 #include "kernel/irq.h"
 #include "kernel/lock.h"
 #include "kernel/panic.h"
@@ -35,6 +40,9 @@
 #define POLLS_PER_BYTE 10000
 #define POLLS_TO_DRAIN 100000
 
+/* So long without a byte, and nobody is sending, neither a person nor a pipe. */
+#define QUIET_NS NSEC_PER_SEC
+
 /* More causes in a row than this, and the UART is not one. */
 #define CAUSES_MAX 256
 
@@ -51,15 +59,20 @@ struct serial {
 	uint32_t tx_head, tx_tail; /* positions; tail == head: empty */
 	uint32_t rx_head, rx_tail;
 	bool tx_waited_for; /* a thread sleeps in tx_room */
+	bool rx_stopped;    /* the ring is full */
+	bool fifo_later;    /* to be turned on once nobody sends */
+	uint64_t last_received_ns;
 	uint64_t overruns;
-	char tx[TX_RING];
-	char rx[RX_RING];
+	char *tx, *rx;      /* TX_RING and RX_RING bytes */
 	struct waitq tx_room; /* has a lock of its own */
 };
 
+/* Apart from the ports, so that they take no room in the image. */
+static char rings[SERIAL_PORTS][TX_RING + RX_RING]; /* each: its port's lock */
+
 static struct serial ports[SERIAL_PORTS] = {
-	{ .base = 0x3f8, .line = 4 },
-	{ .base = 0x2f8, .line = 3 },
+	{ .base = 0x3f8, .line = 4, .tx = rings[0], .rx = rings[0] + TX_RING },
+	{ .base = 0x2f8, .line = 3, .tx = rings[1], .rx = rings[1] + TX_RING },
 };
 
 static uint8_t get(const struct serial *port, unsigned reg)
@@ -79,13 +92,18 @@ static uint32_t tx_used(const struct serial *port)
 	return port->tx_head - port->tx_tail;
 }
 
+static uint32_t rx_used(const struct serial *port)
+{
+	return port->rx_head - port->rx_tail;
+}
+
 /*
  * Whoever waits for room is woken by the interrupt handler alone, for other callers of pump() may
  * hold locks that forbid it: so the interrupt stays on for him even if they empty the ring.
  */
 static void choose_interrupts(struct serial *port)
 {
-	uint8_t ier = UART_IER_RDI | UART_IER_RLSI;
+	uint8_t ier = port->rx_stopped ? 0 : UART_IER_RDI | UART_IER_RLSI;
 
 	if (tx_used(port) > 0 || port->tx_waited_for)
 		ier |= UART_IER_THRI;
@@ -108,12 +126,46 @@ static void pump(struct serial *port)
 	choose_interrupts(port);
 }
 
+static bool fifo_on(const struct serial *port)
+{
+	return (get(port, UART_IIR) & IIR_FIFO) == IIR_FIFO;
+}
+
+static void use_fifo(struct serial *port)
+{
+	set(port, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_8);
+	port->fifo_depth = fifo_on(port) ? FIFO_DEPTH : 1;
+	port->fifo_later = false;
+}
+
+/*
+ * Turning the FIFO on throws away what is in the receiver. If somebody was sending while the port was
+ * opened, that waits until he has stopped.
+ */
+static void use_fifo_when_quiet(struct serial *port)
+{
+	if (port->fifo_later && clock_ns() >= port->last_received_ns + QUIET_NS &&
+	    !(get(port, UART_LSR) & UART_LSR_DR))
+		use_fifo(port);
+}
+
+/* On a PC, OUT2 connects the UART to its interrupt line. */
+static void stop_receiving(struct serial *port, bool stop)
+{
+	port->rx_stopped = stop;
+	set(port, UART_MCR, UART_MCR_DTR | UART_MCR_OUT2 | (stop ? 0 : UART_MCR_RTS));
+}
+
 static bool drain(struct serial *port)
 {
 	bool any = false;
 
 	/* Bounded: a port that answers 0xff to everything would never be done. */
 	for (unsigned i = 0; i < RX_RING; i++) {
+		if (rx_used(port) == RX_RING) {
+			stop_receiving(port, true);
+			break;
+		}
 		uint8_t status = get(port, UART_LSR);
 		if (status & UART_LSR_OE)
 			port->overruns++;
@@ -123,13 +175,11 @@ static bool drain(struct serial *port)
 		/* A break arrives as a zero byte that nobody sent. */
 		if (status & UART_LSR_BI)
 			continue;
-		if (port->rx_head - port->rx_tail == RX_RING) {
-			port->overruns++;
-			continue;
-		}
 		port->rx[port->rx_head++ % RX_RING] = byte;
 		any = true;
 	}
+	if (any)
+		port->last_received_ns = clock_ns();
 	return any;
 }
 
@@ -170,10 +220,12 @@ static void set_line(struct serial *port, unsigned baud)
 	set(port, UART_DLL, (uint8_t)divisor);
 	set(port, UART_DLM, (uint8_t)(divisor >> 8));
 	set(port, UART_LCR, UART_LCR_WLEN8);
-	set(port, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_8);
-	port->fifo_depth = (get(port, UART_IIR) & IIR_FIFO) == IIR_FIFO ? FIFO_DEPTH : 1;
-	/* On a PC, OUT2 connects the UART to its interrupt line. */
-	set(port, UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
+	stop_receiving(port, false);
+	port->fifo_depth = 1;
+	if (fifo_on(port) || !(get(port, UART_LSR) & UART_LSR_DR))
+		use_fifo(port);
+	else
+		port->fifo_later = true;
 }
 
 struct serial *serial_open(unsigned index, unsigned baud)
@@ -187,9 +239,8 @@ struct serial *serial_open(unsigned index, unsigned baud)
 		return NULL;
 	spin_init(&port->lock, "serial", RANK_CONSOLE);
 	waitq_init(&port->tx_room, "serial");
-	/* What the firmware was about to say, it may say; what was typed before us is kept. */
+	/* What the firmware was about to say, it may say. */
 	wait_for(port, UART_LSR_TEMT, POLLS_TO_DRAIN);
-	drain(port);
 	set_line(port, baud);
 	port->open = true;
 	return port;
@@ -288,10 +339,12 @@ size_t serial_write(struct serial *port, const char *data, size_t length)
 {
 	spin_lock(&port->lock);
 	size_t n = put(port, data, length);
-	if (port->started)
+	if (port->started) {
+		use_fifo_when_quiet(port);
 		pump(port);
-	else
+	} else {
 		pump_all(port);
+	}
 	spin_unlock(&port->lock);
 	return n;
 }
@@ -357,8 +410,13 @@ size_t serial_read(struct serial *port, char *out, size_t size)
 	size_t n = 0;
 
 	spin_lock(&port->lock);
-	while (n < size && port->rx_tail != port->rx_head)
+	while (n < size && rx_used(port) > 0)
 		out[n++] = port->rx[port->rx_tail++ % RX_RING];
+	if (port->rx_stopped && rx_used(port) <= RX_RING / 2) {
+		stop_receiving(port, false);
+		drain(port);
+		choose_interrupts(port);
+	}
 	spin_unlock(&port->lock);
 	return n;
 }
@@ -366,7 +424,7 @@ size_t serial_read(struct serial *port, char *out, size_t size)
 bool serial_readable(struct serial *port)
 {
 	spin_lock(&port->lock);
-	bool readable = port->rx_tail != port->rx_head;
+	bool readable = rx_used(port) > 0;
 	spin_unlock(&port->lock);
 	return readable;
 }

@@ -38,7 +38,7 @@ void serial_flush(struct serial *port);
 size_t serial_read(struct serial *port, char *out, size_t size);
 bool serial_readable(struct serial *port);
 
-/* Bytes lost so far because nobody took them in time, here or in the UART. */
+/* How often so far the UART has lost bytes because nobody took them in time. */
 uint64_t serial_overruns(struct serial *port);
 
 #endif

@@ -46,7 +46,6 @@ enum parser {
 static struct {
 	struct spinlock lock; /* RANK_CONSOLE: all that follows */
 	uint16_t *screen;     /* the card's memory; NULL: not started */
-	uint16_t cells[ROWS][COLUMNS];
 	unsigned row, column; /* of the cursor; column == COLUMNS: the next character wraps */
 	unsigned dirty_from, dirty_to; /* rows [from, to) differ from the screen */
 	enum parser parser;
@@ -55,6 +54,7 @@ static struct {
 } vga = {
 	.lock = SPINLOCK_INIT("vga", RANK_CONSOLE),
 };
+static uint16_t cells[ROWS][COLUMNS]; /* what the screen is to show; vga.lock */
 
 static void touch(unsigned from, unsigned to)
 {
@@ -65,7 +65,7 @@ static void touch(unsigned from, unsigned to)
 static void erase(unsigned row, unsigned from, unsigned to)
 {
 	for (unsigned column = from; column < to; column++)
-		vga.cells[row][column] = BLANK;
+		cells[row][column] = BLANK;
 	touch(row, row + 1);
 }
 
@@ -75,7 +75,7 @@ static void line_feed(void)
 		vga.row++;
 		return;
 	}
-	memmove(vga.cells[0], vga.cells[1], sizeof(vga.cells) - sizeof(vga.cells[0]));
+	memmove(cells[0], cells[1], sizeof(cells) - sizeof(cells[0]));
 	erase(ROWS - 1, 0, COLUMNS);
 	touch(0, ROWS);
 }
@@ -86,7 +86,7 @@ static void put_character(uint8_t c)
 		vga.column = 0;
 		line_feed();
 	}
-	vga.cells[vga.row][vga.column++] = ATTRIBUTE | c;
+	cells[vga.row][vga.column++] = ATTRIBUTE | c;
 	touch(vga.row, vga.row + 1);
 }
 
@@ -258,8 +258,8 @@ static void set_crtc(uint8_t reg, uint8_t value)
 static void show(void)
 {
 	if (vga.dirty_from < vga.dirty_to)
-		memcpy(vga.screen + vga.dirty_from * COLUMNS, vga.cells[vga.dirty_from],
-		       (vga.dirty_to - vga.dirty_from) * sizeof(vga.cells[0]));
+		memcpy(vga.screen + vga.dirty_from * COLUMNS, cells[vga.dirty_from],
+		       (vga.dirty_to - vga.dirty_from) * sizeof(cells[0]));
 	vga.dirty_from = ROWS;
 	vga.dirty_to = 0;
 
@@ -287,7 +287,7 @@ bool vga_start(void)
 {
 	if (boot_info.framebuffer.base != 0)
 		return false;
-	uint16_t *screen = mmio_map(TEXT_BASE, sizeof(vga.cells));
+	uint16_t *screen = mmio_map(TEXT_BASE, sizeof(cells));
 	if (screen == NULL)
 		return false;
 

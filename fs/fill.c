@@ -118,12 +118,16 @@ static int supply(struct fill *fill, struct frame *frame)
 	return error;
 }
 
-/* As many frames as are useful; -ENOMEM if they are too few for a window. */
+/*
+ * As many frames as are useful, and at first no more than it takes: whoever reads a line of a large
+ * file should not fetch all of it. -ENOMEM if they are too few for a window.
+ */
 static int supply_ahead(struct fill *fill)
 {
+	uint64_t ahead = MIN((uint64_t)FILL_AHEAD, FILL_WINDOW + fill->first);
 	uint64_t pages = MAX(DIV_ROUND_UP(MIN(announced_size(fill), UINT64_MAX - PAGE_SIZE), PAGE_SIZE),
 			     UINT64_C(1));
-	uint64_t wanted = MIN(pages, fill->first + FILL_AHEAD);
+	uint64_t wanted = MIN(pages, fill->first + ahead);
 
 	while (fill->supplied < wanted) {
 		bool needed = fill->supplied < MIN(pages, fill->first + FILL_WINDOW);

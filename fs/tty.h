@@ -11,7 +11,8 @@
  * keys like ^C only discard what has been typed.
  */
 struct tty_job_hooks {
-	uint32_t (*session)(void); /* the calling process's session, and its group */
+	/* The calling process's session, and its group. The terminal's lock is held. */
+	uint32_t (*session)(void);
 	uint32_t (*group)(void);
 	/* Posts to every process of the group. Called in a thread, with no lock held. */
 	void (*signal)(uint32_t group, int signal);

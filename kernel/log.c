@@ -39,11 +39,12 @@ static struct {
 	uint64_t next_sequence;       /* lock */
 	struct log_console *consoles; /* lock */
 	int console_level;            /* lock */
-	uint8_t ring[RING_SIZE] __aligned(_Alignof(struct header)); /* lock */
 } state = {
 	.lock = SPINLOCK_INIT("log", RANK_LOG),
 	.console_level = LOG_DEBUG,
 };
+/* Apart from the rest, so that it takes no room in the image. */
+static uint8_t ring[RING_SIZE] __aligned(_Alignof(struct header)); /* state.lock */
 
 /* Once a panic has begun, whoever held the lock will not let go of it. */
 static void lock(void)
@@ -60,7 +61,7 @@ static void unlock(void)
 
 static struct header *header_at(uint64_t position)
 {
-	return (struct header *)&state.ring[position % RING_SIZE];
+	return (struct header *)&ring[position % RING_SIZE];
 }
 
 static uint64_t room_to_end(uint64_t position)

@@ -23,7 +23,7 @@
 	/* signal.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)                 \
 	    call(kill) call(tkill) call(tgkill)                                                    \
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
-	/* thread.c */ call(arch_prctl) call(prctl) call(set_tid_address)                          \
+	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(set_tid_address)               \
 	    call(set_robust_list) call(sched_yield) call(sched_getaffinity) call(getcpu)           \
 	/* time.c */ call(clock_gettime) call(clock_getres) call(clock_settime)                    \
 	    call(gettimeofday) call(time) call(nanosleep) call(clock_nanosleep)                    \

@@ -9,7 +9,9 @@
  * after `--`. Otherwise they are Linux's, and then busybox as its own shell. `panic=N` bounds the
  * trying: with N > 0 the machine restarts N seconds after the first failure, with N < 0 at once.
  */
+#include "dev/console.h"
 #include "fs/file.h"
+#include "fs/path.h"
 #include "kernel/clock.h"
 #include "kernel/cmdline.h"
 #include "kernel/log.h"
@@ -18,11 +20,10 @@
 #include "kernel/string.h"
 #include "kernel/trap.h"
 #include "kernel/x86_64/trapframe.h"
-#include "dev/console.h"
-#include "fs/path.h"
 #include "loader/exec.h"
 #include "mm/slab.h"
 #include "net/net.h"
+#include <asm/ioctls.h>
 #include <linux/fcntl.h>
 
 #define RETRY_FIRST_NS (1 * NSEC_PER_SEC)
@@ -205,7 +206,10 @@ static void wait_or_restart(uint64_t first_failure_ns, uint64_t delay_ns)
 	(void)sleep_until(wake, WAIT_UNINTERRUPTIBLE);
 }
 
-/* Standard input, output and error. */
+/*
+ * Standard input, output and error; and, unlike on Linux, the controlling terminal, since the first
+ * program is a shell or the one program of the machine more often than it is an init.
+ */
 static void open_console(void)
 {
 	struct file *console;
@@ -217,6 +221,8 @@ static void open_console(void)
 		if (files_install(current->files, console, fd, false) != fd)
 			panic("no memory for the first descriptors");
 	}
+	if (console->ops->ioctl(console, TIOCSCTTY, 0) != 0)
+		log_warn("/dev/console does not become the controlling terminal");
 	file_put(console);
 }
 

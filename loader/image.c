@@ -61,20 +61,20 @@ static int refuse_dynamic(const struct image *image)
 	return error;
 }
 
+/* Whatever becomes of the plan, its segments are the image's from when they are there. */
 static int plan_elf(struct image *image, const struct head *head)
 {
-	struct image_segment *segments = NULL;
 	struct elf_file file;
-	void *phdrs = NULL;
+	void *phdrs;
 	int error;
 
 	error = elf_read_header(head->bytes, head->length, &file);
 	if (error != 0)
 		return error;
 
-	segments = kalloc(file.phnum * sizeof(*segments));
+	image->plan.segments = kalloc(file.phnum * sizeof(*image->plan.segments));
 	phdrs = kalloc(file.phdrs_size);
-	if (!segments || !phdrs) {
+	if (!image->plan.segments || !phdrs) {
 		error = -ENOMEM;
 		goto out;
 	}
@@ -82,29 +82,19 @@ static int plan_elf(struct image *image, const struct head *head)
 		memcpy(phdrs, head->bytes + file.phdrs_offset, file.phdrs_size);
 	else
 		error = read_exactly(image->version, file.phdrs_offset, phdrs, file.phdrs_size);
-	if (error != 0)
-		goto out;
-	error = elf_make_plan(&file, phdrs, segments, &image->plan);
-	if (error != 0)
-		goto out;
-	segments = NULL; /* the plan's now */
+	if (error == 0)
+		error = elf_make_plan(&file, phdrs, image->plan.segments, &image->plan);
 out:
 	kfree(phdrs);
-	kfree(segments);
 	return error;
 }
 
 static int plan_flat(struct image *image, const struct head *head)
 {
-	struct image_segment *segments = kalloc(FLAT_SEGMENTS * sizeof(*segments));
-	int error;
-
-	if (!segments)
+	image->plan.segments = kalloc(FLAT_SEGMENTS * sizeof(*image->plan.segments));
+	if (!image->plan.segments)
 		return -ENOMEM;
-	error = flat_make_plan(head->bytes, head->length, segments, &image->plan);
-	if (error != 0)
-		kfree(segments);
-	return error;
+	return flat_make_plan(head->bytes, head->length, image->plan.segments, &image->plan);
 }
 
 static int make_plan(struct image *image, const struct head *head)

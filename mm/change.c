@@ -55,7 +55,6 @@ void change_cut(struct space *space, vaddr_t start, vaddr_t end, struct change *
 void change_remove(struct space *space, vaddr_t start, vaddr_t end, struct change *change)
 {
 	struct region *region = space_find_above(space, start);
-	const struct region *below;
 
 	while (region && region->start < end) {
 		struct region *next = space_next(region);
@@ -66,9 +65,15 @@ void change_remove(struct space *space, vaddr_t start, vaddr_t end, struct chang
 		region = next;
 	}
 	pages_unmap(space, start, end);
+}
 
-	below = region_before(space, region);
-	pmap_prune(&space->pmap, below ? below->end : 0, region ? region->start : USER_MAX);
+void change_prune(struct space *space, vaddr_t start, vaddr_t end)
+{
+	struct region *above = space_find_above(space, start);
+	const struct region *below = region_before(space, above);
+
+	pmap_prune(&space->pmap, start, end, below ? below->end : 0,
+		   above ? above->start : USER_MAX);
 }
 
 void change_merge(struct space *space, vaddr_t start, vaddr_t end, struct change *change)

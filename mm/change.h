@@ -32,24 +32,26 @@ struct change {
 };
 #define CHANGE_NONE { .spares = 0 }
 
-/* --- reserve: space lock held, exclusively ------------------------------------------------------ */
+/* --- reserve: space lock held, exclusively ---------------------------------------------------- */
 
 /* How many regions [start, end) cuts in two: 0, 1 or 2. */
 unsigned change_cuts(struct space *space, vaddr_t start, vaddr_t end);
 /* Has `count` spare regions from now on; -ENOMEM. */
 int change_reserve(struct change *change, unsigned count);
 
-/* --- commit: space lock held, exclusively ------------------------------------------------------- */
+/* --- commit: space lock held, exclusively ----------------------------------------------------- */
 
 struct region *change_spare(struct change *change);
 /* Makes [start, end) begin and end at the bounds of regions, with as many spares as it has cuts. */
 void change_cut(struct space *space, vaddr_t start, vaddr_t end, struct change *change);
 /* Takes every region and page of [start, end), which is cut, away. Returns after the TLB flush. */
 void change_remove(struct space *space, vaddr_t start, vaddr_t end, struct change *change);
+/* Frees the page tables that only [start, end), which is free now, had use for. */
+void change_prune(struct space *space, vaddr_t start, vaddr_t end);
 /* Joins the regions that touch [start, end] where they continue each other. */
 void change_merge(struct space *space, vaddr_t start, vaddr_t end, struct change *change);
 
-/* --- release: no lock held ------------------------------------------------------------------------ */
+/* --- release: no lock held -------------------------------------------------------------------- */
 
 /* True, once, if memory was short: some was reclaimed, and it is worth trying again. */
 bool change_retry(struct change *change);

@@ -10,13 +10,13 @@
 #include <linux/mman.h>
 
 /* Logs what is wrong, and where, and makes the calling function return false. */
-#define REQUIRE(condition, address)                                                                \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			log_err("space check: at %#lx: not true: %s",                              \
-				(unsigned long)(address), #condition);                             \
-			return false;                                                              \
-		}                                                                                  \
+#define REQUIRE(condition, address)                                                             \
+	do {                                                                                    \
+		if (!(condition)) {                                                             \
+			log_err("space check: at %#lx: not true: %s", (unsigned long)(address), \
+				#condition);                                                    \
+			return false;                                                           \
+		}                                                                               \
 	} while (0)
 
 struct tally {
@@ -55,7 +55,7 @@ static bool check_region(struct space *space, struct region *region, const struc
 
 	if (region->object) {
 		mutex_lock(&region->object->lock);
-		LIST_FOREACH(listed, &region->object->regions, object_link)
+		LIST_FOREACH (listed, &region->object->regions, object_link)
 			if (listed == region)
 				break;
 		mutex_unlock(&region->object->lock);

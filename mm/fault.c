@@ -54,11 +54,11 @@ struct fault {
 	struct frame *spare;   /* to become a private page */
 	struct object *object; /* of FETCH while it lasts, of LOCALISE until the end; held */
 	uint64_t index;
-	struct frame *held;    /* what FETCH got: stays until it is installed */
+	struct frame *held; /* what FETCH got: stays until it is installed */
 	bool reclaimed;
 };
 
-/* --- rights --------------------------------------------------------------------------------------- */
+/* --- rights ----------------------------------------------------------------------------------- */
 
 /* As on x86: whatever may be written or executed may be read. */
 static bool allowed(const struct region *region, unsigned access)
@@ -101,7 +101,7 @@ static bool reusable(struct pte pte)
 	       atomic_load_explicit(&frame->refs, memory_order_acquire) == 1;
 }
 
-/* --- private pages ---------------------------------------------------------------------------------- */
+/* --- private pages ---------------------------------------------------------------------------- */
 
 static enum outcome read_anonymous(struct fault *f, const struct region *region)
 {
@@ -196,7 +196,7 @@ static enum outcome write_private(struct fault *f, const struct region *region,
 	return DONE;
 }
 
-/* --- pages of objects: the object's lock is held ------------------------------------------------------ */
+/* --- pages of objects: the object's lock is held ---------------------------------------------- */
 
 /* Leaves word for provide() what this object's page needs. */
 static enum outcome want(struct fault *f, struct object *object, uint64_t index,
@@ -290,7 +290,7 @@ static enum outcome fault_device(struct fault *f, const struct region *region)
 	return DONE;
 }
 
-/* --- attempts --------------------------------------------------------------------------------------------- */
+/* --- attempts --------------------------------------------------------------------------------- */
 
 /* The stack that would reach down to the page if it grew, within its limit. Space lock held. */
 static struct region *growing_stack(struct space *space, vaddr_t page)
@@ -314,8 +314,8 @@ static enum outcome attempt(struct fault *f)
 	if (pmap_reserve(&f->space->pmap, f->page) < 0)
 		return STARVED;
 	if (!region->object)
-		return f->access & FAULT_WRITE ? write_private(f, region, NULL) :
-						 read_anonymous(f, region);
+		return f->access & FAULT_WRITE ? write_private(f, region, NULL)
+					       : read_anonymous(f, region);
 	if (region->flags & REGION_DEVICE)
 		return fault_device(f, region);
 

@@ -16,7 +16,7 @@
  *
  *	state of a block's first frame     kind        refs   order
  *	in the buddy allocator             FREE        0      its order
- *	in a CPU's cache                   FREE        0      CACHED: no candidate for merging
+ *	in a CPU's cache, or on its way    FREE        0      UNLISTED: no candidate for merging
  *	given out                          another     > 0    its order
  *
  * Nearly all traffic is single frames, and goes through the running CPU's cache, a stack that is
@@ -32,7 +32,7 @@
 
 #define CACHE_SIZE  64
 #define CACHE_BATCH (CACHE_SIZE / 2)
-#define CACHED      UINT8_MAX /* in frame.order */
+#define UNLISTED    UINT8_MAX /* in frame.order */
 
 struct frame_cache {
 	unsigned count;
@@ -53,7 +53,7 @@ static uint64_t block_frames(unsigned order)
 	return UINT64_C(1) << order;
 }
 
-/* --- blocks: the frames lock is held --------------------------------------------------------- */
+/* --- blocks: the frames lock is held ---------------------------------------------------------- */
 
 static void list_add(struct frame *frame, unsigned order)
 {
@@ -106,11 +106,11 @@ static struct frame *block_alloc(unsigned order)
 		from--;
 		list_add(frame + block_frames(from), from);
 	}
-	frame->order = CACHED; /* on no list any more: not to be merged with */
+	frame->order = UNLISTED;
 	return frame;
 }
 
-/* --- the CPU's cache: interrupts are off --------------------------------------------------------- */
+/* --- the CPU's cache: interrupts are off ------------------------------------------------------ */
 
 static void cache_drain(struct frame_cache *cache, unsigned keep)
 {
@@ -128,8 +128,6 @@ static void cache_fill(struct frame_cache *cache)
 
 		if (!frame)
 			break;
-		frame->kind = FRAME_FREE;
-		frame->order = CACHED;
 		cache->frames[cache->count++] = frame;
 	}
 	spin_unlock(&lock);
@@ -166,7 +164,7 @@ static void give_back(struct frame *frame)
 	cache->given[frame->kind] -= (int64_t)block_frames(order);
 	frame->kind = FRAME_FREE;
 	if (order == 0) {
-		frame->order = CACHED; /* before others are freed: it is not theirs to merge with */
+		frame->order = UNLISTED; /* before others are freed: not theirs to merge with */
 		if (cache->count == CACHE_SIZE)
 			cache_drain(cache, CACHE_SIZE - CACHE_BATCH);
 		cache->frames[cache->count++] = frame;
@@ -178,7 +176,7 @@ static void give_back(struct frame *frame)
 	irq_pop_off();
 }
 
-/* --- the public face ------------------------------------------------------------------------------- */
+/* --- the public face -------------------------------------------------------------------------- */
 
 void frame_add_range(paddr_t start, paddr_t end)
 {

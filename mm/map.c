@@ -10,6 +10,7 @@
  */
 #include "mm/change.h"
 
+#include "kernel/sched.h"
 #include "kernel/trap.h"
 #include <linux/mman.h>
 
@@ -109,6 +110,7 @@ static void commit_unmap(struct space *space, vaddr_t start, vaddr_t end, struct
 {
 	change_cut(space, start, end, change);
 	change_remove(space, start, end, change);
+	change_prune(space, start, end);
 }
 
 static int reserve_map(struct space *space, const struct map_request *request, uint64_t length,
@@ -138,8 +140,10 @@ static void commit_map(struct space *space, const struct map_request *request, v
 {
 	struct region *region;
 
-	if (any_mapped(space, start, end))
-		commit_unmap(space, start, end, change);
+	if (any_mapped(space, start, end)) {
+		change_cut(space, start, end, change);
+		change_remove(space, start, end, change);
+	}
 	region = change_spare(change);
 	*region = (struct region){
 		.start = start,
@@ -164,9 +168,13 @@ static void populate(struct space *space, const struct map_request *request, vad
 
 	if (!(request->prot & PROT_ALL))
 		return;
-	for (vaddr_t page = start; page < start + length; page += PAGE_SIZE)
-		if (space_fault(space, page, write ? FAULT_WRITE : FAULT_READ) != 0)
+	for (vaddr_t page = start; page < start + length; page += PAGE_SIZE) {
+		if (current->kill_pending ||
+		    space_fault(space, page, write ? FAULT_WRITE : FAULT_READ) != 0)
 			return;
+		if (sched_needs_resched())
+			sched_yield();
+	}
 }
 
 int space_map(struct space *space, const struct map_request *request, vaddr_t *out)

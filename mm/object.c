@@ -96,7 +96,7 @@ static void unmap_from(struct object *object, uint64_t index)
 {
 	struct region *region;
 
-	LIST_FOREACH(region, &object->regions, object_link) {
+	LIST_FOREACH (region, &object->regions, object_link) {
 		uint64_t first = region->offset >> PAGE_SHIFT;
 		uint64_t pages = (region->end - region->start) >> PAGE_SHIFT;
 		uint64_t keep = index > first ? MIN(index - first, pages) : 0;
@@ -127,7 +127,7 @@ void object_resize(struct object *object, uint64_t size)
 	mutex_unlock(&object->lock);
 }
 
-/* --- anonymous objects: zero-filled on demand -------------------------------------------------------- */
+/* --- anonymous objects: zero-filled on demand ------------------------------------------------- */
 
 static struct slab_cache anonymous_cache;
 
@@ -172,7 +172,8 @@ static const struct object_ops anonymous_ops = {
 
 void object_cache_init(void)
 {
-	slab_cache_init(&anonymous_cache, anonymous_ops.name, sizeof(struct object), sizeof(void *));
+	slab_cache_init(&anonymous_cache, anonymous_ops.name, sizeof(struct object),
+			sizeof(void *));
 }
 
 struct object *object_create_anonymous(uint64_t size)

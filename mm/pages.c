@@ -32,8 +32,8 @@ void pages_count(struct space *space, const struct frame *frame, int64_t by)
 		stats->shared_pages += (uint64_t)by;
 	else
 		stats->file_pages += (uint64_t)by;
-	stats->peak_resident = MAX(stats->peak_resident, stats->anon_pages + stats->file_pages +
-								 stats->shared_pages);
+	stats->peak_resident = MAX(stats->peak_resident,
+				   stats->anon_pages + stats->file_pages + stats->shared_pages);
 }
 
 static void batch_touch(struct batch *batch, vaddr_t page)

@@ -70,11 +70,11 @@ struct pte pmap_protect(struct pmap *pmap, vaddr_t address, unsigned rights);
 vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end);
 
 /*
- * Frees the page tables that lie wholly inside [start, end) and hold nothing, within the bounds
- * [floor, ceiling) of neighbouring regions. After the flush, with the space's lock held exclusively
- * (a fault may hold a reserved, still empty table). Takes the pmap's lock.
+ * Frees the page tables that served [start, end) and hold nothing now, as far as all that they span
+ * lies in [floor, ceiling), the free range around it. After the flush, with the space's lock held
+ * exclusively (a fault may hold a reserved, still empty table). Takes the pmap's lock.
  */
-void pmap_prune(struct pmap *pmap, vaddr_t floor, vaddr_t ceiling);
+void pmap_prune(struct pmap *pmap, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling);
 
 /*
  * Makes every CPU forget what it cached of [start, end). Returns when it is so. Called without a

@@ -30,7 +30,8 @@ static int check_protect(struct space *space, vaddr_t start, vaddr_t end, uint32
 		if (prot & ~region->max_prot)
 			return -EACCES;
 		pages = (MIN(region->end, end) - at) >> PAGE_SHIFT;
-		if (region_is_data(region->flags, prot) && !region_is_data(region->flags, region->prot))
+		if (region_is_data(region->flags, prot) &&
+		    !region_is_data(region->flags, region->prot))
 			data += pages;
 		at = region->end;
 		region = space_next(region);

@@ -111,7 +111,8 @@ int radix_insert(struct radix *radix, uint64_t index, void *item)
 		goto no_memory;
 	node = radix->root;
 	for (unsigned height = radix->height; height > 1; height--) {
-		struct radix_node **below = (struct radix_node **)&node->slot[slot_of(index, height)];
+		struct radix_node **below =
+			(struct radix_node **)&node->slot[slot_of(index, height)];
 
 		if (!*below) {
 			*below = slab_zalloc(&node_cache);

@@ -35,7 +35,7 @@ void space_register_name_ops(const struct space_name_ops *ops)
 	name_ops = ops;
 }
 
-/* --- the tree ------------------------------------------------------------------------------------- */
+/* --- the tree --------------------------------------------------------------------------------- */
 
 static int region_compare(const struct region *a, const struct region *b)
 {
@@ -97,7 +97,7 @@ struct region *space_find(struct space *space, vaddr_t address)
 	return region && region->start <= address ? region : NULL;
 }
 
-/* --- gaps ------------------------------------------------------------------------------------------- */
+/* --- gaps ------------------------------------------------------------------------------------- */
 
 vaddr_t region_floor(const struct region *region)
 {
@@ -164,7 +164,7 @@ vaddr_t gap_find(struct space *space, uint64_t length, vaddr_t ceiling)
 	return region ? region_floor(region) - length : 0;
 }
 
-/* --- changes ------------------------------------------------------------------------------------------ */
+/* --- changes ---------------------------------------------------------------------------------- */
 
 struct region *region_alloc(void)
 {

@@ -10,8 +10,8 @@
 
 #include "mm/space.h"
 
-struct region *region_alloc(void);         /* zeroed; NULL without memory */
-void region_free(struct region *region);   /* drops its object and name; no lock held */
+struct region *region_alloc(void);       /* zeroed; NULL without memory */
+void region_free(struct region *region); /* drops its object and name; no lock held */
 void region_set_name(struct region *region, struct file_name *name); /* NULL: none */
 
 /* Puts a filled-in region into the tree; [start, end) is free. Takes the region over. */

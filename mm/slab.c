@@ -35,10 +35,10 @@ static struct spinlock registry_lock = SPINLOCK_INIT("slab caches", RANK_SLAB);
 static struct slab_cache *registry; /* registry_lock */
 
 /* kalloc()'s classes: at most a third of an object is wasted. */
-#define CLASS(bytes)                                                                               \
-	{                                                                                          \
-		.name = "kalloc-" #bytes, .size = (bytes),                                         \
-		.lock = SPINLOCK_INIT("kalloc-" #bytes, RANK_SLAB)                                 \
+#define CLASS(bytes)                                               \
+	{                                                          \
+		.name = "kalloc-" #bytes, .size = (bytes),         \
+		.lock = SPINLOCK_INIT("kalloc-" #bytes, RANK_SLAB) \
 	}
 static struct slab_cache classes[] = {
 	CLASS(16),  CLASS(32),  CLASS(48),  CLASS(64),  CLASS(96),   CLASS(128),  CLASS(192),
@@ -112,7 +112,8 @@ void slab_cache_init(struct slab_cache *cache, const char *name, size_t size, si
 	assert(size >= SIZE_MIN && size <= SIZE_MAX_SLAB);
 	assert(align > 0 && align <= ALIGN_MAX && (align & (align - 1)) == 0);
 
-	*cache = (struct slab_cache){ .name = name, .size = ALIGN_UP(size, MAX(align, sizeof(void *))) };
+	*cache = (struct slab_cache){ .name = name,
+				      .size = ALIGN_UP(size, MAX(align, sizeof(void *))) };
 	spin_init(&cache->lock, name, RANK_SLAB);
 	spin_lock(&registry_lock);
 	cache->next = registry;

@@ -41,7 +41,7 @@ static struct nic *nic_of(struct netif *netif)
 	return netif->state;
 }
 
-/* Whether the card takes part; those that the command line did not name, and those that lost. */
+/* Not one that the command line has ruled out, nor one that another card was faster than. */
 static bool in_use(const struct nic *nic)
 {
 	return netif_is_up(&nic->lwip);
@@ -206,13 +206,18 @@ static void report(void *arg)
 	sys_timeout(REPORT_AGAIN_MS, report, NULL);
 }
 
-static void start_dhcp(void)
+/* `hostname` is shown to the server if it is not empty. */
+static void start_dhcp(const char *hostname)
 {
+	static char shown[IP_PARAM_NAME_MAX + 1]; /* lwIP keeps a pointer; written here only */
+
+	strlcpy(shown, hostname, sizeof(shown));
 	for (struct nic *nic = nic_first(); nic != NULL; nic = nic->next) {
 		if (!in_use(nic))
 			continue;
 		log_info("net: %s: asking for an address (DHCP)", nic->name);
 		netif_set_status_callback(&nic->lwip, address_changed);
+		netif_set_hostname(&nic->lwip, shown);
 		dhcp_set_struct(&nic->lwip, &nic->dhcp);
 		if (dhcp_start(&nic->lwip) != ERR_OK)
 			log_err("net: %s: DHCP cannot be started: its MTU of %u is too small",
@@ -367,7 +372,7 @@ void configure_start(void)
 	} else if (param.client != 0) {
 		start_with(&param);
 	} else {
-		start_dhcp();
+		start_dhcp(param.hostname);
 	}
 }
 

@@ -95,7 +95,6 @@ static void net_main(void *arg)
 		if (watch(MIN(spin_end, deadline)))
 			continue;
 
-		/* A stolen wake-up and a killed thread are alike: nobody does either to this one. */
 		nics_set_interrupts(true);
 		wait_event_full(&wake, something_to_do(), WAIT_UNINTERRUPTIBLE, deadline);
 		nics_set_interrupts(false);

@@ -69,7 +69,7 @@ static uint64_t timer_ns = TFTP_NO_DEADLINE; /* when lwIP's timer is set to; net
 
 #define SERVERS_MAX   8
 #define REMEMBERED_NS (600 * NSEC_PER_SEC)
-#define WINDOW_MIN    8 /* a path that does not bear that is not helped by less */
+#define WINDOW_MIN    16 /* a path that does not bear that is not helped by less */
 #define WINDOWS_CLEAN 4 /* acknowledged without a loss before a larger one is tried */
 
 static struct server {
@@ -199,7 +199,9 @@ static void tell_waiting(struct tftp_transfer *transfer)
 {
 	char url[160];
 
-	if (transfer->waiting_told || transfer->proto.tries < 2)
+	/* Two requests, or a few acknowledgements, which are repeated sooner. */
+	if (transfer->proto.tries < (transfer->proto.state == TFTP_ASKING ? 2u : 3u) ||
+	    transfer->waiting_told)
 		return;
 	transfer->waiting_told = true;
 	url_print(transfer, url, sizeof(url));

@@ -11,14 +11,21 @@
 #include "kernel/string.h"
 
 #define TRIES_MAX    5 /* time-outs in a row, requests and acknowledgements together */
-#define ACK_TRIES    2 /* of them answered with an acknowledgement; then with a new request */
+#define ACK_TRIES    3 /* of them answered with an acknowledgement; then with a new request */
 #define RESTARTS_MAX 5 /* new requests in a row that did not get us further */
 
-#define REQUEST_WAIT (1 * NSEC_PER_SEC)   /* for the first answer, doubling */
+/*
+ * How long to wait, at first and at most. Short at first, since a lost acknowledgement costs the wait;
+ * four times as long each time, so that the last is more patient than servers that repeat a block
+ * after two seconds, and on no account earlier. A server that never repeats one is given time, for
+ * nothing is lost on the way to it but everything has to be asked for again.
+ */
+#define REQUEST_WAIT (1 * NSEC_PER_SEC)    /* for the first answer; doubles */
 #define FIRST_WAIT   (500 * NSEC_PER_MSEC) /* for the first block: the server opens the file */
-#define WAIT_MIN     (200 * NSEC_PER_MSEC)
+#define BLOCK_WAIT   (50 * NSEC_PER_MSEC)
+#define AHEAD_WAIT   (1 * NSEC_PER_SEC)
+#define PAUSE_WAIT   (5 * NSEC_PER_MSEC)   /* for the rest of a window that has begun to come */
 #define WAIT_MAX     (4 * NSEC_PER_SEC)
-#define STALL_MIN    (20 * NSEC_PER_MSEC) /* for the rest of a window that has begun to come */
 
 #define SERVER_TIMEOUT 3 /* seconds: what the server is asked to wait before it repeats itself */
 
@@ -47,20 +54,27 @@ static void arm_jittered(struct tftp_proto *proto, uint64_t wait, uint64_t now)
 	proto->deadline = now + wait + next_random(proto) % (wait / 4 + 1);
 }
 
-/* How long to wait for a block: from the measured round trip, longer with every try. */
+/* Whether a window has begun to come: its blocks follow each other closely, and a pause is a loss. */
+static bool in_window(const struct tftp_proto *proto)
+{
+	return proto->ahead == 0 && (proto->good > proto->acked || proto->have != 0);
+}
+
+/* Sets the deadline for the next block. */
 static void arm(struct tftp_proto *proto, uint64_t now)
 {
-	uint64_t least = proto->good > 0 ? WAIT_MIN : FIRST_WAIT;
-	uint64_t wait = MIN(least + 4 * proto->round_trip, WAIT_MAX);
+	uint64_t wait = proto->ahead != 0 ? AHEAD_WAIT : BLOCK_WAIT;
 
-	if (proto->tries == 0) {
-		/* Blocks of one window follow each other closely: a pause is a loss. */
-		if (proto->good > proto->acked || proto->have != 0)
-			wait = MIN(wait, STALL_MIN + 4 * proto->round_trip);
-		proto->deadline = now + wait;
+	if (proto->good == 0)
+		wait = FIRST_WAIT;
+	if (proto->tries > 0) {
+		wait = (wait << (2 * proto->tries)) + 4 * proto->round_trip;
+		arm_jittered(proto, MIN(wait, WAIT_MAX), now);
 		return;
 	}
-	arm_jittered(proto, MIN(wait << (2 * proto->tries), WAIT_MAX), now);
+	if (in_window(proto) && !proto->nudged)
+		wait = PAUSE_WAIT;
+	proto->deadline = now + MIN(wait + 4 * proto->round_trip, WAIT_MAX);
 }
 
 static void measure_begin(struct tftp_proto *proto, uint64_t block, uint64_t now)
@@ -159,6 +173,7 @@ static void ask_anew(struct tftp_proto *proto, uint64_t now)
 	proto->have = proto->digest = 0;
 	proto->owed = proto->early = false;
 	proto->rewinds = 0;
+	proto->nudged = false;
 	proto->timed_block = 0;
 	send_request(proto, now);
 }
@@ -456,6 +471,7 @@ static void take_block(struct tftp_proto *proto, uint16_t number, const uint8_t 
 		proto->ops->deliver(proto->context, offset, data, length);
 	proto->have |= bit;
 	proto->tries = 0;
+	proto->nudged = false;
 	if (block == proto->timed_block)
 		measure_end(proto, now);
 	if (!advance(proto)) {
@@ -636,6 +652,11 @@ void tftp_proto_timer(struct tftp_proto *proto, uint64_t now)
 {
 	if (now < proto->deadline)
 		return;
+	if (proto->state == TFTP_RECEIVING && in_window(proto) && !proto->nudged) {
+		proto->nudged = true;
+		go_back(proto, now);
+		return;
+	}
 	if (++proto->tries == TRIES_MAX) {
 		fail_timed_out(proto);
 	} else if (proto->state == TFTP_ASKING) {

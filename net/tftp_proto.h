@@ -124,6 +124,7 @@ struct tftp_proto {
 	unsigned strikes;             /* blocks seen beyond the hole that the server should fill */
 	unsigned rewinds;             /* times it was asked to, since `good` last moved */
 	bool settled;                 /* no blocks from before the last ACK are under way */
+	bool nudged;                  /* acknowledged after a pause: not a try yet */
 	bool owed;                    /* an acknowledgement is withheld for want of memory */
 
 	uint64_t resume_block;        /* taken up again: known to here, */

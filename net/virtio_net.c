@@ -167,7 +167,8 @@ static bool rx_frame(struct virtio_nic *card)
 	if (buffer == NULL)
 		return false;
 
-	const struct virtio_net_hdr_v1 *header = (const void *)buffer->data;
+	/* Volatile: the device may change it between two looks. */
+	const volatile struct virtio_net_hdr_v1 *header = (const volatile void *)buffer->data;
 	bool good = length >= card->header_size + SIZEOF_ETH_HDR;
 	unsigned buffers = 1;
 	uint8_t flags = 0;

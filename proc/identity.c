@@ -88,13 +88,8 @@ static struct process *named(int pid)
 SYSCALL1(getpgid, int, pid)
 {
 	struct process *process = named(pid);
-	int64_t result = -ESRCH;
 
-	mutex_lock(&family_lock);
-	if (process)
-		result = process->pgid;
-	mutex_unlock(&family_lock);
-	return result;
+	return process ? (int64_t)process->pgid : -ESRCH;
 }
 
 SYSCALL0(getpgrp)
@@ -105,13 +100,8 @@ SYSCALL0(getpgrp)
 SYSCALL1(getsid, int, pid)
 {
 	struct process *process = named(pid);
-	int64_t result = -ESRCH;
 
-	mutex_lock(&family_lock);
-	if (process)
-		result = process->sid;
-	mutex_unlock(&family_lock);
-	return result;
+	return process ? (int64_t)process->sid : -ESRCH;
 }
 
 /* The first process leads its group from the start, which setsid(2) forbids a leader. */
@@ -122,7 +112,8 @@ SYSCALL0(setsid)
 
 	mutex_lock(&family_lock);
 	if (process->pgid != process->pid) {
-		process->sid = process->pgid = process->pid;
+		process->sid = process->pid;
+		process->pgid = process->pid;
 		result = process->pid;
 	}
 	mutex_unlock(&family_lock);

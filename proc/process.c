@@ -8,6 +8,7 @@
 
 #include "fs/file.h"
 #include "fs/path.h"
+#include "fs/tty.h"
 #include "fs/version.h"
 #include "kernel/clock.h"
 #include "kernel/string.h"
@@ -23,6 +24,8 @@
 #define FIRST_PID 1
 
 struct mutex family_lock;
+
+static struct process *first_process; /* set once, before its thread runs */
 
 /* --- what a thread needs ---------------------------------------------------------------------- */
 
@@ -75,7 +78,9 @@ static struct process *process_alloc(uint32_t pid)
 	if (!process)
 		return NULL;
 	process->refs = 1;
-	process->pid = process->pgid = process->sid = pid;
+	process->pid = pid;
+	process->pgid = pid;
+	process->sid = pid;
 	TAILQ_INIT(&process->children);
 	spin_init(&process->signal_lock, "signals", RANK_SIGNAL);
 	mutex_init(&process->exec_lock, "exec", RANK_FAMILY);
@@ -100,6 +105,7 @@ struct process *process_create_first(void (*entry)(void *arg), void *arg)
 	thread->files = files;
 	thread->fs = fs;
 	process->main_thread = thread;
+	first_process = process;
 	thread_start(thread);
 	return process;
 bad:
@@ -153,7 +159,9 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 	file_name_put(old_name);
 }
 
-/* For fs, which does not know processes: what /proc/self/exe names. */
+/* --- for fs, which does not know processes ---------------------------------------------------- */
+
+/* What /proc/self/exe names. */
 static int self_exe(struct version **version, struct file_name **name)
 {
 	struct process *process = current_process();
@@ -173,6 +181,24 @@ static int self_exe(struct version **version, struct file_name **name)
 	return error;
 }
 
+/* The terminal asks under its lock, so these take none. */
+static uint32_t current_session(void)
+{
+	return current_process() ? current_process()->sid : 0;
+}
+
+static uint32_t current_group(void)
+{
+	return current_process() ? current_process()->pgid : 0;
+}
+
+/* From the terminal: there is one process, so there is one group. */
+static void signal_group(uint32_t group, int signal)
+{
+	if (first_process && group == first_process->pgid)
+		process_post_signal(first_process, signal);
+}
+
 void process_init(void)
 {
 	static const struct trap_hooks hooks = {
@@ -180,10 +206,16 @@ void process_init(void)
 		.user_exception = process_user_exception,
 		.user_return = process_user_return,
 	};
+	static const struct tty_job_hooks job_hooks = {
+		.session = current_session,
+		.group = current_group,
+		.signal = signal_group,
+	};
 
 	mutex_init(&family_lock, "family", RANK_FAMILY);
 	trap_register_hooks(&hooks);
 	path_register_self_exe(self_exe);
+	tty_register_job_hooks(&job_hooks);
 	futex_init();
 	procfs_init_self();
 	procfs_init_system();

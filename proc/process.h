@@ -26,7 +26,8 @@ struct signal_action {
 
 struct process {
 	_Atomic uint32_t refs;
-	uint32_t pid, pgid, sid;             /* family lock */
+	uint32_t pid;                        /* for ever */
+	_Atomic uint32_t pgid, sid;          /* family lock to change; read by anyone */
 	struct process *parent;              /* family lock */
 	TAILQ_HEAD(, process) children;      /* family lock */
 	TAILQ_ENTRY(process) sibling;        /* family lock */

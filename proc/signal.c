@@ -233,9 +233,7 @@ SYSCALL2(kill, int, pid, int, signal)
 	bool self;
 
 	/* 0: its own group; -1: everybody, but never the first process or the caller. */
-	mutex_lock(&family_lock);
 	self = pid == 0 || pid == (int)process->pid || (pid < -1 && -(int64_t)pid == process->pgid);
-	mutex_unlock(&family_lock);
 	if (signal < 0 || signal > NSIG_KERNEL)
 		return -EINVAL;
 	return self ? signal_self(signal) : -ESRCH;

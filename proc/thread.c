@@ -73,6 +73,12 @@ SYSCALL2(prctl, int, option, uint64_t, argument)
 	}
 }
 
+/* Restartable sequences are not there; glibc asks at every start and does without. */
+SYSCALL4(rseq, vaddr_t, area, uint32_t, length, int, flags, uint32_t, signature)
+{
+	return -ENOSYS;
+}
+
 SYSCALL1(set_tid_address, vaddr_t, address)
 {
 	current->clear_child_tid = address;

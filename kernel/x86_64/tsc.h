@@ -14,9 +14,9 @@ struct tsc_rates {
 
 /*
  * Asks the processor or the hypervisor, and otherwise measures against the PIT for 5 ms, the
- * APIC's timer in the same window. `need_apic`: its rate is wanted. After apic_timer_init(false) or
- * with !need_apic; leaves the APIC's timer stopped. Interrupts off. False if there is nothing to
- * measure against.
+ * APIC's timer in the same window; failing that, without need_apic, takes what is printed on the
+ * processor. `need_apic`: the timer's rate is wanted; apic_timer_init(false) has been called, and the
+ * timer is left stopped. Interrupts off. False if nothing tells.
  */
 bool tsc_calibrate(bool need_apic, struct tsc_rates *out);
 

@@ -259,15 +259,19 @@ vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end)
 	return end;
 }
 
-/* Frees empty tables below `table` that lie in [floor, ceiling); frames go onto `gone`. */
-static void prune(struct pmap *pmap, entry_t *table, unsigned level, vaddr_t base, vaddr_t floor,
-		  vaddr_t ceiling, struct frame **gone)
-{
-	unsigned slots = level == LEVELS - 1 ? USER_SLOTS : TABLE_ENTRIES;
-	uint64_t span = level_span(level);
-	unsigned first = floor > base ? (unsigned)((floor - base) / span) : 0;
+/* What pmap_prune() is about, and the tables that it has taken out. */
+struct pruning {
+	struct pmap *pmap;
+	vaddr_t start, end, floor, ceiling;
+	struct frame *gone; /* chained by `index` */
+};
 
-	for (unsigned i = first; i < slots && base + i * span < ceiling; i++) {
+static void prune(struct pruning *p, entry_t *table, unsigned level, vaddr_t base)
+{
+	uint64_t span = level_span(level);
+	unsigned first = p->start > base ? (unsigned)((p->start - base) / span) : 0;
+
+	for (unsigned i = first; i < TABLE_ENTRIES && base + i * span < p->end; i++) {
 		vaddr_t start = base + i * span;
 		uint64_t entry = table[i];
 		struct frame *frame;
@@ -276,31 +280,32 @@ static void prune(struct pmap *pmap, entry_t *table, unsigned level, vaddr_t bas
 			continue;
 		frame = frame_of(entry & ENTRY_ADDRESS);
 		if (level > 1)
-			prune(pmap, frame_data(frame), level - 1, start, floor, ceiling, gone);
-		if (frame->flags || start < floor || span > ceiling - start)
+			prune(p, frame_data(frame), level - 1, start);
+		if (frame->flags || start < p->floor || span > p->ceiling - start)
 			continue;
 		table[i] = 0;
 		(*table_used(table))--;
-		pmap->tables--;
-		frame->index = (uintptr_t)*gone;
-		*gone = frame;
+		p->pmap->tables--;
+		frame->index = (uintptr_t)p->gone;
+		p->gone = frame;
 	}
 }
 
-void pmap_prune(struct pmap *pmap, vaddr_t floor, vaddr_t ceiling)
+void pmap_prune(struct pmap *pmap, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling)
 {
-	struct frame *gone = NULL;
+	struct pruning p = {pmap, start, end, floor, ceiling, NULL};
 
+	assert(end <= USER_MAX);
 	spin_lock(&pmap->lock);
-	prune(pmap, frame_data(pmap->root), LEVELS - 1, 0, floor, ceiling, &gone);
+	prune(&p, frame_data(pmap->root), LEVELS - 1, 0);
 	spin_unlock(&pmap->lock);
-	if (!gone)
+	if (!p.gone)
 		return;
 	/* The processor caches the upper levels too; INVLPG of any page forgets them. */
-	pmap_flush(pmap, floor, floor + PAGE_SIZE);
-	while (gone) {
-		struct frame *frame = gone;
-		gone = (struct frame *)(uintptr_t)frame->index;
+	pmap_flush(pmap, start, start + PAGE_SIZE);
+	while (p.gone) {
+		struct frame *frame = p.gone;
+		p.gone = (struct frame *)(uintptr_t)frame->index;
 		frame->flags = 0;
 		frame_put(frame);
 	}

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define RAM_BASE (16 * MIB) /* so that a physical address is never a valid index or pointer */
-#define RAM_END  (RAM_BASE + FAKE_RAM_SIZE)
+#define RAM_BASE    (16 * MIB) /* so that a physical address is never a valid index or pointer */
+#define RAM_END     (RAM_BASE + FAKE_RAM_SIZE)
 
 #define LEVELS      4
 #define INDEX_BITS  9
@@ -44,7 +44,7 @@ struct frame *frame_table;
 uintptr_t physmap;
 paddr_t pmap_zero_page = RAM_BASE;
 
-/* --- RAM ------------------------------------------------------------------------------------------ */
+/* --- RAM -------------------------------------------------------------------------------------- */
 
 void pmap_zero_frame(struct frame *frame)
 {
@@ -75,7 +75,7 @@ void fake_machine_init(void)
 	frame_add_range(RAM_BASE + PAGE_SIZE, RAM_END);
 }
 
-/* --- the TLBs --------------------------------------------------------------------------------------- */
+/* --- the TLBs --------------------------------------------------------------------------------- */
 
 static struct tlb_entry *tlb_slot(unsigned cpu, const struct pmap *pmap, vaddr_t page)
 {
@@ -103,7 +103,7 @@ static bool tlb_knows(const struct pmap *pmap, vaddr_t page)
 	return false;
 }
 
-/* --- the tables ---------------------------------------------------------------------------------------- */
+/* --- the tables ------------------------------------------------------------------------------- */
 
 static unsigned index_of(vaddr_t address, unsigned level)
 {
@@ -237,8 +237,7 @@ int pmap_reserve(struct pmap *pmap, vaddr_t address)
 	}
 	spin_unlock(&pmap->lock);
 	if (error)
-		pmap_prune(pmap, ALIGN_DOWN(address, span_of(LEVELS - 1)),
-			   ALIGN_DOWN(address, span_of(LEVELS - 1)) + span_of(LEVELS - 1));
+		pmap_prune(pmap, address, address + PAGE_SIZE, 0, UINT64_MAX);
 	return error;
 }
 
@@ -316,8 +315,12 @@ vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end)
 	return end;
 }
 
-static void prune(struct pmap *pmap, struct frame *table, unsigned level, vaddr_t base,
-		  vaddr_t floor, vaddr_t ceiling)
+struct pruning {
+	struct pmap *pmap;
+	vaddr_t start, end, floor, ceiling;
+};
+
+static void prune(const struct pruning *p, struct frame *table, unsigned level, vaddr_t base)
 {
 	const uint64_t *entries = frame_data(table);
 
@@ -325,25 +328,28 @@ static void prune(struct pmap *pmap, struct frame *table, unsigned level, vaddr_
 		vaddr_t start = base + i * span_of(level), end = start + span_of(level);
 		struct frame *below;
 
-		if (!entries[i] || end <= floor || start >= ceiling)
+		if (!entries[i] || end <= p->start || start >= p->end)
 			continue;
 		below = table_frame(entries[i]);
 		if (level > 1)
-			prune(pmap, below, level - 1, start, floor, ceiling);
-		if (below->flags == 0 && start >= floor && end <= ceiling) {
+			prune(p, below, level - 1, start);
+		if (below->flags == 0 && start >= p->floor && end <= p->ceiling) {
 			for (vaddr_t page = start; level == 1 && page < end; page += PAGE_SIZE)
-				assert(!tlb_knows(pmap, page));
+				assert(!tlb_knows(p->pmap, page));
 			set_entry(table, i, 0);
-			pmap->tables--;
+			p->pmap->tables--;
 			frame_put(below);
 		}
 	}
 }
 
-void pmap_prune(struct pmap *pmap, vaddr_t floor, vaddr_t ceiling)
+void pmap_prune(struct pmap *pmap, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling)
 {
+	const struct pruning p = { pmap, start, end, floor, ceiling };
+
+	assert(floor <= start && start < end && end <= ceiling);
 	spin_lock(&pmap->lock);
-	prune(pmap, pmap->root, LEVELS - 1, 0, floor, ceiling);
+	prune(&p, pmap->root, LEVELS - 1, 0);
 	spin_unlock(&pmap->lock);
 }
 
@@ -367,7 +373,7 @@ void pmap_activate(struct pmap *pmap)
 	this_cpu()->pmap = pmap;
 }
 
-/* --- the processor --------------------------------------------------------------------------------------- */
+/* --- the processor ---------------------------------------------------------------------------- */
 
 static bool permits(uint64_t entry, unsigned access)
 {

@@ -16,28 +16,27 @@
 #include "mm/reclaim.h"
 #include <linux/mman.h>
 
-#include <setjmp.h>
-#include <stdlib.h>
 #include <cmocka.h>
+#include <stdlib.h>
 
-#define BASE UINT64_C(0x400000)
+#define BASE    UINT64_C(0x400000)
 #define PAGE(n) (BASE + (n)*PAGE_SIZE)
-#define RW (PROT_READ | PROT_WRITE)
+#define RW      (PROT_READ | PROT_WRITE)
 
-#define assert_pages(space, drawing)                                                               \
-	do {                                                                                       \
-		world_check();                                                                     \
-		assert_string_equal(world_draw_pages((space), BASE, strlen(drawing)), (drawing));  \
+#define assert_pages(space, drawing)                                                              \
+	do {                                                                                      \
+		world_check();                                                                    \
+		assert_string_equal(world_draw_pages((space), BASE, strlen(drawing)), (drawing)); \
 	} while (0)
 
-#define assert_reads(space, cpu, address, value)                                                   \
-	do {                                                                                       \
-		uint8_t byte_;                                                                     \
-		assert_int_equal(world_read((space), (cpu), (address), &byte_), 0);                \
-		assert_int_equal(byte_, (value));                                                  \
+#define assert_reads(space, cpu, address, value)                                    \
+	do {                                                                        \
+		uint8_t byte_;                                                      \
+		assert_int_equal(world_read((space), (cpu), (address), &byte_), 0); \
+		assert_int_equal(byte_, (value));                                   \
 	} while (0)
 
-#define assert_writes(space, cpu, address, value)                                                  \
+#define assert_writes(space, cpu, address, value) \
 	assert_int_equal(world_write((space), (cpu), (address), (value)), 0)
 
 static struct space *space, *other_space;
@@ -61,7 +60,7 @@ static struct frame *frame_at(struct space *of, vaddr_t address)
 	return frame_of(pte.address);
 }
 
-/* --- private anonymous memory ----------------------------------------------------------------------- */
+/* --- private anonymous memory ----------------------------------------------------------------- */
 
 static void reading_untouched_memory_costs_no_frame(void **state)
 {
@@ -166,7 +165,7 @@ static void an_access_that_is_allowed_by_now_is_no_error(void **state)
 	assert_pages(space, "a");
 }
 
-/* --- private files ------------------------------------------------------------------------------------ */
+/* --- private files ---------------------------------------------------------------------------- */
 
 static void a_file_is_read_through_its_pages(void **state)
 {
@@ -214,7 +213,7 @@ static void writing_a_private_file_copies(void **state)
 	world_map(space, BASE, 4, RW, 0, &file->object, 0);
 	world_map(other_space, BASE, 4, PROT_READ, 0, &file->object, 0);
 
-	assert_writes(space, 0, PAGE(0), 1);               /* write first */
+	assert_writes(space, 0, PAGE(0), 1);                 /* write first */
 	assert_reads(space, 0, PAGE(1), world_file_byte(1)); /* read, then write */
 	assert_reads(space, 1, PAGE(1), world_file_byte(1));
 	assert_writes(space, 0, PAGE(1), 2);
@@ -263,7 +262,7 @@ static void a_page_beyond_the_end_is_not_mapped(void **state)
 	assert_pages(space, "f.");
 }
 
-/* --- shared objects ------------------------------------------------------------------------------------- */
+/* --- shared objects --------------------------------------------------------------------------- */
 
 static void a_shared_file_is_made_writable_before_it_is_written(void **state)
 {
@@ -308,7 +307,7 @@ static void shared_anonymous_memory_is_one_for_all(void **state)
 	assert_int_equal(space->stats.shared_pages, 2);
 }
 
-/* --- devices --------------------------------------------------------------------------------------------- */
+/* --- devices ---------------------------------------------------------------------------------- */
 
 static int device_page(struct object *object, uint64_t index, paddr_t *out)
 {
@@ -324,9 +323,9 @@ static void device_release(struct object *object)
 
 static void device_pages_are_not_counted(void **state)
 {
-	static const struct object_ops ops = {
-		.name = "device", .device_page = device_page, .release = device_release
-	};
+	static const struct object_ops ops = { .name = "device",
+					       .device_page = device_page,
+					       .release = device_release };
 	static struct object device;
 	uint8_t byte;
 
@@ -342,7 +341,7 @@ static void device_pages_are_not_counted(void **state)
 	assert_reads(space, 0, BASE, 0);
 }
 
-/* --- rights ----------------------------------------------------------------------------------------------- */
+/* --- rights ----------------------------------------------------------------------------------- */
 
 static void no_right_no_access(void **state)
 {
@@ -363,7 +362,7 @@ static void no_right_no_access(void **state)
 	world_check();
 }
 
-/* --- stacks ------------------------------------------------------------------------------------------------- */
+/* --- stacks ----------------------------------------------------------------------------------- */
 
 #define STACK UINT64_C(0x7ff000000000)
 
@@ -415,7 +414,7 @@ static void a_stack_grows_within_the_address_space_limit(void **state)
 	world_check();
 }
 
-/* --- what happens while a fault waits ------------------------------------------------------------------------ */
+/* --- what happens while a fault waits --------------------------------------------------------- */
 
 static void unmap_it(struct world_file *file)
 {
@@ -505,8 +504,8 @@ static void a_failed_fill_fails_those_who_waited_and_no_one_after(void **state)
 	static const struct {
 		int fill, fault;
 	} cases[] = {
-		{ -EIO, -EIO }, { -ETIMEDOUT, -EIO }, { -EINTR, -EINTR }, { -EFAULT, -EIO },
-		{ -ENOMEM, 0 }, /* tried again after reclaim */
+		{ -EIO, -EIO },    { -ETIMEDOUT, -EIO }, { -EINTR, -EINTR },
+		{ -EFAULT, -EIO }, { -ENOMEM, 0 }, /* tried again after reclaim */
 	};
 	struct world_file *file = world_file(PAGE_SIZE);
 	uint8_t byte;
@@ -521,7 +520,7 @@ static void a_failed_fill_fails_those_who_waited_and_no_one_after(void **state)
 	assert_pages(space, "f");
 }
 
-/* --- what happens while a copy is made ---------------------------------------------------------------------------- */
+/* --- what happens while a copy is made -------------------------------------------------------- */
 
 static void read_in_between(void)
 {
@@ -579,7 +578,7 @@ static void the_zero_page_may_come_back_in_between(void **state)
 	assert_pages(space, "a");
 }
 
-/* --- without memory -------------------------------------------------------------------------------------------------- */
+/* --- without memory --------------------------------------------------------------------------- */
 
 static unsigned shrinks;
 
@@ -638,8 +637,8 @@ static void a_fault_that_failed_can_be_tried_again(void **state)
 			uint8_t byte;
 
 			inject_failure(++nth);
-			error = kind == 1 ? world_read(space, 0, PAGE(63), &byte) :
-					    world_write(space, 0, PAGE(63), 1);
+			error = kind == 1 ? world_read(space, 0, PAGE(63), &byte)
+					  : world_write(space, 0, PAGE(63), 1);
 			inject_failure(0);
 			world_check();
 		} while (error == -ENOMEM);
@@ -652,10 +651,12 @@ static void a_fault_that_failed_can_be_tried_again(void **state)
 
 static void a_populated_mapping_is_resident(void **state)
 {
-	const struct map_request request = {
-		.address = BASE, .length = 4 * PAGE_SIZE, .prot = RW, .max_prot = PROT_ALL,
-		.fixed = true, .populate = true
-	};
+	const struct map_request request = { .address = BASE,
+					     .length = 4 * PAGE_SIZE,
+					     .prot = RW,
+					     .max_prot = PROT_ALL,
+					     .fixed = true,
+					     .populate = true };
 	vaddr_t at;
 
 	space = world_space();

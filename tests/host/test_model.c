@@ -12,16 +12,15 @@
 #include "kernel/string.h"
 #include <linux/mman.h>
 
-#include <setjmp.h>
-#include <stdlib.h>
 #include <cmocka.h>
+#include <stdlib.h>
 
-#define BASE   UINT64_C(0x400000)
-#define PAGES  64
-#define HEAP   (BASE + PAGES * PAGE_SIZE)
+#define BASE       UINT64_C(0x400000)
+#define PAGES      64
+#define HEAP       (BASE + PAGES * PAGE_SIZE)
 #define HEAP_PAGES 16
-#define PAGE(n) (BASE + (n)*PAGE_SIZE)
-#define RW (PROT_READ | PROT_WRITE)
+#define PAGE(n)    (BASE + (n)*PAGE_SIZE)
+#define RW         (PROT_READ | PROT_WRITE)
 #define FILE_PAGES 48
 
 struct page {
@@ -57,9 +56,7 @@ static int expected(const struct page *page, uint32_t right, uint8_t *byte)
 		return -EFAULT;
 	if (page->file_page >= (int)file_pages)
 		return -EIO;
-	*byte = page->own	       ? page->byte
-		: page->file_page >= 0 ? file_bytes[page->file_page]
-				       : 0;
+	*byte = page->own ? page->byte : page->file_page >= 0 ? file_bytes[page->file_page] : 0;
 	return 0;
 }
 
@@ -222,8 +219,8 @@ static void do_resize(struct model *m)
 }
 
 static void (*const operations[])(struct model *) = {
-	do_map, do_unmap, do_protect, do_discard, do_brk, do_resize,
-	do_read, do_read, do_read, do_write, do_write, do_write,
+	do_map,  do_unmap, do_protect, do_discard, do_brk,   do_resize,
+	do_read, do_read,  do_read,    do_write,   do_write, do_write,
 };
 
 static void run(unsigned seed, unsigned steps)
@@ -262,8 +259,8 @@ static void random_programs_see_what_the_model_says(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(random_programs_see_what_the_model_says, world_begin,
-						world_end),
+		cmocka_unit_test_setup_teardown(random_programs_see_what_the_model_says,
+						world_begin, world_end),
 	};
 
 	world_init();

@@ -8,15 +8,14 @@
 #include "kernel/string.h"
 #include <linux/mman.h>
 
-#include <setjmp.h>
-#include <stdlib.h>
 #include <cmocka.h>
+#include <stdlib.h>
 
-#define BASE UINT64_C(0x400000)
+#define BASE    UINT64_C(0x400000)
 #define PAGE(n) (BASE + (n)*PAGE_SIZE)
-#define RW (PROT_READ | PROT_WRITE)
+#define RW      (PROT_READ | PROT_WRITE)
 
-/* --- the radix ------------------------------------------------------------------------------------- */
+/* --- the radix -------------------------------------------------------------------------------- */
 
 static const uint64_t far_indexes[] = { 0, 1, 63, 64, 4095, 4096, UINT64_C(1) << 40, UINT64_MAX };
 
@@ -88,7 +87,8 @@ static void the_radix_agrees_with_an_array(void **state)
 
 		switch (rand() % 3) {
 		case 0:
-			assert_int_equal(radix_insert(&radix, index, item), model[index] ? -EEXIST : 0);
+			assert_int_equal(radix_insert(&radix, index, item),
+					 model[index] ? -EEXIST : 0);
 			model[index] = model[index] ? model[index] : item;
 			break;
 		case 1:
@@ -110,7 +110,7 @@ static void the_radix_agrees_with_an_array(void **state)
 	assert_null(radix.root);
 }
 
-/* --- objects ----------------------------------------------------------------------------------------- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 static void a_slot_holds_one_frame_until_the_end(void **state)
 {

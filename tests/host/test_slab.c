@@ -5,9 +5,8 @@
 #include "kernel/string.h"
 #include "mm/slab.h"
 
-#include <setjmp.h>
-#include <stdlib.h>
 #include <cmocka.h>
+#include <stdlib.h>
 
 static uint64_t slab_frames(void)
 {

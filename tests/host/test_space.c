@@ -9,18 +9,17 @@
 #include "kernel/string.h"
 #include <linux/mman.h>
 
-#include <setjmp.h>
-#include <stdlib.h>
 #include <cmocka.h>
+#include <stdlib.h>
 
-#define BASE UINT64_C(0x400000)
+#define BASE    UINT64_C(0x400000)
 #define PAGE(n) (BASE + (n)*PAGE_SIZE)
-#define RW (PROT_READ | PROT_WRITE)
+#define RW      (PROT_READ | PROT_WRITE)
 
-#define assert_layout(space, drawing)                                                              \
-	do {                                                                                       \
-		world_check();                                                                     \
-		assert_string_equal(world_draw((space), BASE, 16), (drawing));                     \
+#define assert_layout(space, drawing)                                          \
+	do {                                                                   \
+		world_check();                                                 \
+		assert_string_equal(world_draw((space), BASE, 16), (drawing)); \
 	} while (0)
 
 /* A space with this layout at BASE, every page of it that may be written written. */
@@ -46,7 +45,7 @@ static int protect(struct space *space, unsigned first, unsigned pages, uint32_t
 	return space_protect(space, PAGE(first), pages * PAGE_SIZE, prot);
 }
 
-/* --- map ------------------------------------------------------------------------------------------- */
+/* --- map -------------------------------------------------------------------------------------- */
 
 static void neighbours_that_are_alike_become_one_region(void **state)
 {
@@ -75,12 +74,9 @@ static void a_fixed_mapping_replaces_what_is_there(void **state)
 		const char *after;
 	} cases[] = {
 		{ 2, 4, "..[rrrr]..[wwww]...." }, /* exactly */
-		{ 2, 2, "..[rr][ww]..[wwww]...." },
-		{ 4, 2, "..[ww][rr]..[wwww]...." },
-		{ 3, 2, "..[w][rr][w]..[wwww]...." },
-		{ 0, 3, "[rrr][www]..[wwww]...." },
-		{ 5, 2, "..[www][rr].[wwww]...." },
-		{ 4, 6, "..[ww][rrrrrr][ww]...." },
+		{ 2, 2, "..[rr][ww]..[wwww]...." },   { 4, 2, "..[ww][rr]..[wwww]...." },
+		{ 3, 2, "..[w][rr][w]..[wwww]...." }, { 0, 3, "[rrr][www]..[wwww]...." },
+		{ 5, 2, "..[www][rr].[wwww]...." },   { 4, 6, "..[ww][rrrrrr][ww]...." },
 		{ 0, 16, "[rrrrrrrrrrrrrrrr]" },
 	};
 
@@ -171,8 +167,9 @@ static void above_the_top_is_used_when_nothing_else_is_left(void **state)
 	space->mmap_top = USER_MIN + 2 * PAGE_SIZE;
 	assert_int_equal(world_map(space, ANYWHERE, 2, RW, 0, NULL, 0), USER_MIN);
 	assert_int_equal(world_map(space, ANYWHERE, 2, RW, 0, NULL, 0), USER_MAX - 2 * PAGE_SIZE);
-	assert_int_equal(world_map(space, ANYWHERE, (USER_MAX - USER_MIN) / PAGE_SIZE, RW, 0, NULL, 0),
-			 -ENOMEM);
+	assert_int_equal(
+		world_map(space, ANYWHERE, (USER_MAX - USER_MIN) / PAGE_SIZE, RW, 0, NULL, 0),
+		-ENOMEM);
 	world_check();
 }
 
@@ -204,11 +201,11 @@ static void bad_requests_are_refused(void **state)
 	struct map_request request;
 	vaddr_t at;
 
-#define REFUSED(error, ...)                                                                        \
-	do {                                                                                       \
-		request = good;                                                                    \
-		__VA_ARGS__;                                                                       \
-		assert_int_equal(space_map(space, &request, &at), (error));                        \
+#define REFUSED(error, ...)                                                 \
+	do {                                                                \
+		request = good;                                             \
+		__VA_ARGS__;                                                \
+		assert_int_equal(space_map(space, &request, &at), (error)); \
 	} while (0)
 
 	REFUSED(-EINVAL, request.length = 0);
@@ -220,7 +217,8 @@ static void bad_requests_are_refused(void **state)
 	REFUSED(-ENOMEM, request.address = USER_MAX);
 	REFUSED(-ENOMEM, request.address = UINT64_MAX - PAGE_MASK);
 	REFUSED(-EINVAL, request.object = &file->object; request.offset = 17);
-	REFUSED(-EOVERFLOW, request.object = &file->object; request.offset = UINT64_MAX - PAGE_MASK);
+	REFUSED(-EOVERFLOW, request.object = &file->object;
+		request.offset = UINT64_MAX - PAGE_MASK);
 	REFUSED(-EACCES, request.max_prot = PROT_WRITE);
 	REFUSED(-EINVAL, request.object = &file->object; request.flags = REGION_GROWSDOWN);
 	REFUSED(-EINVAL, request.object = &file->object; request.flags = REGION_DEVICE);
@@ -247,7 +245,7 @@ static void file_regions_merge_where_their_offsets_do(void **state)
 	assert_layout(space, "[rrrr][rr][rr][rr]......");
 }
 
-/* --- unmap ------------------------------------------------------------------------------------------- */
+/* --- unmap ------------------------------------------------------------------------------------ */
 
 static void unmapping_takes_exactly_the_range(void **state)
 {
@@ -339,7 +337,7 @@ static void the_gap_before_a_region_follows_what_is_unmapped(void **state)
 	assert_layout(space, "[wwww][nnnn][wwww][r][n][rr]");
 }
 
-/* --- protect ------------------------------------------------------------------------------------------- */
+/* --- protect ---------------------------------------------------------------------------------- */
 
 static void protecting_splits_and_merges(void **state)
 {
@@ -375,10 +373,11 @@ static void protecting_a_hole_changes_nothing(void **state)
 static void protecting_beyond_max_prot_changes_nothing(void **state)
 {
 	struct space *space = laid_out("ww..............");
-	struct map_request request = {
-		.address = PAGE(2), .length = PAGE_SIZE, .prot = PROT_READ, .max_prot = PROT_READ,
-		.fixed = true
-	};
+	struct map_request request = { .address = PAGE(2),
+				       .length = PAGE_SIZE,
+				       .prot = PROT_READ,
+				       .max_prot = PROT_READ,
+				       .fixed = true };
 	vaddr_t at;
 
 	assert_int_equal(space_map(space, &request, &at), 0);
@@ -422,7 +421,7 @@ static void a_page_without_rights_keeps_its_frame(void **state)
 	assert_layout(space, "[n]..[n]............");
 }
 
-/* --- discard -------------------------------------------------------------------------------------------- */
+/* --- discard ---------------------------------------------------------------------------------- */
 
 static void discarded_pages_are_zero_again(void **state)
 {
@@ -441,7 +440,7 @@ static void discarded_pages_are_zero_again(void **state)
 	assert_int_equal(space_discard(space, PAGE(0), UINT64_MAX), -EINVAL);
 }
 
-/* --- brk -------------------------------------------------------------------------------------------------- */
+/* --- brk -------------------------------------------------------------------------------------- */
 
 static void the_heap_is_one_region_however_often_it_grows(void **state)
 {
@@ -496,7 +495,7 @@ static void without_a_heap_brk_is_zero(void **state)
 	assert_int_equal(space->region_count, 0);
 }
 
-/* --- limits --------------------------------------------------------------------------------------------- */
+/* --- limits ----------------------------------------------------------------------------------- */
 
 static void limits_are_kept_and_replacing_is_no_growth(void **state)
 {
@@ -538,7 +537,7 @@ static void there_is_a_largest_number_of_regions(void **state)
 	world_check();
 }
 
-/* --- gaps --------------------------------------------------------------------------------------------------- */
+/* --- gaps ------------------------------------------------------------------------------------- */
 
 /* The highest gap, by looking at every page from above. */
 static vaddr_t find_slowly(const bool *used, unsigned window, unsigned pages)
@@ -586,7 +585,7 @@ static void the_tree_finds_the_gap_that_a_search_finds(void **state)
 	world_check();
 }
 
-/* --- what happens without memory ------------------------------------------------------------------------------ */
+/* --- what happens without memory -------------------------------------------------------------- */
 
 struct operation {
 	const char *name;
@@ -622,8 +621,8 @@ static int64_t write_a_page(struct space *space)
 static void an_operation_that_fails_changes_nothing(void **state)
 {
 	static const struct operation operations[] = {
-		{ "map", map_over_the_middle },	    { "unmap", unmap_the_middle },
-		{ "protect", protect_the_middle },  { "brk", grow_the_heap },
+		{ "map", map_over_the_middle },    { "unmap", unmap_the_middle },
+		{ "protect", protect_the_middle }, { "brk", grow_the_heap },
 		{ "fault", write_a_page },
 	};
 

@@ -9,10 +9,8 @@
 #include "kernel/trap.h"
 #include <linux/mman.h>
 
-#include <setjmp.h>
-#include <stdlib.h>
-/* cmocka wants the four above it first */
 #include <cmocka.h>
+#include <stdlib.h>
 
 #define SPACES_MAX 8
 #define FILES_MAX  8
@@ -56,7 +54,7 @@ int world_end(void **state)
 	return 0;
 }
 
-/* --- spaces ---------------------------------------------------------------------------------------- */
+/* --- spaces ----------------------------------------------------------------------------------- */
 
 struct space *world_space(void)
 {
@@ -106,8 +104,8 @@ void world_check(void)
 		count_object(&files[i]->object, refs);
 	for (uint64_t pfn = first; pfn < last; pfn++) {
 		const struct frame *frame = &frame_table[pfn];
-		bool anonymous_object = frame->kind == FRAME_OBJECT &&
-					(frame->flags & FRAME_SHARED_ANON);
+		bool anonymous_object =
+			frame->kind == FRAME_OBJECT && (frame->flags & FRAME_SHARED_ANON);
 
 		if (frame->kind == FRAME_ANON || (frame->kind == FRAME_OBJECT && !anonymous_object))
 			assert_int_equal(frame->refs, refs[pfn]);
@@ -215,7 +213,7 @@ int64_t world_map(struct space *space, vaddr_t address, uint64_t pages, uint32_t
 	return error ? error : (int64_t)start;
 }
 
-/* --- a program -------------------------------------------------------------------------------------- */
+/* --- a program -------------------------------------------------------------------------------- */
 
 static int reach(struct space *space, unsigned cpu, vaddr_t address, unsigned access, uint8_t **out)
 {
@@ -258,7 +256,7 @@ int world_execute(struct space *space, unsigned cpu, vaddr_t address)
 	return reach(space, cpu, address, FAULT_EXEC, &byte);
 }
 
-/* --- files --------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 uint8_t world_file_byte(uint64_t index)
 {

@@ -9,11 +9,11 @@
 /* Once in each program: the machine, then mm/. */
 void world_init(void);
 
-/* --- before and after a test: nothing may be left --------------------------------------------------- */
+/* --- before and after a test: nothing may be left --------------------------------------------- */
 int world_begin(void **state);
 int world_end(void **state); /* drops what the test left to the world; fails if a frame was lost */
 
-/* --- spaces -------------------------------------------------------------------------------------------- */
+/* --- spaces ----------------------------------------------------------------------------------- */
 
 struct space *world_space(void);
 
@@ -39,14 +39,14 @@ void world_layout(struct space *space, vaddr_t start, const char *pages);
 int64_t world_map(struct space *space, vaddr_t address, uint64_t pages, uint32_t prot,
 		  uint32_t flags, struct object *object, uint64_t offset);
 
-/* --- a program ------------------------------------------------------------------------------------------- */
+/* --- a program -------------------------------------------------------------------------------- */
 
 /* One byte through the TLB of a CPU, faulting as often as it takes. 0 or space_fault()'s error. */
 int world_write(struct space *space, unsigned cpu, vaddr_t address, uint8_t value);
 int world_read(struct space *space, unsigned cpu, vaddr_t address, uint8_t *out);
 int world_execute(struct space *space, unsigned cpu, vaddr_t address);
 
-/* --- files ---------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 /* The byte that a world file has throughout its page `index`. */
 uint8_t world_file_byte(uint64_t index);

@@ -97,11 +97,6 @@ static void bad_selector(void)
 	asm volatile("mov %0, %%ds" :: "r"(0x1234));
 }
 
-static void noncanonical_stack(void)
-{
-	asm volatile("mov %0, %%rsp; push %%rax" :: "r"(UINT64_C(0x1234567812345678)));
-}
-
 /* SYSRET to a frame whose RIP is not canonical would fault in the kernel. */
 static void syscall_at_the_top(void)
 {
@@ -183,7 +178,6 @@ static const struct way {
 	{"breakpoint", SIGTRAP, breakpoint},
 	{"software-interrupt", SIGSEGV, software_interrupt},
 	{"bad-selector", SIGSEGV, bad_selector},
-	{"noncanonical-stack", SIGBUS, noncanonical_stack},
 	{"map-the-top", SIGSEGV, syscall_at_the_top},
 	{"stack-overflow", SIGSEGV, stack_overflow},
 	{"beyond-the-file", SIGBUS, beyond_the_file},

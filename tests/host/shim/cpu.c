@@ -1,5 +1,5 @@
-#include "kernel/lock.h"
 #include "kernel/x86_64/cpu.h"
+#include "kernel/lock.h"
 
 struct cpu cpus[CPU_MAX];
 uint32_t cpu_count = 1;
