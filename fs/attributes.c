@@ -174,7 +174,7 @@ static int read_time(const struct __kernel_timespec *ts, uint64_t now_ns, uint64
 
 SYSCALL4(utimensat, int, dirfd, vaddr_t, path, vaddr_t, times, int, flags)
 {
-	struct __kernel_timespec ts[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
+	struct __kernel_timespec ts[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_NOW } };
 	unsigned walk_flags = ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? WALK_NOFOLLOW : 0) |
 			      ((flags & AT_EMPTY_PATH) != 0 ? WALK_EMPTY : 0);
 	uint64_t now_ns = clock_wall_ns(), accessed_ns, modified_ns;
@@ -243,7 +243,7 @@ SYSCALL2(truncate, vaddr_t, path, loff_t, size)
 
 static int64_t read_link(int dirfd, vaddr_t user_path, vaddr_t to, int size)
 {
-	struct text text = {0};
+	struct text text = { 0 };
 	struct inode *inode;
 	const char *target;
 	size_t length;

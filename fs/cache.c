@@ -24,7 +24,8 @@ static TAILQ_HEAD(, inode) cached = TAILQ_HEAD_INITIALIZER(cached); /* root_lock
 
 struct inode *inode_create_wire(struct version *version)
 {
-	struct inode *inode = inode_create(S_IFREG | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH);
+	struct inode *inode =
+		inode_create(S_IFREG | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH);
 
 	if (inode == NULL)
 		return NULL;
@@ -327,8 +328,8 @@ int inode_writable(struct inode *inode, bool truncate, struct version **out)
 			version_get(version);
 		mutex_unlock(&root_lock);
 
-		int error = local ? version_begin_write(version)
-				  : make_local(inode, version, truncate);
+		int error =
+			local ? version_begin_write(version) : make_local(inode, version, truncate);
 		if (error == 0 && local && truncate) {
 			error = version_resize(version, 0);
 			if (error != 0)

@@ -131,7 +131,7 @@ static ssize_t read_random(struct file *file, vaddr_t to, size_t length, loff_t 
 /* What users write is stirred in, though it is not trusted to be random. */
 static ssize_t write_random(struct file *file, vaddr_t from, size_t length, loff_t *offset)
 {
-	uint64_t piece[RANDOM_PIECE / sizeof(uint64_t)] = {0};
+	uint64_t piece[RANDOM_PIECE / sizeof(uint64_t)] = { 0 };
 	size_t part = MIN(sizeof(piece), length);
 	int error = copy_from_user(piece, from, part);
 
@@ -261,14 +261,14 @@ static int open_kmsg(struct file *file)
 /* --- the nodes -------------------------------------------------------------------------------------------- */
 
 static const struct device devices[] = {
-	{"null", MKDEV(MEM_MAJOR, 3), open_null},
-	{"zero", MKDEV(MEM_MAJOR, 5), open_zero},
-	{"full", MKDEV(MEM_MAJOR, 7), open_full},
-	{"random", MKDEV(MEM_MAJOR, 8), open_random},
-	{"urandom", MKDEV(MEM_MAJOR, 9), open_random},
-	{"kmsg", MKDEV(MEM_MAJOR, 11), open_kmsg},
-	{"tty", MKDEV(TTYAUX_MAJOR, 0), tty_open},
-	{"console", MKDEV(TTYAUX_MAJOR, 1), tty_open},
+	{ "null", MKDEV(MEM_MAJOR, 3), open_null },
+	{ "zero", MKDEV(MEM_MAJOR, 5), open_zero },
+	{ "full", MKDEV(MEM_MAJOR, 7), open_full },
+	{ "random", MKDEV(MEM_MAJOR, 8), open_random },
+	{ "urandom", MKDEV(MEM_MAJOR, 9), open_random },
+	{ "kmsg", MKDEV(MEM_MAJOR, 11), open_kmsg },
+	{ "tty", MKDEV(TTYAUX_MAJOR, 0), tty_open_controlling },
+	{ "console", MKDEV(TTYAUX_MAJOR, 1), tty_open },
 };
 
 int dev_init(void)

@@ -11,8 +11,10 @@ struct file;
 /* Makes /dev's nodes and starts the terminal's thread. Boot, from fs_init(). 0 or -ENOMEM. */
 int dev_init(void);
 
-/* The open operation of /dev/console and /dev/tty. (fs/tty.c) */
+/* The open operation of /dev/console. (fs/tty.c) */
 int tty_open(struct file *file);
+/* Of /dev/tty: -ENXIO to whom the terminal does not control. (fs/tty.c) */
+int tty_open_controlling(struct file *file);
 /* Starts the thread that reads the console. 0 or -ENOMEM. (fs/tty.c) */
 int tty_init(void);
 

@@ -23,9 +23,9 @@ struct linux_dirent64 {
 _Static_assert(offsetof(struct linux_dirent64, d_name) == 19, "the layout of getdents64(2)");
 
 /* DT_* of <dirent.h> is the type of the mode, shifted: readdir(3). */
-#define MODE_TO_TYPE(mode) (((mode) & S_IFMT) >> 12)
+#define MODE_TO_TYPE(mode) (((mode)&S_IFMT) >> 12)
 
-#define DOT_OFFSETS 2
+#define DOT_OFFSETS        2
 /* A listing is made in the kernel, under a lock, and copied afterwards. */
 #define LISTING_MAX (4 * PAGE_SIZE)
 
@@ -38,8 +38,8 @@ bool dirent_emit(struct dirent_sink *sink, uint64_t number, uint64_t next_offset
 		 const char *name)
 {
 	size_t name_size = strlen(name) + 1;
-	size_t length = ALIGN_UP(offsetof(struct linux_dirent64, d_name) + name_size,
-				 sizeof(uint64_t));
+	size_t length =
+		ALIGN_UP(offsetof(struct linux_dirent64, d_name) + name_size, sizeof(uint64_t));
 	struct linux_dirent64 *entry = (void *)(sink->buffer + sink->used);
 
 	if (sink->size - sink->used < length)
@@ -120,7 +120,7 @@ int directory_open(struct file *file)
 SYSCALL3(getdents64, int, fd, vaddr_t, to, unsigned, count)
 {
 	struct file *file = fd_get(fd);
-	struct dirent_sink sink = {0};
+	struct dirent_sink sink = { 0 };
 	loff_t before;
 	int64_t result;
 
@@ -140,7 +140,7 @@ SYSCALL3(getdents64, int, fd, vaddr_t, to, unsigned, count)
 	result = file->ops->readdir(file, &sink);
 	if (result == 0 && sink.used == 0 && file->offset == before) {
 		/* Nothing fitted, or nothing was left: a second try with room for one tells. */
-		struct dirent_sink one = {.buffer = kalloc(PAGE_SIZE), .size = PAGE_SIZE};
+		struct dirent_sink one = { .buffer = kalloc(PAGE_SIZE), .size = PAGE_SIZE };
 		result = -ENOMEM;
 		if (one.buffer != NULL) {
 			result = file->ops->readdir(file, &one);

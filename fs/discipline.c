@@ -4,7 +4,7 @@
 #include "fs/discipline.h"
 #include "kernel/string.h"
 
-#define CONTROL(c)  ((c) & 0x1f)
+#define CONTROL(c)  ((c)&0x1f)
 #define DELETE      0x7f
 #define BELL        '\a'
 #define TAB_STOP    8
@@ -31,7 +31,7 @@ static void set_mark(struct discipline *d, uint64_t position, bool on)
 	if (on)
 		d->marks[i / 8] |= (uint8_t)(1u << (i % 8));
 	else
-		d->marks[i / 8] &= (uint8_t)~(1u << (i % 8));
+		d->marks[i / 8] &= (uint8_t) ~(1u << (i % 8));
 }
 
 static bool has(const struct discipline *d, tcflag_t local)

@@ -36,13 +36,13 @@ struct file_ops {
 struct file {
 	_Atomic uint32_t refs;
 	const struct file_ops *ops;
-	_Atomic uint32_t flags;     /* O_ACCMODE, O_APPEND, O_NONBLOCK … as fcntl(F_GETFL) shows */
-	struct mutex offset_lock;   /* RANK_OFFSET */
-	loff_t offset;              /* offset_lock */
-	struct inode *inode;        /* held, NULL for pipes and the like */
-	struct version *version;    /* held: what an open regular file reads; NULL otherwise */
-	struct file_name *name;     /* held, or NULL */
-	void *private;              /* the ops' own */
+	_Atomic uint32_t flags;   /* O_ACCMODE, O_APPEND, O_NONBLOCK … as fcntl(F_GETFL) shows */
+	struct mutex offset_lock; /* RANK_OFFSET */
+	loff_t offset;            /* offset_lock */
+	struct inode *inode;      /* held, NULL for pipes and the like */
+	struct version *version;  /* held: what an open regular file reads; NULL otherwise */
+	struct file_name *name;   /* held, or NULL */
+	void *private;            /* the ops' own */
 };
 
 struct file *file_create(const struct file_ops *ops, uint32_t flags); /* NULL: no memory */
@@ -54,11 +54,11 @@ int file_open(const char *path, int flags, uint32_t mode, struct file **out);
 
 /* A descriptor table; shared with CLONE_FILES. */
 struct files;
-struct files *files_create(void);                 /* empty; NULL: no memory */
-struct files *files_copy(struct files *from);     /* fork: same files, same descriptors */
-void files_put(struct files *files);              /* may sleep */
-bool files_shared(const struct files *files);     /* exec unshares a shared one */
-void files_close_on_exec(struct files *files);    /* after the commit; cannot fail */
+struct files *files_create(void);              /* empty; NULL: no memory */
+struct files *files_copy(struct files *from);  /* fork: same files, same descriptors */
+void files_put(struct files *files);           /* may sleep */
+bool files_shared(const struct files *files);  /* exec unshares a shared one */
+void files_close_on_exec(struct files *files); /* after the commit; cannot fail */
 
 /* The open file of a descriptor with a reference, or NULL (EBADF). */
 struct file *files_lookup(struct files *files, int fd);

@@ -12,7 +12,7 @@
 #include "kernel/string.h"
 #include "mm/slab.h"
 
-#define FILES_FIRST 32 /* slots of a new table */
+#define FILES_FIRST 32                  /* slots of a new table */
 #define FILES_MAX   (UINT32_C(1) << 18) /* of the largest: kalloc()'s largest piece */
 
 struct slot {
@@ -22,10 +22,10 @@ struct slot {
 
 struct files {
 	_Atomic uint32_t refs;
-	struct mutex lock;      /* RANK_FILES */
-	struct slot *slots;     /* lock */
-	uint32_t count;         /* slots; lock */
-	uint32_t first_free;    /* none below it is free; lock */
+	struct mutex lock;   /* RANK_FILES */
+	struct slot *slots;  /* lock */
+	uint32_t count;      /* slots; lock */
+	uint32_t first_free; /* none below it is free; lock */
 };
 
 _Static_assert(FILES_MAX * sizeof(struct slot) <= 4 * MIB, "a table fits in memory");
@@ -101,7 +101,7 @@ static struct file *clear_slot(struct files *files, uint32_t fd)
 {
 	struct file *file = files->slots[fd].file;
 
-	files->slots[fd] = (struct slot){0};
+	files->slots[fd] = (struct slot){ 0 };
 	if (file != NULL)
 		files->first_free = MIN(files->first_free, fd);
 	return file;
@@ -197,7 +197,7 @@ int files_install(struct files *files, struct file *file, int from, bool close_o
 	error = fd >= limit ? -EMFILE : extend(files, fd);
 	if (error == 0) {
 		file_get(file);
-		files->slots[fd] = (struct slot){.file = file, .close_on_exec = close_on_exec};
+		files->slots[fd] = (struct slot){ .file = file, .close_on_exec = close_on_exec };
 		if ((uint32_t)from <= files->first_free)
 			files->first_free = fd + 1;
 	}
@@ -230,7 +230,7 @@ int files_replace(struct files *files, int fd, struct file *file, bool close_on_
 	if (error == 0) {
 		old = files->slots[fd].file;
 		file_get(file);
-		files->slots[fd] = (struct slot){.file = file, .close_on_exec = close_on_exec};
+		files->slots[fd] = (struct slot){ .file = file, .close_on_exec = close_on_exec };
 	}
 	mutex_unlock(&files->lock);
 	if (old != NULL)

@@ -26,15 +26,15 @@ _Static_assert(FILL_AHEAD <= TFTP_SUPPLY_MAX, "the transfer takes what we supply
 
 struct fill {
 	struct tftp_transfer *transfer;
-	uint64_t first, supplied;          /* pages [first, supplied) are the transfer's */
-	bool done;                         /* the last page has been taken */
-	struct frame *frames[FILL_AHEAD];  /* page i in slot i % FILL_AHEAD */
+	uint64_t first, supplied;         /* pages [first, supplied) are the transfer's */
+	bool done;                        /* the last page has been taken */
+	struct frame *frames[FILL_AHEAD]; /* page i in slot i % FILL_AHEAD */
 };
 
 static struct {
-	struct spinlock lock;                     /* RANK_READY */
-	TAILQ_HEAD(, version) versions;           /* oldest first; lock */
-	unsigned count;                           /* lock */
+	struct spinlock lock;           /* RANK_READY */
+	TAILQ_HEAD(, version) versions; /* oldest first; lock */
+	unsigned count;                 /* lock */
 } parked = {
 	.lock = SPINLOCK_INIT("parked fills", RANK_READY),
 	.versions = TAILQ_HEAD_INITIALIZER(parked.versions),
@@ -125,8 +125,9 @@ static int supply(struct fill *fill, struct frame *frame)
 static int supply_ahead(struct fill *fill)
 {
 	uint64_t ahead = MIN((uint64_t)FILL_AHEAD, FILL_WINDOW + fill->first);
-	uint64_t pages = MAX(DIV_ROUND_UP(MIN(announced_size(fill), UINT64_MAX - PAGE_SIZE), PAGE_SIZE),
-			     UINT64_C(1));
+	uint64_t pages =
+		MAX(DIV_ROUND_UP(MIN(announced_size(fill), UINT64_MAX - PAGE_SIZE), PAGE_SIZE),
+		    UINT64_C(1));
 	uint64_t wanted = MIN(pages, fill->first + ahead);
 
 	while (fill->supplied < wanted) {
@@ -210,8 +211,8 @@ static int harvest(struct version *version)
 	while (fill->first < end && error == 0)
 		error = take_page(version, fill);
 	if (!atomic_load(&version->complete)) {
-		uint64_t held = MAX(atomic_load(&version->held),
-				    MIN(fill->first * PAGE_SIZE, received));
+		uint64_t held =
+			MAX(atomic_load(&version->held), MIN(fill->first * PAGE_SIZE, received));
 		if (!atomic_load(&version->size_known)) {
 			mutex_lock(&version->object.lock);
 			version->object.size = held;
@@ -363,7 +364,8 @@ static int drive(struct version *version)
 	int error = 0;
 
 	while (error == 0 && !try_drive(version))
-		error = wait_event_killable(&version->changed, atomic_load(&version->driver) == NULL);
+		error = wait_event_killable(&version->changed,
+					    atomic_load(&version->driver) == NULL);
 	return error;
 }
 
@@ -413,7 +415,7 @@ int fill_require(struct version *version, uint64_t end)
 		if (try_drive(version)) {
 			error = stream(version, end);
 			if (error == -ESTALE) {
-				log_err("%s: changed on the server, the rest of the old file is gone",
+				log_err("%s: changed on the server; the old rest is gone",
 					version->origin->path);
 				error = -EIO;
 			}
@@ -474,10 +476,8 @@ static int fork_version(struct version *version, uint64_t opened_ns, uint64_t ge
 	fork->object.size = fill->first * PAGE_SIZE;
 	fork->fill = fill;
 	version->fill = NULL;
+	/* The page that differed is waiting to be taken, at the next need. */
 	error = agree_on_size(fork);
-	/* The page that differed, and what has come behind it, are waiting to be taken. */
-	if (error == 0)
-		error = harvest(fork);
 	stop_driving(fork, error);
 	if (error != 0)
 		version_put(fork);
@@ -500,7 +500,8 @@ static int compare(struct version *version, uint64_t *opened_ns, uint64_t *gener
 		error = agree_on_size(version);
 	while (error == 0 && !version->fill->done &&
 	       (atomic_load(&version->complete) || version->fill->first < pages))
-		error = turn(version, atomic_load(&version->complete) ? UINT64_MAX : pages * PAGE_SIZE);
+		error = turn(version,
+			     atomic_load(&version->complete) ? UINT64_MAX : pages * PAGE_SIZE);
 	return error;
 }
 
@@ -555,7 +556,8 @@ void fill_settle(struct version *version)
 	if (version->fill != NULL) {
 		uint64_t size = announced_size(version->fill);
 
-		if (size == UINT64_MAX || size - tftp_received(version->fill->transfer) >= FILL_SETTLE_REST)
+		if (size == UINT64_MAX ||
+		    size - tftp_received(version->fill->transfer) >= FILL_SETTLE_REST)
 			fill_close(version);
 		while (version->fill != NULL && error == 0 && !atomic_load(&version->complete))
 			error = turn(version, UINT64_MAX);

@@ -30,24 +30,24 @@
 struct fill;
 
 struct version {
-	struct object object;            /* its references are the version's */
-	struct origin *origin;           /* held; fixed, NULL in what was made here */
-	_Atomic bool local;              /* writable here, needs no wire; never goes back */
-	_Atomic bool size_known;         /* object.size is the file's, not only what is held */
-	_Atomic bool complete;           /* all of it is in frames, or holes */
-	_Atomic uint64_t held;           /* bytes, whole pages unless complete; the driver's */
-	_Atomic int32_t writers;         /* open for writing; below 0: executions that deny it */
-	_Atomic uint64_t fresh_ns;       /* it was what the server had at this time, or later */
-	_Atomic uint64_t generation;     /* of the stamp known before that; 0: none */
+	struct object object;        /* its references are the version's */
+	struct origin *origin;       /* held; fixed, NULL in what was made here */
+	_Atomic bool local;          /* writable here, needs no wire; never goes back */
+	_Atomic bool size_known;     /* object.size is the file's, not only what is held */
+	_Atomic bool complete;       /* all of it is in frames, or holes */
+	_Atomic uint64_t held;       /* bytes, whole pages unless complete; the driver's */
+	_Atomic int32_t writers;     /* open for writing; below 0: executions that deny it */
+	_Atomic uint64_t fresh_ns;   /* it was what the server had at this time, or later */
+	_Atomic uint64_t generation; /* of the stamp known before that; 0: none */
 
-	struct thread *_Atomic driver;   /* changes under object.lock */
-	struct fill *fill;               /* the driver's; NULL: no transfer */
-	_Atomic uint32_t failures;       /* fills that failed; changes under object.lock */
-	_Atomic int error;               /* of the last one that failed */
-	struct waitq changed;            /* held, driver or failures changed */
+	struct thread *_Atomic driver;    /* changes under object.lock */
+	struct fill *fill;                /* the driver's; NULL: no transfer */
+	_Atomic uint32_t failures;        /* fills that failed; changes under object.lock */
+	_Atomic int error;                /* of the last one that failed */
+	struct waitq changed;             /* held, driver or failures changed */
 	TAILQ_ENTRY(version) parked_link; /* parked.lock */
-	bool parked;                     /* parked.lock */
-	uint64_t parked_ns;              /* parked.lock */
+	bool parked;                      /* parked.lock */
+	uint64_t parked_ns;               /* parked.lock */
 };
 
 /* Why something is looked up: how fresh the answer has to be. */

@@ -276,9 +276,9 @@ int inode_stat(struct inode *inode, struct version *version, struct stat *out)
 	out->st_dev = ROOT_DEVICE;
 	out->st_ino = inode->number;
 	out->st_mode = inode->mode;
-	out->st_nlink = S_ISDIR(inode->mode)				 ? 2 + inode->directories
+	out->st_nlink = S_ISDIR(inode->mode)                           ? 2 + inode->directories
 			: inode->parent != NULL || inode == root_inode ? 1
-									 : 0;
+								       : 0;
 	out->st_uid = inode->uid;
 	out->st_gid = inode->gid;
 	if (S_ISCHR(inode->mode))

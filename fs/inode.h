@@ -47,34 +47,34 @@ TAILQ_HEAD(inode_order, inode);
 
 struct inode {
 	_Atomic uint32_t refs;
-	uint64_t number;               /* fixed */
-	uint32_t mode;                 /* type: fixed; permissions: root_lock */
-	uint32_t uid, gid;             /* root_lock */
-	struct inode *parent;          /* held; NULL: the root, or unlinked; root_lock */
-	char *name;                    /* root_lock */
-	RB_ENTRY(inode) by_name;       /* root_lock */
-	TAILQ_ENTRY(inode) in_order;   /* root_lock */
-	uint64_t cookie;               /* place in the directory's order, > 0; root_lock */
+	uint64_t number;             /* fixed */
+	uint32_t mode;               /* type: fixed; permissions: root_lock */
+	uint32_t uid, gid;           /* root_lock */
+	struct inode *parent;        /* held; NULL: the root, or unlinked; root_lock */
+	char *name;                  /* root_lock */
+	RB_ENTRY(inode) by_name;     /* root_lock */
+	TAILQ_ENTRY(inode) in_order; /* root_lock */
+	uint64_t cookie;             /* place in the directory's order, > 0; root_lock */
 	uint64_t accessed_ns, modified_ns, changed_ns; /* wall time; root_lock */
 	union {
-		struct {                                      /* S_IFDIR */
-			RB_HEAD(inode_names, inode) names;    /* root_lock */
-			struct inode_order order;             /* oldest first; root_lock */
-			uint64_t last_cookie;                 /* root_lock */
-			uint32_t directories;                 /* among the children; root_lock */
-			bool wire;                            /* fixed */
+		struct {                                   /* S_IFDIR */
+			RB_HEAD(inode_names, inode) names; /* root_lock */
+			struct inode_order order;          /* oldest first; root_lock */
+			uint64_t last_cookie;              /* root_lock */
+			uint32_t directories;              /* among the children; root_lock */
+			bool wire;                         /* fixed */
 		};
-		struct {                                      /* S_IFREG */
-			struct version *version;              /* held, or NULL; root_lock */
-			struct origin *origin;                /* held; NULL: local; root_lock */
-			uint64_t checked_ns;                  /* a stat answer's time; root_lock */
-			TAILQ_ENTRY(inode) cached;            /* if origin; root_lock */
+		struct {                           /* S_IFREG */
+			struct version *version;   /* held, or NULL; root_lock */
+			struct origin *origin;     /* held; NULL: local; root_lock */
+			uint64_t checked_ns;       /* a stat answer's time; root_lock */
+			TAILQ_ENTRY(inode) cached; /* if origin; root_lock */
 		};
-		char *target;                                 /* S_IFLNK; fixed */
-		const struct device *device;                  /* S_IFCHR; fixed */
-		const struct synthetic *synthetic;            /* files of /proc; fixed */
+		char *target;                      /* S_IFLNK; fixed */
+		const struct device *device;       /* S_IFCHR; fixed */
+		const struct synthetic *synthetic; /* files of /proc; fixed */
 	};
-	bool is_synthetic;             /* fixed */
+	bool is_synthetic; /* fixed */
 };
 
 /* refs = 1, no name, no content; NULL: no memory. The times are now. */

@@ -37,7 +37,7 @@ static void span_free(struct span *span)
 
 static void span_single(struct span *span, vaddr_t address, size_t length)
 {
-	span->local[0] = (struct iovec){.iov_base = (void *)address, .iov_len = length};
+	span->local[0] = (struct iovec){ .iov_base = (void *)address, .iov_len = length };
 	span->vectors = span->local;
 	span->count = 1;
 }

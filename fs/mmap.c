@@ -9,9 +9,9 @@
 #include <linux/mman.h>
 
 /* What MAP_SHARED_VALIDATE does not refuse. */
-#define KNOWN_FLAGS                                                                                \
-	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE |   \
-	 MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK |                    \
+#define KNOWN_FLAGS                                                                              \
+	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | \
+	 MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK |                  \
 	 MAP_FIXED_NOREPLACE)
 
 static uint32_t region_flags(uint32_t flags)

@@ -21,7 +21,7 @@ static int find(int dirfd, vaddr_t user_path, unsigned flags, char **path, struc
 {
 	int error;
 
-	*place = (struct place){0};
+	*place = (struct place){ 0 };
 	*path = NULL;
 	error = path_from_user(user_path, path);
 	return error != 0 ? error : walk_find(dirfd, *path, flags, FRESH_STAT, place);
@@ -47,7 +47,8 @@ static int64_t make(int dirfd, vaddr_t user_path, struct inode *inode)
 	error = find(dirfd, user_path, WALK_NOFOLLOW, &path, &place);
 	if (error == 0) {
 		error = -EEXIST;
-	} else if (error == -ENOENT && place_is_free(&place) && (!place.slash || S_ISDIR(inode->mode))) {
+	} else if (error == -ENOENT && place_is_free(&place) &&
+		   (!place.slash || S_ISDIR(inode->mode))) {
 		mutex_lock(&root_lock);
 		struct inode *there = inode_child(place.dir, place.rest);
 		error = there != NULL && there->mode != MODE_ABSENT

@@ -14,7 +14,7 @@
 /* What open(2) looks at and fcntl(F_GETFL) does not show. */
 #define OPEN_ONLY_FLAGS (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
 /* With O_PATH, open(2) ignores all others. */
-#define PATH_FLAGS (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define PATH_FLAGS       (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 #define MODE_PERMISSIONS (S_ISUID | S_ISGID | S_ISVTX | S_IRWXU | S_IRWXG | S_IRWXO)
 #define MODE_EXECUTE     (S_IXUSR | S_IXGRP | S_IXOTH)
@@ -83,8 +83,12 @@ static int attach(struct file *file, struct place *place, int flags, bool create
 	struct version *version;
 	int error;
 
-	if ((flags & O_PATH) != 0)
+	if ((flags & O_PATH) != 0) {
+		/* Kept for fstat(2) and fexecve(3). */
+		file->version = place->version;
+		place->version = NULL;
 		return path_only_open(file);
+	}
 	if (S_ISDIR(inode->mode))
 		return directory_open(file);
 	if (S_ISCHR(inode->mode))

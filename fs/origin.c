@@ -29,13 +29,13 @@ static struct {
 } root;
 
 static struct {
-	struct mutex lock; /* RANK_INODE; held while the stamp is read */
-	uint8_t bytes[STAMP_MAX];     /* lock */
-	size_t length;                /* lock */
-	uint64_t generations;         /* how many different ones were seen; lock */
-	uint64_t absent_ns;           /* when the server last said that there is none; lock */
-	_Atomic uint64_t generation;  /* the last one read; 0: none */
-	_Atomic uint64_t asked_ns;    /* when the reading behind `generation` was begun */
+	struct mutex lock;           /* RANK_INODE; held while the stamp is read */
+	uint8_t bytes[STAMP_MAX];    /* lock */
+	size_t length;               /* lock */
+	uint64_t generations;        /* how many different ones were seen; lock */
+	uint64_t absent_ns;          /* when the server last said that there is none; lock */
+	_Atomic uint64_t generation; /* the last one read; 0: none */
+	_Atomic uint64_t asked_ns;   /* when the reading behind `generation` was begun */
 } stamp;
 
 struct origin *origin_create(const char *path)
@@ -173,7 +173,8 @@ static bool parse_address(const char *s, size_t length, uint32_t *out)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++) {
 		unsigned value = 0, digits = 0;
-		for (; at < length && s[at] >= '0' && s[at] <= '9' && value <= UINT8_MAX; at++, digits++)
+		for (; at < length && s[at] >= '0' && s[at] <= '9' && value <= UINT8_MAX;
+		     at++, digits++)
 			value = value * 10 + (unsigned)(s[at] - '0');
 		if (digits == 0 || value > UINT8_MAX)
 			return false;
@@ -193,7 +194,8 @@ static void parse_root(const char *url)
 	size_t host_length;
 
 	if (strncmp(url, scheme, sizeof(scheme) - 1) != 0) {
-		log_err("root=%s: not a tftp:// address; using the boot server's top directory", url);
+		log_err("root=%s: not a tftp:// address; using the boot server's top directory",
+			url);
 		return;
 	}
 	path = strchr(host, '/');

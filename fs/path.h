@@ -27,9 +27,9 @@ void file_name_put(struct file_name *name); /* NULL is allowed */
 /* Working directory and umask; shared with CLONE_FS. */
 struct fs_context {
 	_Atomic uint32_t refs;
-	struct mutex lock;      /* RANK_FILES */
-	struct inode *cwd;      /* held; lock. inode_path() names it */
-	uint32_t umask;         /* lock */
+	struct mutex lock; /* RANK_FILES */
+	struct inode *cwd; /* held; lock. inode_path() names it */
+	uint32_t umask;    /* lock */
 };
 struct fs_context *fs_context_create(void); /* cwd "/", umask 022; NULL: no memory */
 struct fs_context *fs_context_copy(struct fs_context *from);

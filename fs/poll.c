@@ -143,7 +143,8 @@ SYSCALL3(poll, vaddr_t, entries, unsigned, count, int, timeout_ms)
 }
 
 /* The signal mask is accepted and has no effect as long as no handler can run. */
-SYSCALL5(ppoll, vaddr_t, entries, unsigned, count, vaddr_t, timeout, vaddr_t, mask, size_t, mask_size)
+SYSCALL5(ppoll, vaddr_t, entries, unsigned, count, vaddr_t, timeout, vaddr_t, mask, size_t,
+	 mask_size)
 {
 	uint64_t deadline_ns;
 	int error = deadline_from_timespec(timeout, &deadline_ns);
@@ -157,9 +158,9 @@ SYSCALL5(ppoll, vaddr_t, entries, unsigned, count, vaddr_t, timeout, vaddr_t, ma
 static const struct {
 	uint16_t wanted, meant;
 } sets[] = {
-	{POLLIN | POLLRDNORM, POLLIN | POLLRDNORM | POLLHUP | POLLERR},
-	{POLLOUT | POLLWRNORM, POLLOUT | POLLWRNORM | POLLERR},
-	{POLLPRI, POLLPRI},
+	{ POLLIN | POLLRDNORM, POLLIN | POLLRDNORM | POLLHUP | POLLERR },
+	{ POLLOUT | POLLWRNORM, POLLOUT | POLLWRNORM | POLLERR },
+	{ POLLPRI, POLLPRI },
 };
 
 static bool set_has(const unsigned long *set, unsigned fd)
@@ -179,7 +180,8 @@ static unsigned entries_from_sets(__kernel_fd_set bits[], unsigned limit, struct
 				wanted |= sets[i].wanted;
 		}
 		if (wanted != 0)
-			entries[count++] = (struct pollfd){.fd = (int)fd, .events = (short)wanted};
+			entries[count++] =
+				(struct pollfd){ .fd = (int)fd, .events = (short)wanted };
 	}
 	return count;
 }
@@ -209,7 +211,7 @@ static int64_t sets_from_entries(__kernel_fd_set bits[], const struct pollfd *en
 
 static int64_t select(int limit, const vaddr_t users[], uint64_t deadline_ns)
 {
-	__kernel_fd_set bits[ARRAY_SIZE(sets)] = {0};
+	__kernel_fd_set bits[ARRAY_SIZE(sets)] = { 0 };
 	struct pollfd *entries;
 	unsigned fds = (unsigned)MIN(limit, SET_BITS);
 	unsigned count;
@@ -242,7 +244,7 @@ static int64_t select(int limit, const vaddr_t users[], uint64_t deadline_ns)
 
 SYSCALL5(select, int, limit, vaddr_t, in, vaddr_t, out, vaddr_t, except, vaddr_t, timeout)
 {
-	const vaddr_t users[] = {in, out, except};
+	const vaddr_t users[] = { in, out, except };
 	uint64_t deadline_ns = NO_DEADLINE;
 	struct __kernel_old_timeval tv;
 	uint64_t wait_ns;
@@ -261,10 +263,10 @@ SYSCALL5(select, int, limit, vaddr_t, in, vaddr_t, out, vaddr_t, except, vaddr_t
 	return select(limit, users, deadline_ns);
 }
 
-SYSCALL6(pselect6, int, limit, vaddr_t, in, vaddr_t, out, vaddr_t, except, vaddr_t, timeout, vaddr_t,
-	 mask)
+SYSCALL6(pselect6, int, limit, vaddr_t, in, vaddr_t, out, vaddr_t, except, vaddr_t, timeout,
+	 vaddr_t, mask)
 {
-	const vaddr_t users[] = {in, out, except};
+	const vaddr_t users[] = { in, out, except };
 	uint64_t deadline_ns;
 	int error = deadline_from_timespec(timeout, &deadline_ns);
 

@@ -23,16 +23,16 @@ static const struct {
 	uint32_t mode;
 	bool wire;
 } directories[] = {
-	{"bin", MODE_DIRECTORY, true},      {"dev", MODE_DIRECTORY, false},
-	{"dev/shm", MODE_SHARED, false},    {"etc", MODE_DIRECTORY, true},
-	{"home", MODE_DIRECTORY, true},     {"lib", MODE_DIRECTORY, true},
-	{"lib64", MODE_DIRECTORY, true},    {"proc", MODE_DIRECTORY, false},
-	{"root", MODE_PRIVATE, true},       {"run", MODE_DIRECTORY, false},
-	{"sbin", MODE_DIRECTORY, true},     {"tmp", MODE_SHARED, false},
-	{"usr", MODE_DIRECTORY, true},      {"usr/bin", MODE_DIRECTORY, true},
-	{"usr/lib", MODE_DIRECTORY, true},  {"usr/sbin", MODE_DIRECTORY, true},
-	{"usr/share", MODE_DIRECTORY, true}, {"var", MODE_DIRECTORY, true},
-	{"var/tmp", MODE_SHARED, false},
+	{ "bin", MODE_DIRECTORY, true },       { "dev", MODE_DIRECTORY, false },
+	{ "dev/shm", MODE_SHARED, false },     { "etc", MODE_DIRECTORY, true },
+	{ "home", MODE_DIRECTORY, true },      { "lib", MODE_DIRECTORY, true },
+	{ "lib64", MODE_DIRECTORY, true },     { "proc", MODE_DIRECTORY, false },
+	{ "root", MODE_PRIVATE, true },        { "run", MODE_DIRECTORY, false },
+	{ "sbin", MODE_DIRECTORY, true },      { "tmp", MODE_SHARED, false },
+	{ "usr", MODE_DIRECTORY, true },       { "usr/bin", MODE_DIRECTORY, true },
+	{ "usr/lib", MODE_DIRECTORY, true },   { "usr/sbin", MODE_DIRECTORY, true },
+	{ "usr/share", MODE_DIRECTORY, true }, { "var", MODE_DIRECTORY, true },
+	{ "var/tmp", MODE_SHARED, false },
 };
 
 /* The child directory, made if it is not there, with a reference; root_lock held. */
@@ -99,8 +99,8 @@ int root_make_parents(struct inode *base, const char *path, char *name, struct i
 
 int root_add_device(const struct device *device)
 {
-	struct inode *inode = inode_create(S_IFCHR | S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP |
-					   S_IROTH | S_IWOTH);
+	struct inode *inode =
+		inode_create(S_IFCHR | S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH);
 	int error;
 
 	if (inode == NULL)

@@ -66,14 +66,14 @@ void text_printf(struct text *text, const char *fmt, ...)
 void text_free(struct text *text)
 {
 	kfree(text->data);
-	*text = (struct text){0};
+	*text = (struct text){ 0 };
 }
 
 int synthetic_read(const struct synthetic *entry, struct text *out)
 {
 	int error;
 
-	*out = (struct text){0};
+	*out = (struct text){ 0 };
 	error = entry->generate(out);
 	if (error == 0 && out->failed)
 		error = -ENOMEM;

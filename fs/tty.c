@@ -114,7 +114,7 @@ static void take_key(uint8_t byte, struct sink *echo)
 
 static void read_keys(void *unused)
 {
-	struct sink echo = {.flush = flush_to_console};
+	struct sink echo = { .flush = flush_to_console };
 	uint8_t byte;
 
 	for (;;) {
@@ -137,9 +137,9 @@ static void read_keys(void *unused)
 /* How a read waits, from the settings at this moment. */
 struct patience {
 	bool canonical;
-	size_t minimum;     /* bytes that end it */
-	uint64_t first_ns;  /* for the first byte; NO_DEADLINE: for ever */
-	uint64_t next_ns;   /* between bytes */
+	size_t minimum;    /* bytes that end it */
+	uint64_t first_ns; /* for the first byte; NO_DEADLINE: for ever */
+	uint64_t next_ns;  /* between bytes */
 };
 
 static struct patience patience_of(const struct discipline *d, size_t length)
@@ -148,11 +148,11 @@ static struct patience patience_of(const struct discipline *d, size_t length)
 	size_t minimum = d->termios.c_cc[VMIN];
 
 	if ((d->termios.c_lflag & ICANON) != 0)
-		return (struct patience){true, 1, NO_DEADLINE, NO_DEADLINE};
+		return (struct patience){ true, 1, NO_DEADLINE, NO_DEADLINE };
 	if (minimum == 0)
-		return (struct patience){false, 1, time, time};
-	return (struct patience){false, MIN(minimum, length), NO_DEADLINE,
-				 time > 0 ? time : NO_DEADLINE};
+		return (struct patience){ false, 1, time, time };
+	return (struct patience){ false, MIN(minimum, length), NO_DEADLINE,
+				  time > 0 ? time : NO_DEADLINE };
 }
 
 /*
@@ -183,8 +183,8 @@ static int wait_for_input(size_t length, bool *ready)
 			deadline_ns = wait_ns == NO_DEADLINE ? NO_DEADLINE : clock_ns() + wait_ns;
 			seen_bytes = bytes;
 		}
-		error = wait_event_full(&tty.changed, atomic_load(&tty.changes) != seen, WAIT_SIGNAL,
-					deadline_ns);
+		error = wait_event_full(&tty.changed, atomic_load(&tty.changes) != seen,
+					WAIT_SIGNAL, deadline_ns);
 		if (error == -ETIMEDOUT)
 			return 0;
 		if (error != 0)
@@ -520,6 +520,14 @@ int tty_open(struct file *file)
 	return 0;
 }
 
+int tty_open_controlling(struct file *file)
+{
+	mutex_lock(&tty.lock);
+	bool ours = controls_caller();
+	mutex_unlock(&tty.lock);
+	return ours ? tty_open(file) : -ENXIO;
+}
+
 int tty_init(void)
 {
 	vaddr_t stack = kstack_alloc();
@@ -529,7 +537,7 @@ int tty_init(void)
 	mutex_init(&tty.lock, "tty", RANK_STREAM);
 	waitq_init(&tty.changed, "tty");
 	discipline_init(&tty.discipline);
-	tty.size = (struct winsize){.ws_row = ROWS_DEFAULT, .ws_col = COLS_DEFAULT};
+	tty.size = (struct winsize){ .ws_row = ROWS_DEFAULT, .ws_col = COLS_DEFAULT };
 	thread_init(&tty.thread, "tty", stack, read_keys, NULL, NULL);
 	thread_start(&tty.thread);
 	return 0;

@@ -224,7 +224,7 @@ static ssize_t read_pages(struct version *version, uint64_t offset, size_t lengt
 
 ssize_t version_read(struct version *version, uint64_t offset, void *out, size_t length)
 {
-	struct mover mover = {.move = to_kernel, .kernel = out};
+	struct mover mover = { .move = to_kernel, .kernel = out };
 	ssize_t done = read_pages(version, offset, length, &mover);
 	int error;
 
@@ -240,7 +240,7 @@ ssize_t version_read(struct version *version, uint64_t offset, void *out, size_t
 
 ssize_t version_read_user(struct version *version, uint64_t offset, vaddr_t to, size_t length)
 {
-	struct mover mover = {.move = to_user, .user = to};
+	struct mover mover = { .move = to_user, .user = to };
 
 	return read_pages(version, offset, length, &mover);
 }

@@ -64,7 +64,7 @@ void place_put(struct place *place)
 	if (place->version != NULL)
 		version_put(place->version);
 	file_name_put(place->name);
-	*place = (struct place){0};
+	*place = (struct place){ 0 };
 }
 
 bool place_is_free(const struct place *place)
@@ -187,7 +187,7 @@ static int follow_to_version(struct walker *w, const struct synthetic *link, str
 /* A symbolic link: its target takes the place of what has been read. root_lock may be dropped. */
 static int follow_text(struct walker *w, struct inode *link)
 {
-	struct text text = {0};
+	struct text text = { 0 };
 	const char *target = link->target;
 	int error = 0;
 
@@ -246,11 +246,11 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 
 int walk(int dirfd, char *path, unsigned flags, struct place *out)
 {
-	struct walker w = {.path = path, .cursor = path};
+	struct walker w = { .path = path, .cursor = path };
 	struct component c;
 	int error;
 
-	*out = (struct place){0};
+	*out = (struct place){ 0 };
 	if (path[0] == '\0')
 		return (flags & WALK_EMPTY) != 0 ? empty_path(dirfd, out) : -ENOENT;
 	error = start_inode(dirfd, path, &w.anchor);

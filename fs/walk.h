@@ -15,8 +15,8 @@ struct file_name;
 /* Linux's MAXSYMLINKS: more are -ELOOP. */
 #define WALK_LINKS_MAX 40
 
-#define WALK_NOFOLLOW 0x1u /* a symbolic link at the end is what is meant */
-#define WALK_EMPTY    0x2u /* AT_EMPTY_PATH: an empty path is `dirfd` itself */
+#define WALK_NOFOLLOW  0x1u /* a symbolic link at the end is what is meant */
+#define WALK_EMPTY     0x2u /* AT_EMPTY_PATH: an empty path is `dirfd` itself */
 
 /* Where a walk in RAM ended. */
 struct place {

@@ -9,6 +9,7 @@
 
 #include <asm/unistd_64.h>
 
+/* clang-format off */
 #define ROOM_LOADER(call)                                                                          \
 	/* execve.c */ call(execve) call(execveat)
 
@@ -51,16 +52,17 @@
 
 #define ROOM_MM(call)                                                                              \
 	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise)
+/* clang-format on */
 
 #define EVERY_CALL(call) ROOM_LOADER(call) ROOM_PROC(call) ROOM_FS(call) ROOM_MM(call)
 
-#define DECLARE(name) extern syscall_fn sys_##name;
+#define DECLARE(name)    extern syscall_fn sys_##name;
 EVERY_CALL(DECLARE)
 
 /* First the names of all, then once more, in their place, those that are answered. */
 #pragma GCC diagnostic ignored "-Woverride-init"
-#define SYSCALL_NAME(number, text) [number] = {.fn = NULL, .name = #text},
-#define ANSWERED(call) [__NR_##call] = {.fn = sys_##call, .name = #call},
+#define SYSCALL_NAME(number, text) [number] = { .fn = NULL, .name = #text },
+#define ANSWERED(call)             [__NR_##call] = { .fn = sys_##call, .name = #call },
 const struct syscall syscall_table[] = {
 #include "syscall_names.h"
 	EVERY_CALL(ANSWERED)

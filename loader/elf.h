@@ -17,9 +17,9 @@
 struct elf_file {
 	uint64_t entry;
 	uint64_t phdrs_offset;
-	size_t phdrs_size;  /* bytes; 1 … ELF_PHDRS_MAX */
+	size_t phdrs_size; /* bytes; 1 … ELF_PHDRS_MAX */
 	unsigned phnum;
-	bool relocatable;   /* ET_DYN */
+	bool relocatable; /* ET_DYN */
 };
 
 /* True if the bytes begin as an ELF file does. */

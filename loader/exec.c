@@ -169,7 +169,7 @@ static int reserve(struct exec_request *request, struct exec *exec)
 {
 	int error;
 
-	*exec = (struct exec){0};
+	*exec = (struct exec){ 0 };
 	/* Since Linux 5.18 a program always has an argv[0]. */
 	if (request->argv.count == 0) {
 		error = strings_append(&request->argv, "");

@@ -18,8 +18,8 @@
 struct exec_request {
 	int dirfd;
 	const char *path;
-	int flags;           /* AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW */
-	const char *program; /* what AT_EXECFN, comm and a script's interpreter are told */
+	int flags;                 /* AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW */
+	const char *program;       /* what AT_EXECFN, comm and a script's interpreter are told */
 	struct strings argv, envp; /* may change; the caller frees them in the end */
 };
 

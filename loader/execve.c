@@ -97,7 +97,7 @@ struct names {
 static int64_t do_execveat(int dirfd, vaddr_t path, vaddr_t argv, vaddr_t envp, int flags)
 {
 	struct names *names = kalloc(sizeof(*names));
-	struct exec_request request = {.dirfd = dirfd, .flags = flags};
+	struct exec_request request = { .dirfd = dirfd, .flags = flags };
 	size_t budget = exec_strings_limit();
 	int64_t result;
 

@@ -26,8 +26,8 @@
 #include <asm/ioctls.h>
 #include <linux/fcntl.h>
 
-#define RETRY_FIRST_NS (1 * NSEC_PER_SEC)
-#define RETRY_LAST_NS  (30 * NSEC_PER_SEC)
+#define RETRY_FIRST_NS   (1 * NSEC_PER_SEC)
+#define RETRY_LAST_NS    (30 * NSEC_PER_SEC)
 
 #define ENVIRONMENT_HOME "HOME=/"
 #define ENVIRONMENT_PATH "PATH=/sbin:/usr/sbin:/bin:/usr/bin"
@@ -35,8 +35,8 @@
 
 /* What is tried without `init=`, in this order, each with its arguments. */
 static const char *const candidates[][2] = {
-	{"/sbin/init", NULL}, {"/etc/init", NULL}, {"/bin/init", NULL},
-	{"/bin/sh", NULL},    {"/bin/busybox", "sh"},
+	{ "/sbin/init", NULL }, { "/etc/init", NULL },    { "/bin/init", NULL },
+	{ "/bin/sh", NULL },    { "/bin/busybox", "sh" },
 };
 
 /* --- what is to run --------------------------------------------------------------------------- */
@@ -134,7 +134,7 @@ static const char *error_text(int error)
  */
 static int try_program(const char *path, const char *argument, char *line)
 {
-	struct exec_request request = {.dirfd = AT_FDCWD};
+	struct exec_request request = { .dirfd = AT_FDCWD };
 	char *buffer = kalloc(CMDLINE_MAX);
 	int error = -ENOMEM;
 
@@ -191,8 +191,8 @@ static void wait_or_restart(uint64_t first_failure_ns, uint64_t delay_ns)
 	int64_t patience;
 
 	if (cmdline_number("panic", &patience) && patience != 0) {
-		uint64_t end = patience < 0 ? now
-					    : first_failure_ns + (uint64_t)patience * NSEC_PER_SEC;
+		uint64_t end =
+			patience < 0 ? now : first_failure_ns + (uint64_t)patience * NSEC_PER_SEC;
 
 		if (now >= end) {
 			log_err("no first program; restarting, as panic=%ld says", (long)patience);
@@ -228,7 +228,7 @@ static void open_console(void)
 
 void exec_first(void *unused)
 {
-	struct trapframe registers = {0};
+	struct trapframe registers = { 0 };
 	uint64_t delay_ns = RETRY_FIRST_NS, first_failure_ns = 0;
 	char *line = kalloc(CMDLINE_MAX);
 	int error;

@@ -17,12 +17,12 @@
 #include "kernel/base.h"
 #include "loader/plan.h"
 
-#define FLAT_MAGIC "\x7f" "BIN"
+#define FLAT_MAGIC    "\177BIN"
 #define FLAT_SEGMENTS 2
 
 struct flat_header {
 	char magic[4];
-	uint32_t text_size;   /* bytes, with this header */
+	uint32_t text_size; /* bytes, with this header */
 	uint64_t address;
 	uint32_t file_size;   /* bytes of the file that are loaded, with this header */
 	uint32_t memory_size; /* >= file_size */

@@ -78,7 +78,8 @@ static int plan_elf(struct image *image, const struct head *head)
 		error = -ENOMEM;
 		goto out;
 	}
-	if (file.phdrs_offset <= head->length && file.phdrs_size <= head->length - file.phdrs_offset)
+	if (file.phdrs_offset <= head->length &&
+	    file.phdrs_size <= head->length - file.phdrs_offset)
 		memcpy(phdrs, head->bytes + file.phdrs_offset, file.phdrs_size);
 	else
 		error = read_exactly(image->version, file.phdrs_offset, phdrs, file.phdrs_size);
@@ -129,12 +130,13 @@ static int stream(struct image *image)
 }
 
 /* Opens a file to run: its version, its name, its first bytes. */
-static int image_open(int dirfd, const char *path, int flags, struct image *image, struct head *head)
+static int image_open(int dirfd, const char *path, int flags, struct image *image,
+		      struct head *head)
 {
 	ssize_t got;
 	int error;
 
-	*image = (struct image){0};
+	*image = (struct image){ 0 };
 	error = path_open_exec(dirfd, path, flags, &image->version, &image->name);
 	if (error != 0)
 		return error;
@@ -166,7 +168,7 @@ void image_put(struct image *image)
 	}
 	file_name_put(image->name);
 	kfree(image->plan.segments);
-	*image = (struct image){0};
+	*image = (struct image){ 0 };
 }
 
 /*
@@ -254,15 +256,15 @@ static int map_segment(const struct image *image, const struct image_segment *se
 
 	if (file_pages_end > start) {
 		error = map_at(space, &(struct map_request){
-						.address = start,
-						.length = file_pages_end - start,
-						.prot = segment->prot,
-						.max_prot = PROT_ALL,
-						.object = version_object(image->version),
-						.offset = segment->offset,
-						.name = image->name,
-						.fixed = true,
-					});
+					      .address = start,
+					      .length = file_pages_end - start,
+					      .prot = segment->prot,
+					      .max_prot = PROT_ALL,
+					      .object = version_object(image->version),
+					      .offset = segment->offset,
+					      .name = image->name,
+					      .fixed = true,
+				      });
 		if (error != 0)
 			return error;
 		/*
@@ -274,12 +276,12 @@ static int map_segment(const struct image *image, const struct image_segment *se
 	}
 	if (error == 0 && end > file_pages_end)
 		error = map_at(space, &(struct map_request){
-						.address = file_pages_end,
-						.length = end - file_pages_end,
-						.prot = segment->prot,
-						.max_prot = PROT_ALL,
-						.fixed = true,
-					});
+					      .address = file_pages_end,
+					      .length = end - file_pages_end,
+					      .prot = segment->prot,
+					      .max_prot = PROT_ALL,
+					      .fixed = true,
+				      });
 	return error;
 }
 

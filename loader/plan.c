@@ -106,8 +106,7 @@ int plan_bias(const struct image_plan *plan, vaddr_t wanted, uint64_t *bias)
 	*bias = 0;
 	if (!plan->relocatable)
 		return 0;
-	if (base < start || base - start < USER_MIN ||
-	    !user_range_ok(base, plan_end(plan) - start))
+	if (base < start || base - start < USER_MIN || !user_range_ok(base, plan_end(plan) - start))
 		return -ENOEXEC;
 	*bias = base - start;
 	return 0;

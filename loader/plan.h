@@ -27,10 +27,10 @@ struct image_segment {
 struct image_plan {
 	struct image_segment *segments; /* the caller's memory */
 	unsigned count, capacity;
-	bool relocatable;      /* ET_DYN: addresses are relative to a base of the loader's choice */
-	uint64_t alignment;    /* of that base: a power of two, at least PAGE_SIZE */
+	bool relocatable;   /* ET_DYN: addresses are relative to a base of the loader's choice */
+	uint64_t alignment; /* of that base: a power of two, at least PAGE_SIZE */
 	vaddr_t entry;
-	uint64_t file_needed;  /* bytes of the file, from its start, that the segments show */
+	uint64_t file_needed; /* bytes of the file, from its start, that the segments show */
 	bool executable_stack;
 
 	/* For the auxiliary vector; 0 where the format has no such thing. */

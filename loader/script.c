@@ -41,7 +41,7 @@ bool script_probe(const void *bytes, size_t length)
 
 int script_parse(const void *bytes, size_t length, struct script_line *out)
 {
-	char line[SCRIPT_LINE_SIZE] = {0};
+	char line[SCRIPT_LINE_SIZE] = { 0 };
 	const char *buffer_end = line + SCRIPT_LINE_SIZE - 1;
 	const char *end, *name, *name_end, *argument;
 

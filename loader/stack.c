@@ -15,14 +15,14 @@
 static const char platform[] = "x86_64";
 
 #define STACK_ALIGNMENT 16
-#define AUX_PAIRS 19
+#define AUX_PAIRS       19
 
 /* A cursor that writes words upwards. */
 struct words {
 	const struct stack_request *request;
-	vaddr_t to;       /* where buffer[0] goes */
-	unsigned count;   /* words in the buffer */
-	int error;        /* the first one; nothing is written after it */
+	vaddr_t to;     /* where buffer[0] goes */
+	unsigned count; /* words in the buffer */
+	int error;      /* the first one; nothing is written after it */
 	uint64_t buffer[64];
 };
 
@@ -53,7 +53,7 @@ static void aux(struct words *words, uint64_t type, uint64_t value)
 /* The addresses of the strings, which lie from `address` on, and a NULL. */
 static void word_pointers(struct words *words, const struct strings *strings, vaddr_t address)
 {
-	struct strings_position position = {0};
+	struct strings_position position = { 0 };
 	bool at_start = true;
 	const char *run;
 	size_t length;
@@ -71,7 +71,7 @@ static void word_pointers(struct words *words, const struct strings *strings, va
 static int write_strings(const struct stack_request *request, const struct strings *strings,
 			 vaddr_t to)
 {
-	struct strings_position position = {0};
+	struct strings_position position = { 0 };
 	const char *run;
 	size_t length;
 	int error = 0;
@@ -111,7 +111,7 @@ size_t stack_size(const struct stack_request *request)
 static int write_table(const struct stack_request *request, const struct places *at)
 {
 	const struct stack_aux *values = &request->aux;
-	struct words words = {.request = request, .to = at->sp};
+	struct words words = { .request = request, .to = at->sp };
 
 	word(&words, request->argv->count);
 	word_pointers(&words, request->argv, at->arg);

@@ -21,7 +21,7 @@ static struct strings_chunk *chunk_create(size_t capacity)
 	struct strings_chunk *chunk = kalloc(sizeof(*chunk) + capacity);
 
 	if (chunk)
-		*chunk = (struct strings_chunk){.capacity = (uint32_t)capacity};
+		*chunk = (struct strings_chunk){ .capacity = (uint32_t)capacity };
 	return chunk;
 }
 
@@ -36,7 +36,7 @@ static size_t count_nuls(const char *bytes, size_t length)
 
 void strings_init(struct strings *strings)
 {
-	*strings = (struct strings){0};
+	*strings = (struct strings){ 0 };
 }
 
 void strings_free(struct strings *strings)

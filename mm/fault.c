@@ -130,7 +130,8 @@ static bool install(struct fault *f, const struct region *region, struct pte was
 	if (pte_empty(was) ? !pte_empty(now) : !now.protnone || now.address != was.address)
 		return false;
 	if (!pte_empty(was)) {
-		pages_count(f->space, frame_of(was.address), -1);
+		if (!was.special)
+			pages_count(f->space, frame_of(was.address), -1);
 		pmap_clear(pmap, f->page);
 	}
 	pmap_enter(pmap, f->page, frame_paddr(f->spare), rights(region) | PTE_WRITE);
@@ -167,26 +168,26 @@ static enum outcome write_private(struct fault *f, const struct region *region,
 				return STARVED;
 			continue;
 		}
-		if (pte.special) {
-			pmap_clear(pmap, f->page); /* the zero page is as good as no page */
-		} else if (!pte_empty(pte)) {
+		if (!pte_empty(pte))
+			pmap_protect(pmap, f->page, PTE_NONE);
+		if (!pte_empty(pte) && !pte.special) {
 			old = frame_of(pte.address);
 			frame_get(old);
-			pmap_protect(pmap, f->page, PTE_NONE);
 		}
 		spin_unlock(&pmap->lock);
 
-		if (pte.present)
+		/* Even if it had no right: who withdrew it may not have flushed yet. */
+		if (!pte_empty(pte))
 			pmap_flush(pmap, f->page, f->page + PAGE_SIZE);
 		if (old)
 			pmap_copy_frame(f->spare, frame_paddr(old));
-		else if (origin)
+		else if (origin && pte_empty(pte))
 			pmap_copy_frame(f->spare, frame_paddr(origin));
 		else
 			pmap_zero_frame(f->spare);
 
 		spin_lock(&pmap->lock);
-		installed = install(f, region, old ? pte : (struct pte){ .present = false });
+		installed = install(f, region, pte);
 		spin_unlock(&pmap->lock);
 		if (old && installed)
 			frame_put(old); /* the entry's */

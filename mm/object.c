@@ -109,12 +109,14 @@ static void unmap_from(struct object *object, uint64_t index)
 
 void object_resize(struct object *object, uint64_t size)
 {
-	mutex_lock(&object->lock);
-	if (size < object->size) {
-		uint64_t keep = DIV_ROUND_UP(size, PAGE_SIZE);
-		struct frame *last = NULL;
+	uint64_t keep = DIV_ROUND_UP(size, PAGE_SIZE);
+	struct frame *last = NULL;
+	bool shrinks;
 
-		object->size = size;
+	mutex_lock(&object->lock);
+	shrinks = size < object->size;
+	object->size = size;
+	if (shrinks) {
 		unmap_from(object, keep);
 		detach_from(object, keep);
 		if (!IS_ALIGNED(size, PAGE_SIZE))
@@ -123,7 +125,6 @@ void object_resize(struct object *object, uint64_t size)
 			memset((char *)frame_data(last) + (size & PAGE_MASK), 0,
 			       PAGE_SIZE - (size & PAGE_MASK));
 	}
-	object->size = size;
 	mutex_unlock(&object->lock);
 }
 

@@ -24,8 +24,8 @@ static const struct method_name {
 	const char *name;
 	enum ip_param_method method;
 } method_names[] = {
-	{ "off", IP_PARAM_OFF }, { "none", IP_PARAM_OFF },  { "dhcp", IP_PARAM_DHCP },
-	{ "on", IP_PARAM_DHCP }, { "any", IP_PARAM_DHCP },  { "both", IP_PARAM_DHCP },
+	{ "off", IP_PARAM_OFF }, { "none", IP_PARAM_OFF }, { "dhcp", IP_PARAM_DHCP },
+	{ "on", IP_PARAM_DHCP }, { "any", IP_PARAM_DHCP }, { "both", IP_PARAM_DHCP },
 };
 
 bool ip_address_parse(const char *text, size_t length, uint32_t *out)
@@ -159,7 +159,8 @@ int ip_param_parse(const char *value, struct ip_param *out)
 		length = colon != NULL ? (size_t)(colon - value) : strlen(value);
 		if (field == FIELD_COUNT)
 			return -EINVAL;
-		if (length > 0 && !parse_field(out, (enum field)field, value, length, &method_given))
+		if (length > 0 &&
+		    !parse_field(out, (enum field)field, value, length, &method_given))
 			return -EINVAL;
 		if (colon == NULL)
 			break;

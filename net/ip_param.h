@@ -17,7 +17,7 @@
 enum ip_param_method {
 	IP_PARAM_STATIC, /* the client's address is given */
 	IP_PARAM_DHCP,
-	IP_PARAM_OFF,    /* no network */
+	IP_PARAM_OFF, /* no network */
 };
 
 /* Addresses are in network byte order, 0 if not given. */

@@ -25,38 +25,38 @@
 #include "lwip/timeouts.h"
 #include "lwip/udp.h"
 
-#define MTU_DEFAULT 1500
-#define OVERHEAD    (20 + 8 + TFTP_HEADER_SIZE) /* IPv4 and UDP headers, TFTP's */
-#define BLKSIZE_MAX (9000 - OVERHEAD)           /* jumbo frames */
+#define MTU_DEFAULT  1500
+#define OVERHEAD     (20 + 8 + TFTP_HEADER_SIZE) /* IPv4 and UDP headers, TFTP's */
+#define BLKSIZE_MAX  (9000 - OVERHEAD)           /* jumbo frames */
 
-#define PORT_FIRST 49152 /* RFC 6335 6: dynamic ports */
-#define PORT_COUNT 16384
-#define PORT_TRIES 16
+#define PORT_FIRST   49152 /* RFC 6335 6: dynamic ports */
+#define PORT_COUNT   16384
+#define PORT_TRIES   16
 
 #define WANT_NOTHING UINT64_MAX
 
 enum phase {
-	PHASE_ASKING,   /* no answer yet */
+	PHASE_ASKING, /* no answer yet */
 	PHASE_RUNNING,
-	PHASE_STALLED,  /* until more pages are supplied */
+	PHASE_STALLED, /* until more pages are supplied */
 	PHASE_COMPLETE,
 	PHASE_FAILED,
 };
 
 struct tftp_transfer {
-	struct tftp_proto proto;        /* net_lock */
-	struct udp_pcb *pcb;            /* net_lock; NULL: not in use */
+	struct tftp_proto proto; /* net_lock */
+	struct udp_pcb *pcb;     /* net_lock; NULL: not in use */
 	uint32_t server;
 	char path[TFTP_PATH_MAX + 1];
 	uint8_t *pages[TFTP_SUPPLY_MAX]; /* page i of the file in slot i % …; net_lock */
-	uint64_t supplied;              /* pages; net_lock */
-	bool waiting_told;              /* it is in the log that the server is silent; net_lock */
-	bool failure_told;              /* requester */
+	uint64_t supplied;               /* pages; net_lock */
+	bool waiting_told;               /* it is in the log that the server is silent; net_lock */
+	bool failure_told;               /* requester */
 
 	_Atomic enum phase phase;
 	_Atomic uint64_t received;
 	_Atomic int64_t size;
-	_Atomic uint64_t wanted;        /* wake at so many bytes */
+	_Atomic uint64_t wanted; /* wake at so many bytes */
 	struct waitq changed;
 };
 
@@ -70,11 +70,11 @@ static uint64_t timer_ns = TFTP_NO_DEADLINE; /* when lwIP's timer is set to; net
 #define SERVERS_MAX   8
 #define REMEMBERED_NS (600 * NSEC_PER_SEC)
 #define WINDOW_MIN    16 /* a path that does not bear that is not helped by less */
-#define WINDOWS_CLEAN 4 /* acknowledged without a loss before a larger one is tried */
+#define WINDOWS_CLEAN 4  /* acknowledged without a loss before a larger one is tried */
 
 static struct server {
 	uint32_t address;
-	uint32_t blksize; /* 0: without options */
+	uint32_t blksize;
 	uint32_t window;
 	uint64_t until_ns;
 } servers[SERVERS_MAX]; /* net_lock */
@@ -103,7 +103,7 @@ static void recall_server(uint32_t address, uint32_t blksize, uint64_t now,
 		request->blksize = MIN(blksize, server->blksize);
 		request->window = server->window;
 	}
-	fits = (uint32_t)(TFTP_REACH_MAX / MAX(request->blksize, (uint32_t)TFTP_BLOCK_PLAIN));
+	fits = (uint32_t)(TFTP_REACH_MAX / request->blksize);
 	request->window = MIN(request->window, fits);
 }
 
@@ -114,7 +114,7 @@ static void learn_server(uint32_t address, const struct tftp_proto *proto, uint6
 	uint32_t window;
 	size_t i;
 
-	if (proto->received == 0)
+	if (proto->received == 0 || proto->asked.blksize == 0)
 		return;
 	window = server != NULL ? server->window : TFTP_WINDOW_MAX;
 	if (proto->window > 1 && proto->holes > 0 && proto->holes * 4 >= proto->windows)
@@ -132,7 +132,7 @@ static void learn_server(uint32_t address, const struct tftp_proto *proto, uint6
 	}
 	server->address = address;
 	server->window = window;
-	server->blksize = proto->without_options ? 0 : proto->asked.blksize;
+	server->blksize = proto->asked.blksize;
 }
 
 /* --- towards the requester ---------------------------------------------------------------------- */
@@ -292,7 +292,8 @@ static void deliver(void *context, uint64_t offset, const void *data, size_t len
 		size_t within = offset & PAGE_MASK;
 		size_t chunk = MIN(length, (size_t)(PAGE_SIZE - within));
 
-		memcpy(transfer->pages[(offset >> PAGE_SHIFT) % TFTP_SUPPLY_MAX] + within, from, chunk);
+		memcpy(transfer->pages[(offset >> PAGE_SHIFT) % TFTP_SUPPLY_MAX] + within, from,
+		       chunk);
 		offset += chunk;
 		from += chunk;
 		length -= chunk;

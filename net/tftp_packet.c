@@ -166,7 +166,8 @@ void tftp_error_text(const uint8_t *packet, size_t length, char *out, size_t siz
 {
 	size_t from, to = 0;
 
-	for (from = TFTP_HEADER_SIZE; from < length && packet[from] != '\0' && to + 1 < size; from++)
+	for (from = TFTP_HEADER_SIZE; from < length && packet[from] != '\0' && to + 1 < size;
+	     from++)
 		out[to++] = packet[from] >= ' ' && packet[from] <= '~' ? (char)packet[from] : '.';
 	out[to] = '\0';
 }

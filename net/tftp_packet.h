@@ -15,8 +15,8 @@
 #include "kernel/base.h"
 
 #define TFTP_PORT        69
-#define TFTP_HEADER_SIZE 4   /* opcode and block number or code */
-#define TFTP_BLOCK_PLAIN 512 /* without the option blksize */
+#define TFTP_HEADER_SIZE 4     /* opcode and block number or code */
+#define TFTP_BLOCK_PLAIN 512   /* without the option blksize */
 #define TFTP_BLOCK_MIN   8     /* RFC 2348 */
 #define TFTP_BLOCK_MAX   65464 /* RFC 2348 */
 #define TFTP_REQUEST_MAX 512   /* RFC 2347: a request's packet */

@@ -10,9 +10,10 @@
 #include "kernel/clock.h"
 #include "kernel/string.h"
 
-#define TRIES_MAX    5 /* time-outs in a row, requests and acknowledgements together */
-#define ACK_TRIES    3 /* of them answered with an acknowledgement; then with a new request */
-#define RESTARTS_MAX 5 /* new requests in a row that did not get us further */
+#define TRIES_MAX          5 /* time-outs in a row, requests and acknowledgements together */
+#define ACK_TRIES          3 /* of them answered with an acknowledgement; then with a new request */
+#define RESTARTS_MAX       2 /* new requests in a row that did not get us further */
+#define AHEAD_RESTARTS_MAX 5 /* the same, of a server where every loss takes one */
 
 /*
  * How long to wait, at first and at most. Short at first, since a lost acknowledgement costs the wait;
@@ -20,17 +21,17 @@
  * after two seconds, and on no account earlier. A server that never repeats one is given time, for
  * nothing is lost on the way to it but everything has to be asked for again.
  */
-#define REQUEST_WAIT (1 * NSEC_PER_SEC)    /* for the first answer; doubles */
-#define FIRST_WAIT   (500 * NSEC_PER_MSEC) /* for the first block: the server opens the file */
-#define BLOCK_WAIT   (50 * NSEC_PER_MSEC)
-#define AHEAD_WAIT   (1 * NSEC_PER_SEC)
-#define PAUSE_WAIT   (5 * NSEC_PER_MSEC)   /* for the rest of a window that has begun to come */
-#define WAIT_MAX     (4 * NSEC_PER_SEC)
+#define REQUEST_WAIT   (1 * NSEC_PER_SEC)    /* for the first answer; doubles */
+#define FIRST_WAIT     (500 * NSEC_PER_MSEC) /* for the first block: the server opens the file */
+#define BLOCK_WAIT     (50 * NSEC_PER_MSEC)
+#define AHEAD_WAIT     (1 * NSEC_PER_SEC)
+#define PAUSE_WAIT     (5 * NSEC_PER_MSEC) /* for the rest of a window that has begun to come */
+#define WAIT_MAX       (4 * NSEC_PER_SEC)
 
 #define SERVER_TIMEOUT 3 /* seconds: what the server is asked to wait before it repeats itself */
 
-#define STRIKES     3 /* blocks beyond a hole before it is taken for a loss, not a change of order */
-#define REWINDS_MAX 3 /* acknowledgements of one block without waiting for a time-out in between */
+#define STRIKES        3 /* blocks beyond a hole before it is taken for a loss, not a change of order */
+#define REWINDS_MAX    3 /* acknowledgements of one block without waiting for a time-out in between */
 
 /* Block sizes to fall back to where larger ones vanish; see lower_blksize(). */
 static const uint32_t blksize_steps[] = { 1428, TFTP_BLOCK_PLAIN };
@@ -196,7 +197,7 @@ static void restart(struct tftp_proto *proto, uint64_t now)
 		proto->resume_digest = proto->digest;
 		proto->restarts = 0;
 	}
-	if (proto->restarts++ == RESTARTS_MAX) {
+	if (proto->restarts++ == (proto->ahead != 0 ? AHEAD_RESTARTS_MAX : RESTARTS_MAX)) {
 		abandon(proto, TFTP_GIVEN_UP, "giving up");
 		return;
 	}
@@ -311,15 +312,11 @@ static void go_back(struct tftp_proto *proto, uint64_t now)
  * every duplicate would cost a window; without a limit, a block that never gets through would be
  * asked for as fast as the network can.
  */
-static bool is_lost(struct tftp_proto *proto, uint64_t block, bool moved, uint64_t now)
+static bool is_lost(struct tftp_proto *proto, uint64_t block, uint64_t now)
 {
-	if (moved) {
+	if (block <= proto->highest && block <= proto->good + 2 * STRIKES &&
+	    now - proto->acked_at >= proto->round_trip / 2)
 		proto->settled = true;
-		proto->strikes = 0;
-	} else if (block <= proto->highest && block <= proto->good + 2 * STRIKES &&
-		   now - proto->acked_at >= proto->round_trip / 2) {
-		proto->settled = true;
-	}
 	if (proto->settled)
 		proto->strikes++;
 	return proto->rewinds < REWINDS_MAX &&
@@ -401,8 +398,8 @@ static bool check_block(struct tftp_proto *proto, uint64_t block, uint64_t end, 
 		abandon(proto, TFTP_MALFORMED, "block does not fit");
 		return false;
 	}
-	if (proto->announced >= 0 && (short_block ? end != (uint64_t)proto->announced
-						  : end > (uint64_t)proto->announced)) {
+	if (proto->announced >= 0 &&
+	    (short_block ? end != (uint64_t)proto->announced : end > (uint64_t)proto->announced)) {
 		proto->wrong_size = end;
 		abandon(proto, TFTP_WRONG_SIZE, "size is not what was announced");
 		return false;
@@ -418,10 +415,14 @@ static bool check_block(struct tftp_proto *proto, uint64_t block, uint64_t end, 
 /* What happens next, now that block `block` is here; `moved`: it let `good` advance. */
 static void proceed(struct tftp_proto *proto, uint64_t block, bool moved, uint64_t now)
 {
+	if (moved) {
+		proto->settled = true;
+		proto->strikes = 0;
+	}
 	if (proto->good == proto->last && proto->last != 0) {
 		finish(proto);
 	} else if (proto->have != 0) {
-		if (is_lost(proto, block, moved, now))
+		if (is_lost(proto, block, now))
 			go_back(proto, now);
 		else
 			arm(proto, now);
@@ -431,7 +432,6 @@ static void proceed(struct tftp_proto *proto, uint64_t block, bool moved, uint64
 		proto->windows++;
 		acknowledge(proto, now);
 	} else {
-		proto->settled = true;
 		arm(proto, now);
 	}
 }
@@ -449,7 +449,7 @@ static void take_block(struct tftp_proto *proto, uint16_t number, const uint8_t 
 		return;
 	bit = UINT64_C(1) << (distance - 1);
 	if (proto->have & bit) {
-		if (is_lost(proto, block, false, now))
+		if (is_lost(proto, block, now))
 			go_back(proto, now);
 		return;
 	}
@@ -492,7 +492,8 @@ static void begin(struct tftp_proto *proto, uint16_t port, const struct tftp_opt
 	uint32_t blksize = agreed->blksize != 0 ? agreed->blksize : TFTP_BLOCK_PLAIN;
 
 	proto->peer_port = port;
-	if (proto->resume_block != 0 && (blksize != proto->blksize || agreed->size != proto->announced)) {
+	if (proto->resume_block != 0 &&
+	    (blksize != proto->blksize || agreed->size != proto->announced)) {
 		abandon(proto, TFTP_CHANGED, "file has changed");
 		return;
 	}
@@ -591,17 +592,13 @@ void tftp_proto_start(struct tftp_proto *proto, const struct tftp_ops *ops, void
 		.announced = -1,
 		.blksize = TFTP_BLOCK_PLAIN,
 		.window = 1,
-		.without_options = request->blksize == 0,
-		.asked.size = -1,
-		.jitter = request->seed | 1,
-	};
-	if (!proto->without_options) {
-		proto->asked = (struct tftp_options){
+		.asked = {
 			.blksize = MIN(request->blksize, (uint32_t)TFTP_BLOCK_MAX),
 			.windowsize = MIN(request->window, (uint32_t)TFTP_WINDOW_MAX),
 			.timeout = SERVER_TIMEOUT,
-		};
-	}
+		},
+		.jitter = request->seed | 1,
+	};
 	measure_begin(proto, 1, now);
 	send_request(proto, now);
 }
@@ -617,7 +614,8 @@ void tftp_proto_packet(struct tftp_proto *proto, uint32_t address, uint16_t port
 	opcode = tftp_get16(packet);
 	if (address != proto->server || (proto->peer_port != 0 && port != proto->peer_port)) {
 		if (opcode != TFTP_ERROR)
-			send_error(proto, address, port, TFTP_ERROR_UNKNOWN_TID, "unknown transfer");
+			send_error(proto, address, port, TFTP_ERROR_UNKNOWN_TID,
+				   "unknown transfer");
 		return;
 	}
 
@@ -697,56 +695,4 @@ void tftp_proto_stop(struct tftp_proto *proto)
 uint64_t tftp_proto_reach(const struct tftp_proto *proto)
 {
 	return (uint64_t)proto->blksize * MAX(proto->window, proto->ahead);
-}
-
-void tftp_proto_explain(const struct tftp_proto *proto, char *out, size_t size)
-{
-	unsigned long long last = MAX(proto->good, proto->resume_block);
-	long long announced = proto->size;
-
-	switch (proto->reason) {
-	case TFTP_TIMED_OUT:
-		if (proto->send_error != 0)
-			snprintf(out, size, "cannot be sent to (error %d), last block %llu",
-				 -proto->send_error, last);
-		else
-			snprintf(out, size, "timed out after %u tries, last block %llu",
-				 proto->tries, last);
-		break;
-	case TFTP_GIVEN_UP:
-		snprintf(out, size, "stalled, and asked for %u times again in vain, last block %llu",
-			 RESTARTS_MAX, last);
-		break;
-	case TFTP_REFUSED:
-		snprintf(out, size, "server says error %u \"%s\", last block %llu",
-			 proto->error_code, proto->error_text, last);
-		break;
-	case TFTP_SILENT:
-		snprintf(out, size, "announced %lld bytes and sent none (a directory?)", announced);
-		break;
-	case TFTP_WRONG_SIZE:
-		if (proto->wrong_size == 0)
-			snprintf(out, size, "announced %lld bytes and sent an empty file (a directory?)",
-				 announced);
-		else
-			snprintf(out, size, "announced %lld bytes, but block %llu ends at %llu",
-				 announced, (unsigned long long)proto->wrong_size / proto->blksize + 1,
-				 (unsigned long long)proto->wrong_size);
-		break;
-	case TFTP_CHANGED:
-		snprintf(out, size, "changed on the server during the transfer, last block %llu", last);
-		break;
-	case TFTP_MALFORMED:
-		snprintf(out, size, "server contradicts itself, last block %llu", last);
-		break;
-	case TFTP_PATH_TOO_LONG:
-		snprintf(out, size, "the name is too long for TFTP");
-		break;
-	case TFTP_STOPPED:
-		snprintf(out, size, "stopped, last block %llu", last);
-		break;
-	case TFTP_OK:
-		snprintf(out, size, "no error, last block %llu", last);
-		break;
-	}
 }

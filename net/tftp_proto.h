@@ -52,7 +52,8 @@ struct tftp_ops {
 	 * Sends one datagram from the transfer's port. 0, or a negative errno: a datagram that cannot be
 	 * sent counts as lost, and the last error becomes the transfer's if it is never answered.
 	 */
-	int (*send)(void *context, uint32_t address, uint16_t port, const void *data, size_t length);
+	int (*send)(void *context, uint32_t address, uint16_t port, const void *data,
+		    size_t length);
 	/* From now on sends from and listens on a new random port. */
 	void (*rebind)(void *context);
 	/* Stores bytes at `offset` of the file; all of them below the limit supplied. */
@@ -64,21 +65,21 @@ enum tftp_state { TFTP_ASKING, TFTP_RECEIVING, TFTP_DONE, TFTP_FAILED };
 /* Why a transfer failed. */
 enum tftp_reason {
 	TFTP_OK,
-	TFTP_TIMED_OUT,    /* silence */
-	TFTP_GIVEN_UP,     /* one request after the other without getting further */
-	TFTP_REFUSED,      /* an ERROR packet */
-	TFTP_SILENT,       /* announced a file and sent nothing of it */
-	TFTP_WRONG_SIZE,   /* not the size announced */
-	TFTP_CHANGED,      /* taken up again, it was another file */
-	TFTP_MALFORMED,    /* blocks that contradict each other */
+	TFTP_TIMED_OUT,  /* silence */
+	TFTP_GIVEN_UP,   /* one request after the other without getting further */
+	TFTP_REFUSED,    /* an ERROR packet */
+	TFTP_SILENT,     /* announced a file and sent nothing of it */
+	TFTP_WRONG_SIZE, /* not the size announced */
+	TFTP_CHANGED,    /* taken up again, it was another file */
+	TFTP_MALFORMED,  /* blocks that contradict each other */
 	TFTP_PATH_TOO_LONG,
-	TFTP_STOPPED,      /* by us */
+	TFTP_STOPPED, /* by us */
 };
 
 struct tftp_request {
 	uint32_t server;  /* opaque here */
 	const char *path; /* must outlive the transfer */
-	uint32_t blksize; /* what fits into a packet; 0: ask without options */
+	uint32_t blksize; /* what fits into a packet */
 	uint32_t window;  /* blocks, 1..TFTP_WINDOW_MAX */
 	uint64_t seed;    /* of the jitter */
 };
@@ -86,60 +87,60 @@ struct tftp_request {
 /* The owner reads; only the functions below write. */
 struct tftp_proto {
 	enum tftp_state state;
-	int status;           /* FAILED: a negative errno */
-	uint64_t received;    /* bytes in order, delivered */
-	int64_t size;         /* as announced, or known since the last block came; otherwise -1 */
-	uint64_t deadline;    /* ns: when to call tftp_proto_timer(), or TFTP_NO_DEADLINE */
-	unsigned tries;       /* time-outs since the server was last heard */
+	int status;        /* FAILED: a negative errno */
+	uint64_t received; /* bytes in order, delivered */
+	int64_t size;      /* as announced, or known since the last block came; otherwise -1 */
+	uint64_t deadline; /* ns: when to call tftp_proto_timer(), or TFTP_NO_DEADLINE */
+	unsigned tries;    /* time-outs since the server was last heard */
 
 	/* For what is remembered of a server. */
-	uint32_t blksize;     /* agreed */
-	uint32_t window;      /* agreed */
-	uint64_t windows;     /* acknowledged whole */
-	uint64_t holes;       /* acknowledged early or after a time-out: losses */
-	bool without_options; /* the server does not want any */
+	uint32_t blksize; /* agreed */
+	uint32_t window;  /* agreed */
+	uint64_t windows; /* acknowledged whole */
+	uint64_t holes;   /* acknowledged early or after a time-out: losses */
 
 	/* Private. */
 	const struct tftp_ops *ops;
 	void *context;
 	uint32_t server;
 	const char *path;
-	uint16_t peer_port;           /* the server's TID; 0 until it has answered */
-	struct tftp_options asked;
-	int64_t announced;            /* the size that the server gave; -1: none */
-	uint64_t limit;               /* bytes of memory supplied, from the start of the file */
-	uint64_t jitter;              /* state of a small generator */
-	int send_error;               /* of the last datagram */
+	uint16_t peer_port;        /* the server's TID; 0 until it has answered */
+	struct tftp_options asked; /* in the last request */
+	bool without_options;      /* the server does not want any */
+	int64_t announced;         /* the size that the server gave; -1: none */
+	uint64_t limit;            /* bytes of memory supplied, from the start of the file */
+	uint64_t jitter;           /* state of a small generator */
+	int send_error;            /* of the last datagram */
 
-	uint64_t good;                /* last block received in order */
-	uint64_t horizon;             /* last block asked for */
-	uint64_t acked;               /* last block acknowledged */
-	uint64_t acked_at;            /* ns */
-	uint64_t highest;             /* highest block seen */
-	uint64_t last;                /* the file's last block; 0: not known */
-	uint64_t have;                /* bit i: block good + 1 + i is here */
+	uint64_t good;                    /* last block received in order */
+	uint64_t horizon;                 /* last block asked for */
+	uint64_t acked;                   /* last block acknowledged */
+	uint64_t acked_at;                /* ns */
+	uint64_t highest;                 /* highest block seen */
+	uint64_t last;                    /* the file's last block; 0: not known */
+	uint64_t have;                    /* bit i: block good + 1 + i is here */
 	uint64_t hashes[TFTP_WINDOW_MAX]; /* of the blocks in `have` */
-	uint64_t digest;              /* of all blocks to `good` */
-	uint32_t ahead;               /* blocks asked for at a time, one by one; 0: by window */
-	unsigned strikes;             /* blocks seen beyond the hole that the server should fill */
-	unsigned rewinds;             /* times it was asked to, since `good` last moved */
-	bool settled;                 /* no blocks from before the last ACK are under way */
-	bool nudged;                  /* acknowledged after a pause: not a try yet */
-	bool owed;                    /* an acknowledgement is withheld for want of memory */
+	uint64_t digest;                  /* of all blocks to `good` */
+	uint32_t ahead;                   /* blocks asked for at a time, one by one; 0: by window */
+	unsigned strikes; /* blocks seen beyond the hole that the server should fill */
+	unsigned rewinds; /* times it was asked to, since `good` last moved */
+	bool settled;     /* no blocks from before the last ACK are under way */
+	bool nudged;      /* acknowledged after a pause: not a try yet */
+	bool owed;        /* an acknowledgement is withheld for want of memory */
 
-	uint64_t resume_block;        /* taken up again: known to here, */
-	uint64_t resume_digest;       /* with this digest */
-	unsigned restarts;            /* since `received` last moved */
+	uint64_t resume_block;  /* taken up again: known to here, */
+	uint64_t resume_digest; /* with this digest */
+	unsigned restarts;      /* since `received` last moved */
 
-	uint64_t timed_block;         /* its arrival ends a measurement; 0: none under way */
-	uint64_t timed_at;            /* ns */
-	uint64_t round_trip;          /* ns, smoothed */
+	uint64_t timed_block; /* its arrival ends a measurement; 0: none under way */
+	uint64_t timed_at;    /* ns */
+	uint64_t round_trip;  /* ns, smoothed */
 
 	enum tftp_reason reason;
 	uint64_t wrong_size;
 	unsigned error_code;
 	char error_text[64];
-	uint16_t early_length;        /* DATA 1 came before any memory did: kept here */
+	uint16_t early_length; /* DATA 1 came before any memory did: kept here */
 	bool early;
 	uint8_t early_block[TFTP_BLOCK_PLAIN];
 };

@@ -26,27 +26,27 @@ struct signal_action {
 
 struct process {
 	_Atomic uint32_t refs;
-	uint32_t pid;                        /* for ever */
-	_Atomic uint32_t pgid, sid;          /* family lock to change; read by anyone */
-	struct process *parent;              /* family lock */
-	TAILQ_HEAD(, process) children;      /* family lock */
-	TAILQ_ENTRY(process) sibling;        /* family lock */
-	TAILQ_ENTRY(process) all;            /* family lock */
-	struct thread *main_thread;          /* family and signal lock; NULL once it has gone */
-	bool exiting;                        /* family lock */
-	int exit_status;                     /* as wait(2) encodes it; family lock */
+	uint32_t pid;                   /* for ever */
+	_Atomic uint32_t pgid, sid;     /* family lock to change; read by anyone */
+	struct process *parent;         /* family lock */
+	TAILQ_HEAD(, process) children; /* family lock */
+	TAILQ_ENTRY(process) sibling;   /* family lock */
+	TAILQ_ENTRY(process) all;       /* family lock */
+	struct thread *main_thread;     /* family and signal lock; NULL once it has gone */
+	bool exiting;                   /* family lock */
+	int exit_status;                /* as wait(2) encodes it; family lock */
 
 	struct limits limits;
-	struct spinlock signal_lock;         /* RANK_SIGNAL */
+	struct spinlock signal_lock;               /* RANK_SIGNAL */
 	struct signal_action actions[NSIG_KERNEL]; /* signal_lock */
-	uint64_t signal_mask;                /* signal_lock; bit n - 1 for signal n: blocked */
-	uint64_t signal_pending;             /* signal_lock; posted while blocked */
-	int kill_signal;                     /* signal_lock; what ends it, 0 while it lives */
+	uint64_t signal_mask;    /* signal_lock; bit n - 1 for signal n: blocked */
+	uint64_t signal_pending; /* signal_lock; posted while blocked */
+	int kill_signal;         /* signal_lock; what ends it, 0 while it lives */
 
-	struct mutex exec_lock;              /* RANK_FAMILY: one exec at a time */
-	struct version *exe;                 /* held, denied to writers; family lock */
-	struct file_name *exe_name;          /* held; family lock */
-	char command[16];                    /* comm; family lock */
+	struct mutex exec_lock;     /* RANK_FAMILY: one exec at a time */
+	struct version *exe;        /* held, denied to writers; family lock */
+	struct file_name *exe_name; /* held; family lock */
+	char command[16];           /* comm; family lock */
 	uint64_t start_ns;
 };
 

@@ -200,8 +200,7 @@ static int generate_status(struct text *text)
 	text_printf(text,
 		    "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\n"
 		    "SigCgt:\t%016lx\n",
-		    UINT64_C(0), signals.pending, signals.blocked, signals.ignored,
-		    signals.caught);
+		    UINT64_C(0), signals.pending, signals.blocked, signals.ignored, signals.caught);
 	return 0;
 }
 
@@ -264,13 +263,13 @@ static int generate_environ(struct text *text)
 void procfs_init_self(void)
 {
 	static const struct synthetic files[] = {
-		{.path = "self/maps", .generate = generate_maps},
-		{.path = "self/statm", .generate = generate_statm},
-		{.path = "self/status", .generate = generate_status},
-		{.path = "self/stat", .generate = generate_stat},
-		{.path = "self/comm", .generate = generate_comm},
-		{.path = "self/cmdline", .generate = generate_cmdline},
-		{.path = "self/environ", .generate = generate_environ},
+		{ .path = "self/maps", .generate = generate_maps },
+		{ .path = "self/statm", .generate = generate_statm },
+		{ .path = "self/status", .generate = generate_status },
+		{ .path = "self/stat", .generate = generate_stat },
+		{ .path = "self/comm", .generate = generate_comm },
+		{ .path = "self/cmdline", .generate = generate_cmdline },
+		{ .path = "self/environ", .generate = generate_environ },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

@@ -160,7 +160,8 @@ static int generate_loadavg(struct text *text)
 
 static int generate_version(struct text *text)
 {
-	text_printf(text, "%s version %s (Hawser) %s\n", UNAME_SYSTEM, UNAME_RELEASE, UNAME_VERSION);
+	text_printf(text, "%s version %s (Hawser) %s\n", UNAME_SYSTEM, UNAME_RELEASE,
+		    UNAME_VERSION);
 	return 0;
 }
 
@@ -183,7 +184,8 @@ static int generate_mounts(struct text *text)
 
 	if (!cmdline_value("root", root, sizeof(root)))
 		strlcpy(root, "tftp", sizeof(root));
-	text_printf(text, "%s / tftp rw 0 0\ndev /dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\n", root);
+	text_printf(text, "%s / tftp rw 0 0\ndev /dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\n",
+		    root);
 	return 0;
 }
 
@@ -227,32 +229,33 @@ static int generate_net_dev(struct text *text)
 		    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    "
 		    "packets errs drop fifo colls carrier compressed\n");
 	if (config.interface[0])
-		text_printf(text,
-			    "%6s: %7lu %7lu    0 %4lu    0     0          0         0 %8lu %7lu    0 "
-			    "%4lu    0     0       0          0\n",
-			    config.interface, stats.rx_bytes, stats.rx_packets, stats.rx_dropped,
-			    stats.tx_bytes, stats.tx_packets, stats.tx_dropped);
+		text_printf(
+			text,
+			"%6s: %7lu %7lu    0 %4lu    0     0          0         0 %8lu %7lu    0 "
+			"%4lu    0     0       0          0\n",
+			config.interface, stats.rx_bytes, stats.rx_packets, stats.rx_dropped,
+			stats.tx_bytes, stats.tx_packets, stats.tx_dropped);
 	return 0;
 }
 
 void procfs_init_system(void)
 {
 	static const struct synthetic files[] = {
-		{.path = "vmstat", .generate = generate_vmstat},
-		{.path = "census", .generate = generate_census},
-		{.path = "meminfo", .generate = generate_meminfo},
-		{.path = "buddyinfo", .generate = generate_buddyinfo},
-		{.path = "uptime", .generate = generate_uptime},
-		{.path = "stat", .generate = generate_stat},
-		{.path = "loadavg", .generate = generate_loadavg},
-		{.path = "version", .generate = generate_version},
-		{.path = "cmdline", .generate = generate_cmdline},
-		{.path = "filesystems", .generate = generate_filesystems},
-		{.path = "mounts", .generate = generate_mounts},
-		{.path = "self/mounts", .generate = generate_mounts},
-		{.path = "interrupts", .generate = generate_interrupts},
-		{.path = "cpuinfo", .generate = generate_cpuinfo},
-		{.path = "net/dev", .generate = generate_net_dev},
+		{ .path = "vmstat", .generate = generate_vmstat },
+		{ .path = "census", .generate = generate_census },
+		{ .path = "meminfo", .generate = generate_meminfo },
+		{ .path = "buddyinfo", .generate = generate_buddyinfo },
+		{ .path = "uptime", .generate = generate_uptime },
+		{ .path = "stat", .generate = generate_stat },
+		{ .path = "loadavg", .generate = generate_loadavg },
+		{ .path = "version", .generate = generate_version },
+		{ .path = "cmdline", .generate = generate_cmdline },
+		{ .path = "filesystems", .generate = generate_filesystems },
+		{ .path = "mounts", .generate = generate_mounts },
+		{ .path = "self/mounts", .generate = generate_mounts },
+		{ .path = "interrupts", .generate = generate_interrupts },
+		{ .path = "cpuinfo", .generate = generate_cpuinfo },
+		{ .path = "net/dev", .generate = generate_net_dev },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

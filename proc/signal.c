@@ -10,17 +10,17 @@
 #include "kernel/trap.h"
 #include "mm/user.h"
 #include "proc/process.h"
-#include <asm/signal.h>
 #include <asm-generic/siginfo.h>
+#include <asm/signal.h>
 
-#define SIGNAL_BIT(signal) (UINT64_C(1) << ((signal) - 1))
+#define SIGNAL_BIT(signal) (UINT64_C(1) << ((signal)-1))
 /* What nobody can block, ignore or handle. */
 #define UNSTOPPABLE (SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP))
 /* Default actions (signal(7)): to be ignored, and to stop, which is not there yet. */
-#define DEFAULT_IGNORE (SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH) | \
-			SIGNAL_BIT(SIGCONT))
-#define DEFAULT_STOP (SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | \
-		      SIGNAL_BIT(SIGTTOU))
+#define DEFAULT_IGNORE \
+	(SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH) | SIGNAL_BIT(SIGCONT))
+#define DEFAULT_STOP \
+	(SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
 
 const char *signal_name(int signal)
 {
@@ -35,7 +35,9 @@ const char *signal_name(int signal)
 		[SIGSYS] = "SIGSYS",   [SIGSTKFLT] = "SIGSTKFLT",
 	};
 
-	return signal > 0 && (size_t)signal < ARRAY_SIZE(names) ? names[signal] : NULL;
+	if (signal <= 0 || (size_t)signal >= ARRAY_SIZE(names))
+		return NULL;
+	return names[signal];
 }
 
 /* --- posting ---------------------------------------------------------------------------------- */
@@ -48,8 +50,7 @@ static void act(struct process *process, int signal)
 
 	if (!process->main_thread || (bit & DEFAULT_STOP))
 		return;
-	if (handler == (vaddr_t)SIG_IGN ||
-	    (handler == (vaddr_t)SIG_DFL && (bit & DEFAULT_IGNORE)))
+	if (handler == (vaddr_t)SIG_IGN || (handler == (vaddr_t)SIG_DFL && (bit & DEFAULT_IGNORE)))
 		return;
 	if (handler != (vaddr_t)SIG_DFL) {
 		thread_signal(process->main_thread);
@@ -110,6 +111,8 @@ static const char *reason(int signal, int code)
 		return code == FPE_INTDIV ? "division by zero" : "arithmetic";
 	case SIGILL:
 		return "illegal instruction";
+	case SIGKILL:
+		return "out of memory";
 	case SIGTRAP:
 		return "breakpoint or single step";
 	default:
@@ -141,7 +144,7 @@ _Static_assert(sizeof(struct user_sigaction) == sizeof(struct sigaction), "the k
 SYSCALL4(rt_sigaction, int, signal, vaddr_t, new, vaddr_t, old, size_t, set_size)
 {
 	struct process *process = current_process();
-	struct user_sigaction to = {0}, from;
+	struct user_sigaction to = { 0 }, from;
 	struct signal_action *action;
 
 	if (set_size != sizeof(uint64_t) || signal < 1 || signal > NSIG_KERNEL)
@@ -154,8 +157,8 @@ SYSCALL4(rt_sigaction, int, signal, vaddr_t, new, vaddr_t, old, size_t, set_size
 	}
 	action = &process->actions[signal - 1];
 	spin_lock(&process->signal_lock);
-	from = (struct user_sigaction){action->handler, action->flags, action->restorer,
-				       action->mask};
+	from = (struct user_sigaction){ action->handler, action->flags, action->restorer,
+					action->mask };
 	if (new != 0)
 		*action = (struct signal_action){
 			.handler = to.handler,

@@ -104,8 +104,8 @@ static size_t format_record(const struct log_record *record, char *out, size_t s
 {
 	uint64_t microseconds = record->time_ns / NSEC_PER_USEC;
 	int length = snprintf(out, size, "<%d>[%5lu.%06lu] %.*s\n", (int)record->level,
-			      microseconds / 1000000, microseconds % 1000000,
-			      (int)record->length, record->text);
+			      microseconds / 1000000, microseconds % 1000000, (int)record->length,
+			      record->text);
 
 	return MIN((size_t)length, size - 1);
 }

@@ -36,7 +36,7 @@ SYSCALL2(arch_prctl, int, code, uint64_t, argument)
 static int64_t set_name(vaddr_t from)
 {
 	struct process *process = current_process();
-	char name[sizeof(process->command)] = {0};
+	char name[sizeof(process->command)] = { 0 };
 	ssize_t length = copy_string_from_user(name, from, sizeof(name));
 
 	/* A longer name is cut, not refused. */
@@ -53,7 +53,7 @@ static int64_t set_name(vaddr_t from)
 static int64_t get_name(vaddr_t to)
 {
 	struct process *process = current_process();
-	char name[sizeof(process->command)] = {0};
+	char name[sizeof(process->command)] = { 0 };
 
 	mutex_lock(&family_lock);
 	strlcpy(name, process->command, sizeof(name));

@@ -107,7 +107,7 @@ SYSCALL2(clock_settime, int, clock, vaddr_t, in)
 
 SYSCALL2(gettimeofday, vaddr_t, out, vaddr_t, zone)
 {
-	struct timezone utc = {0};
+	struct timezone utc = { 0 };
 	int error = 0;
 
 	if (out != 0)
@@ -215,7 +215,7 @@ SYSCALL1(times, vaddr_t, out)
 
 SYSCALL2(getrusage, int, who, vaddr_t, out)
 {
-	struct rusage usage = {0};
+	struct rusage usage = { 0 };
 
 	sched_charge();
 	switch (who) {
@@ -225,8 +225,7 @@ SYSCALL2(getrusage, int, who, vaddr_t, out)
 		usage.ru_stime = to_timeval(current->system_ns);
 		usage.ru_minflt = (int64_t)current->space->stats.faults;
 		usage.ru_majflt = (int64_t)current->space->stats.faults_io;
-		usage.ru_maxrss =
-			(int64_t)(current->space->stats.peak_resident * PAGE_SIZE / KIB);
+		usage.ru_maxrss = (int64_t)(current->space->stats.peak_resident * PAGE_SIZE / KIB);
 		break;
 	case RUSAGE_CHILDREN:
 		break;

@@ -12,8 +12,8 @@
 #define VERSION_TEXT_(x) #x
 #define VERSION_TEXT(x)  VERSION_TEXT_(x)
 
-#define UNAME_SYSTEM "Linux"
-#define UNAME_RELEASE                                                                              \
+#define UNAME_SYSTEM     "Linux"
+#define UNAME_RELEASE \
 	VERSION_TEXT(LINUX_VERSION_MAJOR) "." VERSION_TEXT(LINUX_VERSION_PATCHLEVEL) ".0-hawser"
 #define UNAME_VERSION "#1 Hawser"
 #define UNAME_MACHINE "x86_64"

@@ -1,5 +1,5 @@
 /*
- * tests/fuzz/fuzz_dhcp.c - any message that claims to be DHCP's, and any single option.
+ * tests/fuzz/fuzz_dhcp.c - DHCP's options with any values.
  */
 #include "net/dhcp_options.h"
 
@@ -20,13 +20,21 @@ static void check(const char *text, size_t size)
 	}
 }
 
+/* The input is a list of options as they stand in a message, each shown in memory of its own. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct dhcp_options options = {0};
+	struct dhcp_options options = { 0 };
 
-	(void)dhcp_options_parse(&options, data, size);
-	if (size > 0)
-		dhcp_options_take(&options, data[0], data + 1, size - 1);
+	while (size >= 2) {
+		size_t length = data[1] < size - 2 ? data[1] : size - 2;
+		uint8_t *value = malloc(length);
+
+		memcpy(value, data + 2, length);
+		dhcp_options_take(&options, data[0], value, length);
+		free(value);
+		data += 2 + length;
+		size -= 2 + length;
+	}
 	check(options.hostname, sizeof(options.hostname));
 	check(options.domain, sizeof(options.domain));
 	check(options.root_path, sizeof(options.root_path));

@@ -11,10 +11,10 @@
 #include <linux/mman.h>
 #include <stdlib.h>
 
-#define MUST(condition)                                                                            \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
+#define MUST(condition)           \
+	do {                      \
+		if (!(condition)) \
+			abort();  \
 	} while (0)
 
 static void check_plan(const struct image_plan *plan)
@@ -26,7 +26,8 @@ static void check_plan(const struct image_plan *plan)
 	for (unsigned i = 0; i < plan->count; i++) {
 		const struct image_segment *segment = &plan->segments[i];
 
-		MUST(IS_ALIGNED(segment->address, PAGE_SIZE) && IS_ALIGNED(segment->offset, PAGE_SIZE));
+		MUST(IS_ALIGNED(segment->address, PAGE_SIZE) &&
+		     IS_ALIGNED(segment->offset, PAGE_SIZE));
 		MUST(segment->address <= segment->file_end && segment->file_end <= segment->end);
 		MUST(segment->address < segment->end && segment->end <= USER_MAX);
 		MUST(plan->relocatable || segment->address >= USER_MIN);

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SERVER      0x0202000au
-#define LIMIT_MAX   (UINT64_C(1) << 17)
-#define MS          UINT64_C(1000000)
+#define SERVER    0x0202000au
+#define LIMIT_MAX (UINT64_C(1) << 17)
+#define MS        UINT64_C(1000000)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -91,7 +91,7 @@ static void datagram(struct client *client, struct input *input, unsigned kind, 
 	uint16_t port = client->proto.peer_port != 0 ? client->proto.peer_port : 1069;
 	uint16_t block = (uint16_t)(client->proto.good + (int8_t)take(input, 1));
 	size_t length = 0, more;
-	uint8_t *exact, bytes[1600] = {0};
+	uint8_t *exact, bytes[1600] = { 0 };
 
 	switch (kind) {
 	case 0: /* DATA near where it is */
@@ -136,7 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct tftp_request request = { .server = SERVER, .path = "bin/x" };
 	uint64_t now = 1;
 
-	request.blksize = (uint32_t)take(&input, 2);
+	request.blksize = MAX((uint32_t)take(&input, 2), (uint32_t)TFTP_BLOCK_MIN);
 	request.window = (uint32_t)take(&input, 1) % TFTP_WINDOW_MAX + 1;
 	tftp_proto_start(&client.proto, &ops, &client, &request, now);
 	check(&client, now);
@@ -146,7 +146,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		now += (what >> 4) * 20 * MS;
 		switch (what & 7) {
 		case 5:
-			now = client.proto.deadline != TFTP_NO_DEADLINE ? client.proto.deadline : now;
+			now = client.proto.deadline != TFTP_NO_DEADLINE ? client.proto.deadline
+									: now;
 			tftp_proto_timer(&client.proto, now);
 			break;
 		case 6: {

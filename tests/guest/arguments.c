@@ -26,8 +26,8 @@ static int refused_with(char **arguments, char **environment)
 
 static void too_much_is_refused(void)
 {
-	char *too_long[] = {"x", string_of(STRING_MAX), NULL};
-	char *nothing[] = {NULL};
+	char *too_long[] = { "x", string_of(STRING_MAX), NULL };
+	char *nothing[] = { NULL };
 	struct rlimit limit;
 	char **many;
 	size_t count;
@@ -70,7 +70,7 @@ static int second(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	char *many[1004] = {"arguments", "second", string_of(STRING_MAX - 1)};
+	char *many[1004] = { "arguments", "second", string_of(STRING_MAX - 1) };
 
 	tap_begin(argv);
 	if (argc > 1 && strcmp(argv[1], "second") == 0)

@@ -35,13 +35,13 @@ static void time_goes_forward(void)
 
 static void sleeping_takes_its_time(void)
 {
-	struct timespec request = {.tv_nsec = 50000000}, deadline;
+	struct timespec request = { .tv_nsec = 50000000 }, deadline;
 	int64_t before = now(CLOCK_MONOTONIC), after;
 
 	ok(nanosleep(&request, NULL) == 0, "nanosleep");
 	after = now(CLOCK_MONOTONIC);
-	ok(after - before >= 50000000 && after - before < INT64_C(5000000000),
-	   "50 ms take %lld us", (long long)(after - before) / 1000);
+	ok(after - before >= 50000000 && after - before < INT64_C(5000000000), "50 ms take %lld us",
+	   (long long)(after - before) / 1000);
 	clock_gettime(CLOCK_MONOTONIC, &deadline);
 	deadline.tv_nsec += 20000000;
 	if (deadline.tv_nsec >= 1000000000) {
@@ -52,7 +52,7 @@ static void sleeping_takes_its_time(void)
 	   "clock_nanosleep to a time");
 	after = now(CLOCK_MONOTONIC);
 	ok(after >= deadline.tv_sec * INT64_C(1000000000) + deadline.tv_nsec, "not before it");
-	deadline = (struct timespec){.tv_nsec = 1};
+	deadline = (struct timespec){ .tv_nsec = 1 };
 	ok(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) == 0,
 	   "a time that is past");
 	request.tv_nsec = 1000000000;
@@ -73,7 +73,8 @@ static void the_clocks_agree(void)
 	ok(llabs((long long)time(NULL) - wall / 1000000000) <= 2, "time");
 	ok(wall > INT64_C(1577836800) * 1000000000, "it is after 2020");
 	ok(clock_getres(CLOCK_MONOTONIC, &resolution) == 0 && resolution.tv_sec == 0 &&
-		   resolution.tv_nsec >= 1, "clock_getres");
+		   resolution.tv_nsec >= 1,
+	   "clock_getres");
 	ok(now(CLOCK_BOOTTIME) > 0 && now(CLOCK_MONOTONIC_RAW) > 0 &&
 		   now(CLOCK_MONOTONIC_COARSE) > 0 && now(CLOCK_REALTIME_COARSE) > 0,
 	   "the other clocks");
@@ -82,7 +83,7 @@ static void the_clocks_agree(void)
 
 static void work_is_counted(void)
 {
-	int64_t cpu = now(CLOCK_PROCESS_CPUTIME_ID), start = now(CLOCK_MONOTONIC);
+	int64_t start = now(CLOCK_MONOTONIC), cpu = now(CLOCK_PROCESS_CPUTIME_ID);
 	struct rusage usage;
 	struct tms times_used;
 	volatile unsigned work = 0;

@@ -22,9 +22,9 @@ static int number_of(const char *name)
 		const char *name;
 		int number;
 	} names[] = {
-		{"ENOEXEC", ENOEXEC}, {"ENOENT", ENOENT}, {"EACCES", EACCES}, {"ELOOP", ELOOP},
-		{"EINVAL", EINVAL},   {"EIO", EIO},       {"ENOMEM", ENOMEM}, {"dies", DIES},
-		{"runs", RUNS},
+		{ "ENOEXEC", ENOEXEC }, { "ENOENT", ENOENT }, { "EACCES", EACCES },
+		{ "ELOOP", ELOOP },     { "EINVAL", EINVAL }, { "EIO", EIO },
+		{ "ENOMEM", ENOMEM },   { "dies", DIES },     { "runs", RUNS },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -37,7 +37,7 @@ static int number_of(const char *name)
 
 static int try_here(const char *path)
 {
-	char *arguments[] = {(char *)path, NULL};
+	char *arguments[] = { (char *)path, NULL };
 
 	execve(path, arguments, environ);
 	return errno;
@@ -114,8 +114,8 @@ int main(int argc, char **argv)
 	int count;
 
 	tap_begin(argv);
-	snprintf(beside, sizeof(beside), "%.*smalformed",
-		 slash ? (int)(slash + 1 - argv[0]) : 0, argv[0]);
+	snprintf(beside, sizeof(beside), "%.*smalformed", slash ? (int)(slash + 1 - argv[0]) : 0,
+		 argv[0]);
 	/* Once to have seen every name; then nothing new may stay. */
 	count = try_all(directory);
 	ok(count >= 40, "%d files were tried", count);

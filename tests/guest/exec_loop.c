@@ -8,7 +8,7 @@
 
 #include <fcntl.h>
 
-#define CENSUS "/proc/census"
+#define CENSUS  "/proc/census"
 #define WARM_UP 4 /* rounds before the first census: caches find their size */
 
 static long read_number(const char *name)
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 {
 	long rounds = argc > 1 ? atol(argv[1]) : on_hawser() ? 1000 : 100;
 	long round = read_number("LOOP_ROUND");
-	char *arguments[] = {argv[0], argc > 1 ? argv[1] : NULL, NULL};
+	char *arguments[] = { argv[0], argc > 1 ? argv[1] : NULL, NULL };
 	int lowest;
 
 	if (round == 0) {

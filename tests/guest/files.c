@@ -11,7 +11,7 @@
 
 static void reads_back_what_it_wrote(void)
 {
-	char buffer[64] = {0};
+	char buffer[64] = { 0 };
 	struct stat stat;
 	int fd = open(PATH, O_RDWR | O_CREAT | O_TRUNC, 0644);
 
@@ -19,11 +19,13 @@ static void reads_back_what_it_wrote(void)
 	ok(write(fd, "hello, world", 12) == 12, "twelve bytes are written");
 	ok(lseek(fd, 0, SEEK_CUR) == 12, "the offset has moved");
 	ok(lseek(fd, 7, SEEK_SET) == 7 && read(fd, buffer, 64) == 5 &&
-		   memcmp(buffer, "world", 5) == 0, "the rest is read");
+		   memcmp(buffer, "world", 5) == 0,
+	   "the rest is read");
 	ok(read(fd, buffer, 64) == 0, "the end is 0");
 	ok(lseek(fd, -5, SEEK_END) == 7, "seeking from the end");
 	ok(pread(fd, buffer, 5, 0) == 5 && memcmp(buffer, "hello", 5) == 0 &&
-		   lseek(fd, 0, SEEK_CUR) == 7, "pread does not move the offset");
+		   lseek(fd, 0, SEEK_CUR) == 7,
+	   "pread does not move the offset");
 	ok(fstat(fd, &stat) == 0 && stat.st_size == 12 && S_ISREG(stat.st_mode), "fstat");
 	ok(stat.st_nlink == 1, "one link");
 	fails(lseek(fd, -1, SEEK_SET), EINVAL, "seeking before the start is EINVAL");
@@ -74,7 +76,7 @@ static void flags_are_obeyed(void)
 
 static void descriptors_are_duplicated(void)
 {
-	char buffer[8] = {0};
+	char buffer[8] = { 0 };
 	int fd = open(PATH, O_RDWR | O_TRUNC), other, saved;
 
 	other = dup(fd);
@@ -85,7 +87,8 @@ static void descriptors_are_duplicated(void)
 	fails(dup2(fd, -1), EBADF, "dup2 to -1 is EBADF");
 	fails(dup2(99, 5), EBADF, "dup2 of a free number is EBADF");
 	ok(fcntl(fd, F_GETFD) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 &&
-		   fcntl(fd, F_GETFD) == FD_CLOEXEC, "FD_CLOEXEC is kept");
+		   fcntl(fd, F_GETFD) == FD_CLOEXEC,
+	   "FD_CLOEXEC is kept");
 	ok(fcntl(other, F_GETFD) == 0, "and belongs to one descriptor");
 	ok((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR, "F_GETFL tells the access mode");
 	saved = fcntl(fd, F_DUPFD, 50);
@@ -136,13 +139,14 @@ static void directories_and_names(void)
 	ok(stat("/tmp/hawser-dir/link", &stat_buffer) == 0 && S_ISREG(stat_buffer.st_mode),
 	   "is followed");
 	ok(unlink("/tmp/hawser-dir/link") == 0 && unlink("/tmp/hawser-dir/moved") == 0 &&
-		   rmdir("/tmp/hawser-dir") == 0, "all is removed");
+		   rmdir("/tmp/hawser-dir") == 0,
+	   "all is removed");
 	ok(chdir("/") == 0, "back to the root");
 }
 
 static void an_unlinked_file_lives_on(void)
 {
-	char buffer[4] = {0};
+	char buffer[4] = { 0 };
 	int fd = open(PATH, O_RDWR | O_CREAT | O_TRUNC, 0600);
 
 	ok(write(fd, "abc", 3) == 3 && unlink(PATH) == 0, "written and unlinked");

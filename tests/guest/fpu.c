@@ -47,9 +47,10 @@ static bool sse_survives(long number, long a, long b)
 	for (int i = 0; i < 32; i++)
 		in[i] = UINT64_C(0x0123456789abcdef) * (uint64_t)(i + 1);
 	asm volatile(
-#define EACH(what) what(0) what(1) what(2) what(3) what(4) what(5) what(6) what(7) what(8) what(9) \
-	what(10) what(11) what(12) what(13) what(14) what(15)
-#define LOAD(n) "movaps " #n "*16(%[in]), %%xmm" #n "\n\t"
+#define EACH(what)                                                                               \
+	what(0) what(1) what(2) what(3) what(4) what(5) what(6) what(7) what(8) what(9) what(10) \
+		what(11) what(12) what(13) what(14) what(15)
+#define LOAD(n)  "movaps " #n "*16(%[in]), %%xmm" #n "\n\t"
 #define STORE(n) "movaps %%xmm" #n ", " #n "*16(%[out])\n\t"
 		EACH(LOAD) "syscall\n\t" EACH(STORE)
 		: "+a"(number)
@@ -98,8 +99,8 @@ static bool survives_interrupts(void)
 
 int main(int argc, char **argv)
 {
-	struct timespec moment = {.tv_nsec = 10000000};
-	char *again[] = {argv[0], "again", NULL};
+	struct timespec moment = { .tv_nsec = 10000000 };
+	char *again[] = { argv[0], "again", NULL };
 	uint32_t odd = 0x7f80;
 	uint16_t odd_control = 0xf7f;
 	volatile long double third = 1.0L;
@@ -120,7 +121,7 @@ int main(int argc, char **argv)
 	ok(third * 3 == 1.0L, "long double arithmetic");
 
 	/* The next program must not see these. */
-	asm volatile("ldmxcsr %0" :: "m"(odd));
-	asm volatile("fldcw %0" :: "m"(odd_control));
+	asm volatile("ldmxcsr %0" ::"m"(odd));
+	asm volatile("fldcw %0" ::"m"(odd_control));
 	return tap_exec("/proc/self/exe", again);
 }

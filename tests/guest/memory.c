@@ -70,7 +70,8 @@ static void parts_are_unmapped(void)
 	ok(munmap(area + 6 * PAGE, PAGE) == 0, "one near the end");
 	ok(readable(area + PAGE) && !readable(area + 2 * PAGE) && !readable(area + 3 * PAGE) &&
 		   readable(area + 4 * PAGE) && !readable(area + 6 * PAGE) &&
-		   readable(area + 7 * PAGE), "exactly those are gone");
+		   readable(area + 7 * PAGE),
+	   "exactly those are gone");
 	ok(area[PAGE] == 'b' && area[4 * PAGE] == 'e' && area[7 * PAGE] == 'h',
 	   "the others keep their bytes");
 	ok(munmap(area, 8 * PAGE) == 0, "a range with holes is unmapped");
@@ -140,7 +141,8 @@ static void a_file_is_mapped_privately(void)
 	ok(write(fd, "abcdef", 6) == 6, "a file of six bytes");
 	area = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	ok(area != MAP_FAILED && memcmp(area, "abcdef", 6) == 0 && area[6] == 0 &&
-		   area[PAGE - 1] == 0, "is mapped, with zeroes behind it");
+		   area[PAGE - 1] == 0,
+	   "is mapped, with zeroes behind it");
 	area[0] = 'X';
 	ok(pread(fd, &byte, 1, 0) == 1 && byte == 'a', "a write stays private");
 	ok(close(fd) == 0 && area[1] == 'b', "the mapping outlives the descriptor");

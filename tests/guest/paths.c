@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -81,7 +82,7 @@ static void links_are_followed(void)
 	ok(readlink("l", text, sizeof(text)) == 3 && memcmp(text, "d/e", 3) == 0, "readlink");
 	ok(readlink("l", text, 2) == 2 && memcmp(text, "d/", 2) == 0, "readlink cuts");
 	fails(readlink("d", text, sizeof(text)), EINVAL, "readlink of a directory");
-	fails(readlink("l", text, 0), EINVAL, "readlink into nothing");
+	fails(syscall(SYS_readlink, "l", text, 0), EINVAL, "readlink into nothing");
 	ok(symlink("loop2", "loop1") == 0 && symlink("loop1", "loop2") == 0, "two links in a circle");
 	fails(stat("loop1", &st), ELOOP, "go round for ever");
 	ok(symlink("d/e/f", "c0") == 0, "a chain begins");
@@ -246,6 +247,7 @@ static void clean_up(void)
 
 int main(int argc, char **argv)
 {
+	(void)argc;
 	tap_begin(argv);
 	paths_are_resolved();
 	links_are_followed();

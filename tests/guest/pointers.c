@@ -21,13 +21,13 @@ static const struct {
 	const char *name;
 	uintptr_t address;
 } bad[] = {
-	{"a small number", 8},
-	{"the last user page", 0x7ffffffff000},
-	{"the end of the user half", 0x7fffffffffff},
-	{"not canonical", 0x800000000000},
-	{"the kernel's direct map", 0xffff888000001000},
-	{"the kernel's image", 0xffffffff81000000},
-	{"all ones", UINTPTR_MAX},
+	{ "a small number", 8 },
+	{ "the last user page", 0x7ffffffff000 },
+	{ "the end of the user half", 0x7fffffffffff },
+	{ "not canonical", 0x800000000000 },
+	{ "the kernel's direct map", 0xffff888000001000 },
+	{ "the kernel's image", 0xffffffff81000000 },
+	{ "all ones", UINTPTR_MAX },
 };
 
 /* One call with one bad pointer. */
@@ -80,8 +80,9 @@ static void every_call(const char *what, long p, int file)
 
 static void an_argument_vector_with_a_bad_string(void)
 {
-	char *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *arguments[] = {"good", (char *)8, NULL};
+	char *page =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *arguments[] = { "good", (char *)8, NULL };
 	char **at_the_end = (char **)(page + PAGE) - 1;
 	char *unterminated = page + PAGE - 4;
 
@@ -101,7 +102,8 @@ static void an_argument_vector_with_a_bad_string(void)
 
 static void hard_but_good(int file)
 {
-	char *area = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *area =
+		mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	static char filled[3 * PAGE];
 
 	memset(filled, 'f', sizeof(filled));
@@ -123,7 +125,7 @@ int main(int argc, char **argv)
 {
 	int file = open("/tmp/hawser-pointers", O_RDWR | O_CREAT | O_TRUNC, 0600);
 	int directory = open("/", O_RDONLY | O_DIRECTORY);
-	char zeroes[256] = {0};
+	char zeroes[256] = { 0 };
 
 	(void)argc;
 	tap_begin(argv);

@@ -41,7 +41,8 @@ static void limits(void)
 	lower = limit;
 	lower.rlim_cur = 100;
 	ok(setrlimit(RLIMIT_NOFILE, &lower) == 0 && getrlimit(RLIMIT_NOFILE, &lower) == 0 &&
-		   lower.rlim_cur == 100, "it is lowered");
+		   lower.rlim_cur == 100,
+	   "it is lowered");
 	fails(dup2(1, 100), EBADF, "and obeyed");
 	setrlimit(RLIMIT_NOFILE, &limit);
 	fails(getrlimit(999, &limit), EINVAL, "no such limit");
@@ -52,14 +53,16 @@ static void limits(void)
 
 static void names(void)
 {
-	char name[16] = {0};
+	char name[16] = { 0 };
 	struct utsname uts;
 	struct sysinfo info;
 
 	ok(prctl(PR_SET_NAME, "a-very-long-name-indeed") == 0 && prctl(PR_GET_NAME, name) == 0 &&
-		   strcmp(name, "a-very-long-nam") == 0, "a name is cut at 15 bytes");
+		   strcmp(name, "a-very-long-nam") == 0,
+	   "a name is cut at 15 bytes");
 	ok(uname(&uts) == 0 && strcmp(uts.sysname, "Linux") == 0 &&
-		   strcmp(uts.machine, "x86_64") == 0, "uname: %s %s", uts.release, uts.version);
+		   strcmp(uts.machine, "x86_64") == 0,
+	   "uname: %s %s", uts.release, uts.version);
 	ok(sysinfo(&info) == 0 && info.totalram > 0 && info.freeram <= info.totalram, "sysinfo");
 }
 
@@ -70,11 +73,12 @@ static void handler(int signal)
 
 static void dispositions(void)
 {
-	struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, old;
+	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
 	sigset_t set, before;
 
 	ok(sigaction(SIGUSR1, &action, NULL) == 0 && sigaction(SIGUSR1, NULL, &old) == 0 &&
-		   old.sa_handler == handler && (old.sa_flags & SA_RESTART), "a handler is kept");
+		   old.sa_handler == handler && (old.sa_flags & SA_RESTART),
+	   "a handler is kept");
 	action.sa_handler = SIG_IGN;
 	ok(sigaction(SIGUSR1, &action, NULL) == 0 && kill(getpid(), SIGUSR1) == 0,
 	   "an ignored signal does nothing");
@@ -97,7 +101,7 @@ static void dispositions(void)
 
 static void futexes(void)
 {
-	struct timespec moment = {.tv_nsec = 20000000};
+	struct timespec moment = { .tv_nsec = 20000000 };
 	uint32_t word = 5;
 
 	ok(syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0) == 0, "nobody to wake");
@@ -128,7 +132,7 @@ static bool contains(const char *path, const char *text)
 
 static void proc_files(char **argv)
 {
-	char expected[64], link[256] = {0};
+	char expected[64], link[256] = { 0 };
 	const char *slash = strrchr(argv[0], '/');
 
 	prctl(PR_SET_NAME, "renamed");
@@ -142,7 +146,8 @@ static void proc_files(char **argv)
 	ok(contains("/proc/self/stat", expected), "/proc/self/stat");
 	ok(contains("/proc/self/cmdline", argv[0]), "/proc/self/cmdline");
 	ok(readlink("/proc/self/exe", link, sizeof(link) - 1) > 0 &&
-		   strstr(link, slash ? slash + 1 : argv[0]), "/proc/self/exe is %s", link);
+		   strstr(link, slash ? slash + 1 : argv[0]),
+	   "/proc/self/exe is %s", link);
 	ok(contains("/proc/meminfo", "MemTotal:") && contains("/proc/meminfo", "MemAvailable:"),
 	   "/proc/meminfo");
 	ok(contains("/proc/version", "Linux version "), "/proc/version");

@@ -23,8 +23,8 @@ static bool write_script(const char *path, const char *first_line)
 /* Stage 1: run by the script with one argument that has blanks in it. */
 static int second(int argc, char **argv)
 {
-	char line[512], self[256] = {0}, path[64] = SCRIPT;
-	char *arguments[] = {"ignored", "end", NULL};
+	char line[512], self[256] = { 0 }, path[64] = SCRIPT;
+	char *arguments[] = { "ignored", "end", NULL };
 
 	ok(argc == 4, "four arguments: %d", argc);
 	ok(strcmp(argv[1], "stage  1") == 0, "the rest of the line is one argument");
@@ -63,7 +63,7 @@ static int third(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	char *arguments[] = {"replaced", "an argument", NULL}, line[512], self[256] = {0};
+	char *arguments[] = { "replaced", "an argument", NULL }, line[512], self[256] = { 0 };
 
 	tap_begin(argv);
 	if (argc > 1 && strcmp(argv[1], "stage  1") == 0)

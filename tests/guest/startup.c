@@ -76,16 +76,16 @@ static int second(int argc, char **argv)
 	ok(argv[6] == NULL, "argv ends with NULL");
 	ok(strcmp(first_random, hex_of_random()) != 0, "AT_RANDOM differs from run to run");
 	ok(getenv("STARTUP") && strcmp(getenv("STARTUP"), "yes") == 0, "the environment arrives");
-	ok(length > 0 && strrchr((char *)getauxval(AT_EXECFN), '/') != NULL,
-	   "AT_EXECFN is a path");
+	ok(length > 0 && strrchr((char *)getauxval(AT_EXECFN), '/') != NULL, "AT_EXECFN is a path");
 	return done();
 }
 
 int main(int argc, char **argv)
 {
 	static char big[100001];
-	char *arguments[] = {"a name of its own", "second", "", "with blanks\tand\nlines", big,
-			     NULL, NULL};
+	char *arguments[] = {
+		"a name of its own", "second", "", "with blanks\tand\nlines", big, NULL, NULL
+	};
 
 	tap_begin(argv);
 	if (argc > 1 && strcmp(argv[1], "second") == 0)

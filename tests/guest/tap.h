@@ -24,7 +24,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define TAP_LINE 1024
+#define TAP_LINE  1024
 #define TAP_WORDS 32
 
 static int tap_tests, tap_failures;
@@ -54,11 +54,11 @@ __attribute__((format(printf, 2, 3))) static inline bool ok(bool good, const cha
 }
 
 /* The expression fails with that errno. */
-#define fails(expression, expected, ...)                                                           \
-	({                                                                                         \
-		errno = 0;                                                                         \
-		long fails_result_ = (long)(expression);                                           \
-		ok(fails_result_ == -1 && errno == (expected), __VA_ARGS__);                       \
+#define fails(expression, expected, ...)                                     \
+	({                                                                   \
+		errno = 0;                                                   \
+		long fails_result_ = (long)(expression);                     \
+		ok(fails_result_ == -1 && errno == (expected), __VA_ARGS__); \
 	})
 
 /* True on Hawser, false on Linux. */

@@ -38,17 +38,20 @@ static void attributes_are_kept(int fd)
 	raw.c_cc[VMIN] = 0;
 	raw.c_cc[VTIME] = 0;
 	ok(tcsetattr(fd, TCSANOW, &raw) == 0 && tcgetattr(fd, &now) == 0 &&
-		   now.c_lflag == raw.c_lflag && now.c_cc[VMIN] == 0, "they are changed");
+		   now.c_lflag == raw.c_lflag && now.c_cc[VMIN] == 0,
+	   "they are changed");
 	ok(tcsetattr(fd, TCSADRAIN, &before) == 0 && tcgetattr(fd, &now) == 0 &&
-		   now.c_lflag == before.c_lflag, "and back");
+		   now.c_lflag == before.c_lflag,
+	   "and back");
 }
 
 static void sizes_are_kept(int fd)
 {
-	struct winsize size = {.ws_row = 33, .ws_col = 111}, got = {0};
+	struct winsize size = { .ws_row = 33, .ws_col = 111 }, got = { 0 };
 
 	ok(ioctl(fd, TIOCSWINSZ, &size) == 0 && ioctl(fd, TIOCGWINSZ, &got) == 0 &&
-		   got.ws_row == 33 && got.ws_col == 111, "the window size is kept");
+		   got.ws_row == 33 && got.ws_col == 111,
+	   "the window size is kept");
 }
 
 static void it_is_no_file(int fd)

@@ -216,6 +216,7 @@ static void devices_do_what_they_should(void)
 
 int main(int argc, char **argv)
 {
+	(void)argc;
 	tap_begin(argv);
 	vectors_are_scattered_and_gathered();
 	limits_are_obeyed();

@@ -55,8 +55,16 @@ static bool registers_survive(long number)
 int main(int argc, char **argv)
 {
 	/* Numbers that Linux has never given away, and none that is a number at all. */
-	static const long numbers[] = {350, 400, 423, 600, 1000, 4096, 0x40000000L, -1L,
-				       0x7fffffffffffffffL, 0x100000000L + 2000};
+	static const long numbers[] = { 350,
+					400,
+					423,
+					600,
+					1000,
+					4096,
+					0x40000000L,
+					-1L,
+					0x7fffffffffffffffL,
+					0x100000000L + 2000 };
 
 	(void)argc;
 	tap_begin(argv);

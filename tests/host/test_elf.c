@@ -2,11 +2,11 @@
  * The ELF and flat parsers: what a sound file's plan looks like, and that each way of lying about
  * a segment is refused. Each test starts from a sound file and breaks one thing.
  */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "kernel/string.h"
 #include "loader/elf.h"
@@ -14,7 +14,7 @@
 #include <linux/elf.h>
 #include <linux/mman.h>
 
-#define BASE UINT64_C(0x400000)
+#define BASE     UINT64_C(0x400000)
 #define SEGMENTS 8
 
 /* A file of one text and one data segment, as ld makes it, in pieces that a test may change. */
@@ -99,9 +99,9 @@ static void each_field_of_the_file_header_is_checked(void **state)
 {
 	struct file file;
 
-#define BREAK(what)                                                                                \
-	file = sound();                                                                            \
-	file.header.what;                                                                          \
+#define BREAK(what)       \
+	file = sound();   \
+	file.header.what; \
 	refuses(&file)
 	BREAK(e_ident[0] = 0);
 	BREAK(e_ident[EI_CLASS] = ELFCLASS32);
@@ -136,9 +136,9 @@ static void each_lie_about_a_segment_is_refused(void **state)
 {
 	struct file file;
 
-#define BREAK(what)                                                                                \
-	file = sound();                                                                            \
-	file.phdr[1].what;                                                                         \
+#define BREAK(what)        \
+	file = sound();    \
+	file.phdr[1].what; \
 	refuses(&file)
 	BREAK(p_filesz = 0x3001);
 	BREAK(p_filesz = UINT64_MAX);
@@ -260,8 +260,8 @@ static void the_interpreter_and_the_stack_are_noted(void **state)
 	struct file file = sound();
 
 	file.header.e_phnum = 4;
-	file.phdr[2] = (Elf64_Phdr){.p_type = PT_INTERP, .p_offset = 0x200, .p_filesz = 28};
-	file.phdr[3] = (Elf64_Phdr){.p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W | PF_X};
+	file.phdr[2] = (Elf64_Phdr){ .p_type = PT_INTERP, .p_offset = 0x200, .p_filesz = 28 };
+	file.phdr[3] = (Elf64_Phdr){ .p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W | PF_X };
 	assert_int_equal(parse(&file), 0);
 	assert_int_equal(plan.interpreter_offset, 0x200);
 	assert_int_equal(plan.interpreter_length, 28);
@@ -279,7 +279,7 @@ static void the_interpreter_and_the_stack_are_noted(void **state)
 static struct flat_header sound_flat(void)
 {
 	return (struct flat_header){
-		.magic = {0x7f, 'B', 'I', 'N'},
+		.magic = { 0x7f, 'B', 'I', 'N' },
 		.text_size = 0x1000,
 		.address = BASE,
 		.file_size = 0x1800,
@@ -315,9 +315,9 @@ static void each_lie_of_a_flat_header_is_refused(void **state)
 {
 	struct flat_header header;
 
-#define BREAK(what)                                                                                \
-	header = sound_flat();                                                                     \
-	header.what;                                                                               \
+#define BREAK(what)            \
+	header = sound_flat(); \
+	header.what;           \
 	assert_int_equal(parse_flat(&header), -ENOEXEC)
 	BREAK(magic[1] = 'X');
 	BREAK(text_size = 31);

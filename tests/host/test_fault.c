@@ -576,6 +576,16 @@ static void the_zero_page_may_come_back_in_between(void **state)
 	assert_null(fake_during_flush);
 	assert_reads(space, 1, BASE, 2);
 	assert_pages(space, "a");
+
+	/* Or another thread may be the first to write. */
+	assert_int_equal(space_discard(space, BASE, PAGE_SIZE), 0);
+	assert_reads(space, 0, BASE, 0);
+	fake_during_flush = write_in_between;
+	assert_writes(space, 0, BASE, 2);
+	assert_null(fake_during_flush);
+	assert_reads(space, 0, BASE, 2);
+	assert_reads(space, 1, BASE + 1, 7);
+	assert_pages(space, "a");
 }
 
 /* --- without memory --------------------------------------------------------------------------- */

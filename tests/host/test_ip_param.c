@@ -89,15 +89,30 @@ static void test_a_missing_netmask_is_the_class_s(void **state)
 	assert_int_equal(parsed("10.1.2.3").netmask, inet_addr("255.0.0.0"));
 	assert_int_equal(parsed("172.16.2.3").netmask, inet_addr("255.255.0.0"));
 	assert_int_equal(parsed("192.168.2.3").netmask, inet_addr("255.255.255.0"));
-	assert_int_equal(parsed("10.1.2.3:::255.255.255.128").netmask, inet_addr("255.255.255.128"));
+	assert_int_equal(parsed("10.1.2.3:::255.255.255.128").netmask,
+			 inet_addr("255.255.255.128"));
 }
 
 static void test_nonsense_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"10.0.2", "10.0.2.256", "10.0.2.15.", "10.0.2.15.1", "10.0.2.015", "10.0.2.-1", "x",
-		" 10.0.2.15", "10.0.2.15 ", "0x0a.0.0.1", "10..2.1", "99999999999.0.0.1", "dhcpx",
-		"10.0.2.15:::255.0.255.0", "10.0.2.15::::::rarp", "::::::bootp", ":::::::::::",
+		"10.0.2",
+		"10.0.2.256",
+		"10.0.2.15.",
+		"10.0.2.15.1",
+		"10.0.2.015",
+		"10.0.2.-1",
+		"x",
+		" 10.0.2.15",
+		"10.0.2.15 ",
+		"0x0a.0.0.1",
+		"10..2.1",
+		"99999999999.0.0.1",
+		"dhcpx",
+		"10.0.2.15:::255.0.255.0",
+		"10.0.2.15::::::rarp",
+		"::::::bootp",
+		":::::::::::",
 		":::::a-device-name-beyond-sixteen",
 		"::::a234567890123456789012345678901234567890123456789012345678901234x",
 	};

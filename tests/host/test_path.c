@@ -39,7 +39,8 @@ static void slashes_separate_and_say_nothing_else(void **state)
 
 static void dots_are_told_from_names_that_begin_with_them(void **state)
 {
-	const struct component dot = {".", 1}, dots = {"..", 2}, hidden = {".x", 2}, three = {"...", 3};
+	const struct component dot = { ".", 1 }, dots = { "..", 2 }, hidden = { ".x", 2 },
+			       three = { "...", 3 };
 
 	assert_true(component_is_dot(&dot) && !component_is_dotdot(&dot));
 	assert_true(component_is_dotdot(&dots) && !component_is_dot(&dots));
@@ -67,7 +68,8 @@ static const char *collect(char *path)
 static void the_rest_grows_in_what_has_been_eaten(void **state)
 {
 	char a[] = "share/./x/../terminfo//v/";
-	char b[] = "a/b/c", c[] = "/a", d[] = "../../a/../b", e[] = "a/..", f[] = "./././x", g[] = "";
+	char b[] = "a/b/c", c[] = "/a", d[] = "../../a/../b", e[] = "a/..", f[] = "./././x",
+	     g[] = "";
 
 	assert_string_equal(collect(a), "share/terminfo/v");
 	assert_string_equal(collect(b), "a/b/c");

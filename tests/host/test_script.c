@@ -1,11 +1,11 @@
 /*
  * `#!` lines: what Linux makes of each of these (fs/binfmt_script.c).
  */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "kernel/string.h"
 #include "loader/script.h"

@@ -1,12 +1,12 @@
 /*
  * A program's first stack, and the strings that go into it, read back as a libc reads them.
  */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 #include "kernel/string.h"
 #include "loader/stack.h"
@@ -38,7 +38,7 @@ void kfree(void *pointer)
 /* All bytes, one after another. */
 static size_t flatten(const struct strings *strings, char *out, size_t size)
 {
-	struct strings_position position = {0};
+	struct strings_position position = { 0 };
 	const char *run;
 	size_t length, total = 0;
 
@@ -180,8 +180,12 @@ static struct stack_request request_of(struct strings *argv, struct strings *env
 		.argv = argv,
 		.envp = envp,
 		.program = "/bin/prog",
-		.aux = {.hwcap = 0x1234, .hwcap2 = 2, .phdr = 0x400040, .phnum = 5, .entry = 0x401000,
-			.random = "0123456789abcde"},
+		.aux = { .hwcap = 0x1234,
+			 .hwcap2 = 2,
+			 .phdr = 0x400040,
+			 .phnum = 5,
+			 .entry = 0x401000,
+			 .random = "0123456789abcde" },
 		.write = put,
 	};
 }
@@ -198,7 +202,7 @@ static uint64_t aux_value(uint64_t aux, uint64_t type)
 
 static void a_libc_finds_everything(void **state)
 {
-	static const char *const args[] = {"prog", "", "an argument"};
+	static const char *const args[] = { "prog", "", "an argument" };
 	struct strings argv, envp;
 	struct stack_request request;
 	struct stack_layout layout;

@@ -15,7 +15,10 @@
 #define US     UINT64_C(1000)
 
 /* An ordinary request on a clean gigabit network. */
-#define WORLD(...) { .blksize = 1468, .window = 64, __VA_ARGS__ }
+#define WORLD(...)                                         \
+	{                                                  \
+		.blksize = 1468, .window = 64, __VA_ARGS__ \
+	}
 
 static void expect_done(struct world *world)
 {
@@ -54,8 +57,8 @@ static void run(struct world *world)
 
 static void test_any_size_from_any_server_comes_whole(void **state)
 {
-	static const uint64_t sizes[] = { 0,   1,    511,  512,         513,   1467,  1468, 1469,
-					  2936, 4096, 8192, 64 * 1468, 65537, 300000 };
+	static const uint64_t sizes[] = { 0,    1,    511,  512,  513,       1467,  1468,
+					  1469, 2936, 4096, 8192, 64 * 1468, 65537, 300000 };
 	size_t i;
 	int kind;
 
@@ -141,10 +144,12 @@ static void test_loss_duplication_and_reordering_do_no_harm(void **state)
 	for (kind = SERVER_WINDOWED; kind <= SERVER_REFUSING; kind++) {
 		for (seed = 1; seed <= 150; seed++) {
 			size_t i = seed % (sizeof(rates) / sizeof(rates[0]));
-			struct world world = WORLD(.kind = kind, .loss = rates[i].loss,
-						   .duplicate = rates[i].duplicate,
-						   .reorder = rates[i].reorder, .seed = seed * 7919);
-			world.file_size = kind == SERVER_WINDOWED ? 20000 + seed * 3000 : seed * 300;
+			struct world world =
+				WORLD(.kind = kind, .loss = rates[i].loss,
+				      .duplicate = rates[i].duplicate, .reorder = rates[i].reorder,
+				      .seed = seed * 7919);
+			world.file_size =
+				kind == SERVER_WINDOWED ? 20000 + seed * 3000 : seed * 300;
 			world.without_tsize = seed % 7 == 0;
 			world.window = 1 + seed % 64;
 			world.pause = seed % 5 == 0 ? 300 * US : 0;
@@ -162,6 +167,7 @@ static void test_losses_cost_little_and_duplicates_next_to_nothing(void **state)
 	struct world twice = WORLD(.file_size = 3000 * 1468, .duplicate = 1000, .seed = 4);
 	struct world mixed = WORLD(.file_size = 3000 * 1468, .loss = 20, .duplicate = 50,
 				   .reorder = 50, .seed = 5);
+	struct world shuffled = WORLD(.file_size = 3000 * 1468, .swap = true);
 
 	run(&lossy);
 	assert_in_range(lossy.blocks_sent, 3001, 3001 * 2);
@@ -173,12 +179,16 @@ static void test_losses_cost_little_and_duplicates_next_to_nothing(void **state)
 	run(&mixed);
 	assert_in_range(mixed.blocks_sent, 3001, 3001 * 3);
 	expect_done(&mixed);
+	run(&shuffled);
+	assert_in_range(shuffled.blocks_sent, 3001, 3001 * 5 / 4);
+	expect_done(&shuffled);
 }
 
 /* LESSONS 25: a block that comes again is not acknowledged again. */
 static void test_a_duplicate_block_is_not_acknowledged_again(void **state)
 {
-	struct world world = WORLD(.kind = SERVER_LOCKSTEP, .file_size = 100000, .max_blksize = 512);
+	struct world world =
+		WORLD(.kind = SERVER_LOCKSTEP, .file_size = 100000, .max_blksize = 512);
 	uint8_t again[4 + 512] = { 0, TFTP_DATA, 0, 5 };
 	uint64_t acks;
 	unsigned i;
@@ -187,7 +197,8 @@ static void test_a_duplicate_block_is_not_acknowledged_again(void **state)
 	assert_true(world_run_to(&world, 5 * 512, SECOND));
 	acks = world.acks_sent;
 	for (i = 0; i < 10; i++)
-		world_inject(&world, SERVER_ADDRESS, world_server_port(&world), again, sizeof(again));
+		world_inject(&world, SERVER_ADDRESS, world_server_port(&world), again,
+			     sizeof(again));
 	assert_int_equal(world.acks_sent, acks);
 	(void)world_run(&world, 10 * SECOND);
 	expect_done(&world);
@@ -257,7 +268,8 @@ static void test_a_window_too_large_for_the_path_still_gets_through(void **state
 static void test_blocks_that_vanish_are_asked_for_smaller(void **state)
 {
 	struct world tunnel = WORLD(.file_size = 50000, .vanish_above = 1450);
-	struct world small = WORLD(.kind = SERVER_LOCKSTEP, .file_size = 50000, .vanish_above = 600);
+	struct world small =
+		WORLD(.kind = SERVER_LOCKSTEP, .file_size = 50000, .vanish_above = 600);
 
 	run(&tunnel);
 	assert_int_equal(tunnel.client.blksize, 1428);
@@ -337,16 +349,37 @@ static void test_an_oack_beyond_what_was_asked_is_refused(void **state)
 		size_t length;
 	} oacks[] = {
 #define OACK(text) { text, sizeof(text) - 1 }
-		OACK("blksize\0" "1469\0"),	 OACK("blksize\0" "7\0"),
-		OACK("blksize\0" "0\0"),	 OACK("blksize\0" "\0"),
-		OACK("blksize\0" "-1\0"),	 OACK("blksize\0" "1468x\0"),
-		OACK("blksize\0" "1468"),	 OACK("blksize\0"),
-		OACK("blksize"),		 OACK("windowsize\0" "65\0"),
-		OACK("windowsize\0" "0\0"),	 OACK("timeout\0" "9\0"),
-		OACK("tsize\0" "99999999999999999999\0"),
-		OACK("tsize\0" "-1\0"),		 OACK("multicast\0" "224.0.0.1,1,1\0"),
+		OACK("blksize\0"
+		     "1469\0"),
+		OACK("blksize\0"
+		     "7\0"),
+		OACK("blksize\0"
+		     "0\0"),
+		OACK("blksize\0"
+		     "\0"),
+		OACK("blksize\0"
+		     "-1\0"),
+		OACK("blksize\0"
+		     "1468x\0"),
+		OACK("blksize\0"
+		     "1468"),
+		OACK("blksize\0"),
+		OACK("blksize"),
+		OACK("windowsize\0"
+		     "65\0"),
+		OACK("windowsize\0"
+		     "0\0"),
+		OACK("timeout\0"
+		     "9\0"),
+		OACK("tsize\0"
+		     "99999999999999999999\0"),
+		OACK("tsize\0"
+		     "-1\0"),
+		OACK("multicast\0"
+		     "224.0.0.1,1,1\0"),
 		OACK("\0\0"),
-		OACK("blksize\0" "18446744073709553084\0"), /* 2^64 + 1468 */
+		OACK("blksize\0"
+		     "18446744073709553084\0"), /* 2^64 + 1468 */
 	};
 	size_t i;
 
@@ -364,7 +397,11 @@ static void test_an_oack_beyond_what_was_asked_is_refused(void **state)
 
 static void test_option_names_are_read_in_any_case_and_order(void **state)
 {
-	struct world world = WORLD(.file_size = 3000, .oack = "TSIZE\0" "3000\0" "BlkSize\0" "1468\0",
+	struct world world = WORLD(.file_size = 3000,
+				   .oack = "TSIZE\0"
+					   "3000\0"
+					   "BlkSize\0"
+					   "1468\0",
 				   .oack_length = 24);
 
 	run(&world);
@@ -423,8 +460,8 @@ static void test_errors_of_the_server_become_errnos(void **state)
 	static const struct {
 		unsigned code;
 		int status;
-	} errors[] = { { 1, -ENOENT }, { 2, -EACCES }, { 3, -EIO }, { 4, -EIO }, { 7, -EACCES },
-		       { 8, -EIO }, { 77, -EIO } };
+	} errors[] = { { 1, -ENOENT }, { 2, -EACCES }, { 3, -EIO }, { 4, -EIO },
+		       { 7, -EACCES }, { 8, -EIO },    { 77, -EIO } };
 	size_t i;
 
 	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
@@ -482,7 +519,8 @@ static void test_a_slow_requester_outlives_the_servers_patience(void **state)
 static void test_a_server_that_forgets_is_asked_again_and_the_rest_is_taken(void **state)
 {
 	struct world windowed = WORLD(.file_size = 500000, .forget_at = 200);
-	struct world lockstep = WORLD(.kind = SERVER_LOCKSTEP, .file_size = 500000, .forget_at = 200);
+	struct world lockstep =
+		WORLD(.kind = SERVER_LOCKSTEP, .file_size = 500000, .forget_at = 200);
 	struct world silent = WORLD(.file_size = 500000);
 
 	run(&windowed);
@@ -568,8 +606,8 @@ static void test_short_and_foreign_packets_are_ignored(void **state)
 {
 	struct world world = WORLD(.file_size = 100000);
 	static const uint8_t packets[][4] = {
-		{ 0, TFTP_RRQ, 0, 0 }, { 0, TFTP_ACK, 0, 1 }, { 0, 9, 0, 0 }, { 1, TFTP_DATA, 0, 1 },
-		{ 0, TFTP_OACK, 'x', 0 }, { 0, TFTP_DATA, 0xff, 0xff },
+		{ 0, TFTP_RRQ, 0, 0 },  { 0, TFTP_ACK, 0, 1 },    { 0, 9, 0, 0 },
+		{ 1, TFTP_DATA, 0, 1 }, { 0, TFTP_OACK, 'x', 0 }, { 0, TFTP_DATA, 0xff, 0xff },
 	};
 	size_t i, length;
 
@@ -577,7 +615,8 @@ static void test_short_and_foreign_packets_are_ignored(void **state)
 	assert_true(world_run_to(&world, 5 * 1468, SECOND));
 	for (i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
 		for (length = 0; length <= 4; length++)
-			world_inject(&world, SERVER_ADDRESS, world_server_port(&world), packets[i], length);
+			world_inject(&world, SERVER_ADDRESS, world_server_port(&world), packets[i],
+				     length);
 	}
 	(void)world_run(&world, 10 * SECOND);
 	expect_done(&world);

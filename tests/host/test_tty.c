@@ -201,8 +201,11 @@ static void signal_keys_discard_the_line(void **state)
 
 static void literal_next_takes_the_meaning_from_a_key(void **state)
 {
-	type("a\x16\x03" "\x16\x7f" "b\n");
-	assert_string_equal(get(100), "a\x03\x7f" "b\n");
+	type("a\x16\x03"
+	     "\x16\x7f"
+	     "b\n");
+	assert_string_equal(get(100), "a\x03\x7f"
+				      "b\n");
 	assert_string_equal(shown(), "a^\b^C^\b^?b\r\n");
 }
 

@@ -6,11 +6,11 @@
 #include <string.h>
 #include <strings.h>
 
-#define MS          UINT64_C(1000000)
-#define DELAY       UINT64_C(50000) /* ns */
-#define FIRST_PORT  50000
-#define MAX_BYTES   (UINT64_C(1) << 26) /* larger files are checked but not kept */
-#define SERIALISE   UINT64_C(12000)     /* ns per datagram: 1 Gb/s */
+#define MS         UINT64_C(1000000)
+#define DELAY      UINT64_C(50000) /* ns */
+#define FIRST_PORT 50000
+#define MAX_BYTES  (UINT64_C(1) << 26) /* larger files are checked but not kept */
+#define SERIALISE  UINT64_C(12000)     /* ns per datagram: 1 Gb/s */
 
 struct datagram {
 	uint64_t due, order;
@@ -53,7 +53,8 @@ struct world_private {
 
 uint8_t world_byte(uint64_t offset, unsigned version)
 {
-	uint64_t x = (offset / 8 + 1) * UINT64_C(0x9e3779b97f4a7c15) + (offset > 100000 ? version : 0);
+	uint64_t x =
+		(offset / 8 + 1) * UINT64_C(0x9e3779b97f4a7c15) + (offset > 100000 ? version : 0);
 
 	return (uint8_t)(x >> (8 * (offset % 8)));
 }
@@ -117,7 +118,8 @@ static void post(struct world *world, bool to_client, uint16_t client_port, uint
 {
 	struct world_private *p = world->private;
 	unsigned copies = 1 + chance(world, world->duplicate);
-	uint64_t start = p->link_free[to_client] > world->now ? p->link_free[to_client] : world->now;
+	uint64_t start =
+		p->link_free[to_client] > world->now ? p->link_free[to_client] : world->now;
 
 	if (world->vanish_above != 0 && to_client && length > world->vanish_above)
 		return;
@@ -200,10 +202,11 @@ static void send_window(struct world *world, struct session *session)
 	     block++) {
 		if (world->silent_after != 0 && block > world->silent_after)
 			break;
-		send_block(world, session, block);
+		send_block(world, session, world->swap ? MIN(((block - 1) ^ 1) + 1, last) : block);
 		session->sent = block;
 	}
-	if (world->forget_at != 0 && session->sent >= world->forget_at && !world->private->forgotten) {
+	if (world->forget_at != 0 && session->sent >= world->forget_at &&
+	    !world->private->forgotten) {
 		world->private->forgotten = true;
 		session->active = false;
 	}
@@ -253,11 +256,12 @@ static void take_request(struct world *world, uint16_t client_port, const uint8_
 	}
 	if (session == NULL)
 		return; /* full: silent, as they are */
-	*session = (struct session){ .active = true,
-				     .client_port = client_port,
-				     .port = world->kind == SERVER_QEMU ? TFTP_PORT : p->next_port++,
-				     .blksize = 512,
-				     .window = 1 };
+	*session =
+		(struct session){ .active = true,
+				  .client_port = client_port,
+				  .port = world->kind == SERVER_QEMU ? TFTP_PORT : p->next_port++,
+				  .blksize = 512,
+				  .window = 1 };
 	if (world->error_code != 0) {
 		send_error(world, client_port, session->port, world->error_code);
 		session->active = false;
@@ -368,7 +372,8 @@ static int client_send(void *context, uint32_t address, uint16_t port, const voi
 	struct world *world = context;
 	unsigned opcode = tftp_get16(data);
 
-	if (opcode == TFTP_ERROR && tftp_get16((const uint8_t *)data + 2) == TFTP_ERROR_UNKNOWN_TID) {
+	if (opcode == TFTP_ERROR &&
+	    tftp_get16((const uint8_t *)data + 2) == TFTP_ERROR_UNKNOWN_TID) {
 		world->strangers_told++;
 		return 0;
 	}
@@ -487,8 +492,8 @@ static bool step(struct world *world, uint64_t limit)
 		if (!d->to_client)
 			server_take(world, d);
 		else if (d->port == p->client_port)
-			tftp_proto_packet(&world->client, d->address, d->server_port, d->data, d->length,
-					  world->now);
+			tftp_proto_packet(&world->client, d->address, d->server_port, d->data,
+					  d->length, world->now);
 		free(d);
 	} else if (what == CLIENT_TIMER) {
 		tftp_proto_timer(&world->client, world->now);

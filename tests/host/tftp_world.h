@@ -26,29 +26,30 @@ struct world {
 	/* the server */
 	enum server_kind kind;
 	uint64_t file_size;
-	uint32_t max_blksize, max_window;  /* what it grants; 0: as asked */
+	uint32_t max_blksize, max_window; /* what it grants; 0: as asked */
 	bool without_tsize;
-	int64_t lie;                       /* added to the announced size */
-	uint64_t silent_after;             /* sends no block above this one; 0: it does */
-	bool directory;                    /* OACK, then an empty block */
-	uint32_t vanish_above;             /* the server's datagrams longer than this are lost */
-	uint32_t queue;                    /* datagrams the path holds at a time; 0: any number */
-	const char *oack;                  /* sent as it is instead of a correct one; `oack_length` */
+	int64_t lie;           /* added to the announced size */
+	uint64_t silent_after; /* sends no block above this one; 0: it does */
+	bool directory;        /* OACK, then an empty block */
+	uint32_t vanish_above; /* the server's datagrams longer than this are lost */
+	uint32_t queue;        /* datagrams the path holds at a time; 0: any number */
+	const char *oack;      /* sent as it is instead of a correct one; `oack_length` */
 	size_t oack_length;
-	unsigned error_code;               /* instead of an answer; 0: none */
-	uint64_t forget_at;                /* having sent this block, forgets the transfer, once */
-	uint64_t change_at;                /* having sent this block, serves another file, once */
-	unsigned deaf_requests;            /* so many requests are not answered */
+	unsigned error_code;    /* instead of an answer; 0: none */
+	uint64_t forget_at;     /* having sent this block, forgets the transfer, once */
+	uint64_t change_at;     /* having sent this block, serves another file, once */
+	bool swap;              /* every two neighbouring blocks come in the wrong order */
+	unsigned deaf_requests; /* so many requests are not answered */
 
 	/* the network */
 	unsigned loss, duplicate, reorder;
-	uint64_t delay;                    /* ns, each way; 0: 50 us */
+	uint64_t delay; /* ns, each way; 0: 50 us */
 	uint64_t seed;
 
 	/* the requester */
-	uint32_t blksize, window;          /* of the request */
-	uint64_t ahead;                    /* pages supplied beyond what has come; 0: 256 */
-	uint64_t pause;                    /* ns until it supplies more */
+	uint32_t blksize, window; /* of the request */
+	uint64_t ahead;           /* pages supplied beyond what has come; 0: 256 */
+	uint64_t pause;           /* ns until it supplies more */
 
 	/* results */
 	struct tftp_proto client;
@@ -58,8 +59,8 @@ struct world {
 	uint64_t errors_sent;              /* by the client, to the server */
 	uint64_t strangers_told;           /* ERROR 5 by the client, to others */
 	uint16_t last_ack;
-	bool wrong_bytes, beyond_supply;   /* delivered */
-	char asked[512];                   /* the last request's options, "name=value " each */
+	bool wrong_bytes, beyond_supply; /* delivered */
+	char asked[512];                 /* the last request's options, "name=value " each */
 
 	struct world_private *private;
 };

@@ -91,26 +91,35 @@ def test_a_small_mtu(root, tmp_path, stage):
 
 # --- tools/serve ----------------------------------------------------------------------------------
 
-def dhcp_answer(segment, interface, options, tries=5):
-    """Sends one DISCOVER from `interface` of the segment; returns the offers' boot files."""
+def plug_in(lab, other, name):
+    """A cable from the lab's switch to `name` in another namespace."""
+    for where, command in ((lab, f"ip link add port-{name} type veth peer name {name}"),
+                           (lab, f"ip link set port-{name} master br0"),
+                           (lab, f"ip link set port-{name} up"),
+                           (lab, f"ip link set {name} netns {other.holder.pid}"),
+                           (other, f"ip link set {name} up")):
+        subprocess.run([*where.inside, *command.split()], check=True)
+
+
+def dhcp_answer(lab, options, tries=5):
+    """Asks as firmware would, from a machine of its own on the lab's wire; returns the boot file."""
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dhcp_client.py")
-    for _ in range(tries):
-        done = subprocess.run([*segment.inside, "/usr/bin/python3", script, interface, options],
-                              capture_output=True, text=True, timeout=20, check=False)
-        if done.returncode == 0:
-            return done.stdout.split()
+    with Segment(address=None) as machine:
+        plug_in(lab, machine, "client")
+        for _ in range(tries):
+            done = subprocess.run([*machine.inside, "/usr/bin/python3", script, "client", options],
+                                  capture_output=True, text=True, timeout=20, check=False)
+            if done.returncode == 0:
+                return done.stdout.strip()
     raise AssertionError(f"no DHCP answer: {done.stderr}")
 
 
 @pytest.fixture
 def lab():
-    """A segment with a client's end of a cable: `client` is on the same wire as the server."""
+    """A segment whose tap is a port of a switch; the server's address is the switch's own."""
     with Segment(address=None) as segment:
         for command in ("ip link add br0 type bridge", f"ip link set {TAP} master br0",
-                        "ip link add client type veth peer name port",
-                        "ip link set port master br0", "ip link set port up",
-                        "ip link set client up", "ip link set br0 up",
-                        f"ip addr add {SERVER}/24 dev br0"):
+                        "ip link set br0 up", f"ip addr add {SERVER}/24 dev br0"):
             subprocess.run([*segment.inside, *command.split()], check=True)
         yield segment
 
@@ -128,7 +137,7 @@ def serve(lab, root, tmp_path, *more):
 def test_serve_gives_ipxe_to_firmware_and_the_script_to_ipxe(lab, root, tmp_path, client,
                                                              boot_file):
     serve(lab, root, tmp_path)
-    assert boot_file in dhcp_answer(lab, "client", client)
+    assert dhcp_answer(lab, client) == boot_file
 
 
 def test_serve_boots_a_machine_from_its_firmware_to_a_program(lab, root, tmp_path):
@@ -150,12 +159,8 @@ def boot_from_the_wire(lab):
 def test_serve_beside_an_existing_dhcp_server(lab, root, tmp_path):
     """Proxy-DHCP: another server gives the address and knows nothing of booting."""
     with Segment(address=None) as other:
-        for where, command in (
-                (lab, "ip link add cable type veth peer name far"),
-                (lab, "ip link set cable master br0"), (lab, "ip link set cable up"),
-                (lab, f"ip link set far netns {other.holder.pid}"),
-                (other, "ip addr add 10.0.2.1/24 dev far"), (other, "ip link set far up")):
-            subprocess.run([*where.inside, *command.split()], check=True)
+        plug_in(lab, other, "far")
+        subprocess.run([*other.inside, "ip", "addr", "add", "10.0.2.1/24", "dev", "far"], check=True)
         other.start(["dnsmasq", "--keep-in-foreground", "--port=0", "--log-facility=-",
                      "--pid-file=", "--user=root", "--no-ping", "--interface=far",
                      f"--dhcp-leasefile={tmp_path}/leases", "--log-dhcp",

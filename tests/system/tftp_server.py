@@ -103,7 +103,6 @@ class Transfer:
         else:
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self._socket.bind((server.address[0], 0))
-            self._socket.settimeout(rule.retransmit)
         self._stranger = None
         if rule.stranger:
             self._stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -222,10 +221,11 @@ class Transfer:
             self._send(oack)
         elif not self._send_window():
             return
-        tries = 0
+        tries, deadline = 0, time.monotonic() + rule.retransmit
         while True:
-            packet = self._receive()
+            packet = self._receive(deadline)
             if packet is None:
+                deadline = time.monotonic() + rule.retransmit
                 tries += 1
                 if tries == TRIES:
                     self.outcome = "timed out"
@@ -252,6 +252,7 @@ class Transfer:
                     continue
             waiting_for_oack = False
             tries = 0
+            deadline = time.monotonic() + rule.retransmit
             self._acknowledged = block
             if block == self._last():
                 self.outcome = "complete"
@@ -259,10 +260,9 @@ class Transfer:
             if not rule.silent and not self._send_window():
                 return
 
-    def _receive(self):
+    def _receive(self, deadline):
         if self._rule.single_port:
-            return self._server.next_for(self.client, self._rule.retransmit)
-        deadline = time.monotonic() + self._rule.retransmit
+            return self._server.next_for(self.client, deadline)
         while True:
             self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
             try:
@@ -345,9 +345,8 @@ class TftpServer:
             self._queues[client] = []
         threading.Thread(target=transfer.run, daemon=True).start()
 
-    def next_for(self, client, seconds):
+    def next_for(self, client, deadline):
         """The next packet of a client whose transfer is on the port of the requests, or None."""
-        deadline = time.monotonic() + seconds
         with self._changed:
             while not self._queues.get(client):
                 left = deadline - time.monotonic()

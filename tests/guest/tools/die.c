@@ -79,7 +79,7 @@ static void privileged(void)
 
 static void port(void)
 {
-	asm volatile("outb %%al, $0x80" :: "a"(0));
+	asm volatile("outb %%al, $0x80" ::"a"(0));
 }
 
 static void breakpoint(void)
@@ -94,7 +94,7 @@ static void software_interrupt(void)
 
 static void bad_selector(void)
 {
-	asm volatile("mov %0, %%ds" :: "r"(0x1234));
+	asm volatile("mov %0, %%ds" ::"r"(0x1234));
 }
 
 /* SYSRET to a frame whose RIP is not canonical would fault in the kernel. */
@@ -148,7 +148,7 @@ static void unaligned_sse(void)
 {
 	static char area[64] __attribute__((aligned(16)));
 
-	asm volatile("movaps (%0), %%xmm0" :: "r"(area + 1) : "xmm0");
+	asm volatile("movaps (%0), %%xmm0" ::"r"(area + 1) : "xmm0");
 }
 
 static void kill_self(void)
@@ -162,29 +162,29 @@ static const struct way {
 	int signal;
 	void (*die)(void);
 } ways[] = {
-	{"read-null", SIGSEGV, read_null},
-	{"write-null", SIGSEGV, write_null},
-	{"write-text", SIGSEGV, write_text},
-	{"run-data", SIGSEGV, run_data},
-	{"run-stack", SIGSEGV, run_stack},
-	{"run-null", SIGSEGV, run_null},
-	{"read-kernel", SIGSEGV, read_kernel},
-	{"read-not-canonical", SIGSEGV, read_not_canonical},
-	{"jump-to-kernel", SIGSEGV, jump_to_kernel},
-	{"divide", SIGFPE, divide},
-	{"illegal", SIGILL, illegal},
-	{"privileged", SIGSEGV, privileged},
-	{"port", SIGSEGV, port},
-	{"breakpoint", SIGTRAP, breakpoint},
-	{"software-interrupt", SIGSEGV, software_interrupt},
-	{"bad-selector", SIGSEGV, bad_selector},
-	{"map-the-top", SIGSEGV, syscall_at_the_top},
-	{"stack-overflow", SIGSEGV, stack_overflow},
-	{"beyond-the-file", SIGBUS, beyond_the_file},
-	{"no-right", SIGSEGV, touch_no_right},
-	{"unaligned-sse", SIGSEGV, unaligned_sse},
-	{"abort", SIGABRT, abort},
-	{"kill", SIGTERM, kill_self},
+	{ "read-null", SIGSEGV, read_null },
+	{ "write-null", SIGSEGV, write_null },
+	{ "write-text", SIGSEGV, write_text },
+	{ "run-data", SIGSEGV, run_data },
+	{ "run-stack", SIGSEGV, run_stack },
+	{ "run-null", SIGSEGV, run_null },
+	{ "read-kernel", SIGSEGV, read_kernel },
+	{ "read-not-canonical", SIGSEGV, read_not_canonical },
+	{ "jump-to-kernel", SIGSEGV, jump_to_kernel },
+	{ "divide", SIGFPE, divide },
+	{ "illegal", SIGILL, illegal },
+	{ "privileged", SIGSEGV, privileged },
+	{ "port", SIGSEGV, port },
+	{ "breakpoint", SIGTRAP, breakpoint },
+	{ "software-interrupt", SIGSEGV, software_interrupt },
+	{ "bad-selector", SIGSEGV, bad_selector },
+	{ "map-the-top", SIGSEGV, syscall_at_the_top },
+	{ "stack-overflow", SIGSEGV, stack_overflow },
+	{ "beyond-the-file", SIGBUS, beyond_the_file },
+	{ "no-right", SIGSEGV, touch_no_right },
+	{ "unaligned-sse", SIGSEGV, unaligned_sse },
+	{ "abort", SIGABRT, abort },
+	{ "kill", SIGTERM, kill_self },
 };
 
 /* Without an argument: prints every way and the signal that it ends with. */

@@ -1,0 +1,1 @@
+"""Networks that lose, repeat, mix up and damage, and servers that misbehave or die."""
