@@ -404,6 +404,17 @@ static int stream(struct version *version, uint64_t end)
 	return error;
 }
 
+/*
+ * Whether the server has another file now, or none, or none that is to be had, where a beginning is
+ * held: who reads on has a file, so this is no error about a name.
+ */
+static bool is_lost(struct version *version, int error)
+{
+	bool refused = error == -ENOENT || error == -EACCES || error == -EISDIR;
+
+	return error == -ESTALE || (refused && atomic_load(&version->held) > 0);
+}
+
 int fill_require(struct version *version, uint64_t end)
 {
 	for (;;) {
@@ -414,7 +425,7 @@ int fill_require(struct version *version, uint64_t end)
 			return 0;
 		if (try_drive(version)) {
 			error = stream(version, end);
-			if (error == -ESTALE) {
+			if (is_lost(version, error)) {
 				log_err("%s: changed on the server; the old rest is gone",
 					version->origin->path);
 				error = -EIO;

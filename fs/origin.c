@@ -155,11 +155,6 @@ int origin_generation(uint64_t began_ns, uint64_t *out)
 	return error;
 }
 
-uint64_t origin_known_generation(void)
-{
-	return atomic_load(&stamp.generation);
-}
-
 uint64_t origin_fresh_ns(void)
 {
 	return root.fresh_ns;

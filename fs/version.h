@@ -32,8 +32,9 @@ struct version *version_of_object(struct object *object);
 int version_size(struct version *version, uint64_t *out);
 
 /*
- * Makes [0, MIN(end, size)) present. Sleeps, killably. -EIO, -ETIMEDOUT, -ENOENT (gone), -EACCES,
- * -ENOMEM, -EINTR. Pages stay as long as the version is referenced.
+ * Makes [0, MIN(end, size)) present. Sleeps, killably. -EIO (also where the file has changed or gone
+ * since its beginning was fetched), -ETIMEDOUT, -ENOMEM, -EINTR, and while nothing of it is held
+ * -ENOENT, -EACCES, -EISDIR. Pages stay as long as the version is referenced.
  */
 int version_require(struct version *version, uint64_t end);
 

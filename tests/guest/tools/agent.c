@@ -34,6 +34,7 @@ static const volatile unsigned char late_pages[LATE_PAGES * 4096]
 	__attribute__((aligned(4096))) = "HAWSER-LATE-PAGES";
 
 static uint32_t crc_table[256];
+static unsigned char buffer[65536];
 
 static void crc_init(void)
 {
@@ -71,7 +72,6 @@ static void do_version(void)
 
 static void do_read(int fd, long bytes)
 {
-	static unsigned char buffer[65536];
 	uint32_t crc = 0;
 	long done = 0;
 
@@ -138,6 +138,23 @@ static void do_fexec(int fd, char **words)
 	answer_errno();
 }
 
+/* Without the heap, whose growth would be counted too. */
+static void do_number(const char *path, const char *name)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t got = fd < 0 ? -1 : read(fd, buffer, sizeof(buffer) - 1);
+	char *line;
+
+	if (got < 0) {
+		answer_errno();
+		return;
+	}
+	close(fd);
+	buffer[got] = 0;
+	line = strstr((char *)buffer, name);
+	printf("%ld\n", line ? atol(line + strlen(name)) : -1);
+}
+
 static void obey(char **words, int count)
 {
 	const char *what = words[0];
@@ -161,7 +178,7 @@ static void obey(char **words, int count)
 	else if (strcmp(what, "stat") == 0 && count > 1)
 		do_stat(words[1]);
 	else if (strcmp(what, "number") == 0 && count > 2)
-		printf("%ld\n", tap_proc_number(words[1], words[2]));
+		do_number(words[1], words[2]);
 	else if (strcmp(what, "exit") == 0 && count > 1)
 		exit(atoi(words[1]));
 	else
@@ -173,6 +190,8 @@ int main(void)
 	char line[TAP_LINE], *words[WORDS + 1];
 
 	crc_init();
+	/* All that it will ever use, so that it is the same in every census. */
+	memset(buffer, 1, sizeof(buffer));
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (;;) {
 		int count = 0;
