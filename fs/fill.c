@@ -204,7 +204,7 @@ static int harvest(struct version *version)
 	size_t tail = received % PAGE_SIZE;
 	int error = 0;
 
-	if (complete && tail != 0) {
+	if (complete && tail != 0 && end > fill->first) {
 		char *last = frame_data(fill->frames[(end - 1) % FILL_AHEAD]);
 		memset(last + tail, 0, PAGE_SIZE - tail);
 	}
@@ -321,9 +321,21 @@ static struct version *parked_surplus(void)
 	return version;
 }
 
+/*
+ * Parks what is left of the fill and leaves the role, in one: who finds the version on the list can
+ * take the role.
+ */
 static void hand_over(struct version *version)
 {
 	mutex_lock(&version->object.lock);
+	if (version->fill != NULL) {
+		spin_lock(&parked.lock);
+		TAILQ_INSERT_TAIL(&parked.versions, version, parked_link);
+		parked.count++;
+		version->parked = true;
+		version->parked_ns = clock_ns();
+		spin_unlock(&parked.lock);
+	}
 	atomic_store(&version->driver, NULL);
 	mutex_unlock(&version->object.lock);
 	waitq_wake_all(&version->changed);
@@ -337,14 +349,6 @@ static void stop_driving(struct version *version, int error)
 
 	if (version->fill != NULL && (failed || atomic_load(&version->complete)))
 		fill_close(version);
-	if (version->fill != NULL) {
-		spin_lock(&parked.lock);
-		TAILQ_INSERT_TAIL(&parked.versions, version, parked_link);
-		parked.count++;
-		version->parked = true;
-		version->parked_ns = clock_ns();
-		spin_unlock(&parked.lock);
-	}
 	if (failed) {
 		atomic_store(&version->error, error);
 		atomic_fetch_add(&version->failures, 1);
@@ -457,6 +461,8 @@ static int fork_version(struct version *version, uint64_t opened_ns, uint64_t ge
 			struct version **out)
 {
 	struct fill *fill = version->fill;
+	uint64_t held = ALIGN_DOWN(MIN(fill->first * PAGE_SIZE, tftp_received(fill->transfer)),
+				   PAGE_SIZE);
 	struct version *fork = version_create_wire(version->origin);
 	int error = 0;
 
@@ -481,10 +487,10 @@ static int fork_version(struct version *version, uint64_t opened_ns, uint64_t ge
 		return error;
 	}
 	atomic_store(&fork->driver, current);
-	atomic_store(&fork->held, fill->first * PAGE_SIZE);
+	atomic_store(&fork->held, held);
 	atomic_store(&fork->fresh_ns, opened_ns);
 	atomic_store(&fork->generation, generation);
-	fork->object.size = fill->first * PAGE_SIZE;
+	fork->object.size = held;
 	fork->fill = fill;
 	version->fill = NULL;
 	/* The page that differed is waiting to be taken, at the next need. */
@@ -539,10 +545,11 @@ int fill_revalidate(struct version *version, uint64_t began_ns, uint64_t generat
 		*out = version;
 	} else if (error == -ESTALE) {
 		error = fork_version(version, opened_ns, generation, out);
-		stop_driving(version, 0);
-		return error;
 	}
-	/* Who waits for the rest of this version may still get it, so the failure is ours alone. */
+	/*
+	 * Who waits for the rest of this version may still get it, so the failure is ours alone; but
+	 * not from what may be another file's transfer.
+	 */
 	if (error != 0 && version->fill != NULL)
 		fill_close(version);
 	stop_driving(version, 0);

@@ -80,11 +80,6 @@ struct object *version_object(struct version *version)
 	return &version->object;
 }
 
-struct version *version_of_object(struct object *object)
-{
-	return object->ops == &version_ops ? container_of(object, struct version, object) : NULL;
-}
-
 static uint64_t current_size(struct version *version)
 {
 	mutex_lock(&version->object.lock);

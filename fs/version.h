@@ -25,9 +25,6 @@ void version_put(struct version *version); /* may sleep */
 /* What regions map. No reference taken. */
 struct object *version_object(struct version *version);
 
-/* The version whose object this is (regions' objects of files); NULL for other objects. */
-struct version *version_of_object(struct object *object);
-
 /* Size in bytes; may have to stream to the end when the server gave none. 0 or as require. */
 int version_size(struct version *version, uint64_t *out);
 

@@ -14,7 +14,8 @@ import time
 RRQ, DATA, ACK, ERROR, OACK = 1, 3, 4, 5, 6
 FILE_HEADER, RECORD_HEADER = 24, struct.Struct("<IIII")
 ETHERNET_HEADER, UDP_HEADER = 14, 8
-ETHERTYPE_IP, PROTOCOL_UDP, PORT_TFTP = 0x0800, 17, 69
+ETHERTYPE_IP, PROTOCOL_UDP = 0x0800, 17
+VIRTIO_NET_HEADER = 12
 
 
 class Packet:
@@ -58,9 +59,11 @@ class Transfer:
 
 
 class Capture:
-    def __init__(self, path, network="net0"):
+    def __init__(self, path):
         self.path = str(path)
-        self.arguments = ["-object", f"filter-dump,id=dump,netdev={network},file={path}"]
+        self.arguments = ["-object", f"filter-dump,id=dump,netdev=net0,file={path}"]
+        # A tap carries virtio's own header before each frame, and the dump shows it.
+        self.frame_offset = 0
 
     def packets(self):
         """All that is complete in the file by now."""
@@ -74,7 +77,8 @@ class Capture:
             at += RECORD_HEADER.size
             if at + length > len(content):
                 break
-            found.append(Packet(seconds + microseconds / 1e6, content[at:at + length]))
+            found.append(Packet(seconds + microseconds / 1e6,
+                                content[at + self.frame_offset:at + length]))
             at += length
         return found
 
