@@ -94,8 +94,8 @@ ci: test
 bench: $(B)/hawser $(B)/root.made
 	$(Q)tests/bench/bench
 
-check:
-	$(Q)tools/check
+check: $(B)/hawser
+	$(Q)CFLAGS_KERNEL='$(CFLAGS_KERNEL) -Inet/lwip-port -isystem $(LWIP_DIR)/src/include' tools/check
 
 clean:
 	$(Q)rm -rf $(B)

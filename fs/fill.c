@@ -20,6 +20,7 @@
 #define FILL_PARKED_MAX  4  /* of TFTP_TRANSFERS_MAX */
 #define FILL_PARKED_NS   NSEC_PER_SEC
 #define FILL_SETTLE_REST (64 * KIB) /* less than this is not worth an abort */
+#define FILL_RESERVE     16         /* one in so many frames is not for files */
 
 _Static_assert(FILL_WINDOW + FILL_BATCH <= FILL_AHEAD, "a window is supplied after each harvest");
 _Static_assert(FILL_AHEAD <= TFTP_SUPPLY_MAX, "the transfer takes what we supply");
@@ -100,6 +101,19 @@ fail:
 	return error;
 }
 
+static bool is_scarce(void)
+{
+	return frame_free_count() < frame_total() / FILL_RESERVE;
+}
+
+bool fill_has_room(void)
+{
+	if (!is_scarce())
+		return true;
+	frame_reclaim(frame_total() / FILL_RESERVE);
+	return !is_scarce();
+}
+
 struct frame *fill_frame(unsigned flags)
 {
 	struct frame *frame = frame_alloc(FRAME_OBJECT, 0, flags);
@@ -132,9 +146,12 @@ static int supply_ahead(struct fill *fill)
 
 	while (fill->supplied < wanted) {
 		bool needed = fill->supplied < MIN(pages, fill->first + FILL_WINDOW);
-		struct frame *frame = needed ? fill_frame(0) : frame_alloc(FRAME_OBJECT, 0, 0);
+		struct frame *frame = NULL;
 		int error = -ENOMEM;
 
+		/* What is needed may eat into the reserve, when nothing can be had back. */
+		if (fill_has_room() || needed)
+			frame = fill_frame(0);
 		if (frame != NULL) {
 			error = supply(fill, frame);
 			if (error != 0)
@@ -246,10 +263,6 @@ static int turn(struct version *version, uint64_t goal)
 	if (size != UINT64_MAX && until >= size)
 		until = size + 1;
 	wait_error = tftp_wait(fill->transfer, until);
-	/* An announced size and then nothing at all is how a server speaks of a directory. */
-	if (wait_error == -EIO && size != UINT64_MAX && size > 0 &&
-	    tftp_received(fill->transfer) == 0)
-		return -EISDIR;
 	error = harvest(version);
 	return error != 0 ? error : wait_error;
 }

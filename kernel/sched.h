@@ -52,7 +52,6 @@ struct thread {
 	/* Set from any CPU: reasons to leave a sleep early. */
 	_Atomic bool kill_pending;      /* must end; killable sleeps end with -EINTR */
 	_Atomic bool signal_pending;    /* a signal is to be handled; interruptible sleeps end */
-	struct waitq *_Atomic sleeping_on;
 
 	vaddr_t stack_base;     /* lowest usable address of the kernel stack */
 	uint32_t nofault;       /* >0: user copies fail instead of faulting; this thread only */

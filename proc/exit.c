@@ -14,6 +14,7 @@
 #include "kernel/syscall.h"
 #include "mm/space.h"
 #include "proc/process.h"
+#include <linux/wait.h>
 
 /* What a shell reports of a wait(2) status. */
 static int shell_status(int status)
@@ -87,7 +88,11 @@ SYSCALL1(exit_group, int, code)
 	process_exit(PROCESS_EXITED(code));
 }
 
+/* There are no children to wait for yet. */
 SYSCALL4(wait4, int, pid, vaddr_t, status, int, options, vaddr_t, usage)
 {
-	return -ECHILD;
+	if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
+		return -EINVAL;
+	/* Minus such a number is none. */
+	return pid == INT32_MIN ? -ESRCH : -ECHILD;
 }

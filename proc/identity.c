@@ -125,13 +125,15 @@ SYSCALL2(setpgid, int, pid, int, pgid)
 	struct process *process = named(pid);
 	int64_t result = 0;
 
+	if (pgid == 0)
+		pgid = pid != 0 ? pid : (int)current_process()->pid;
 	if (pgid < 0)
 		return -EINVAL;
 	if (!process)
 		return -ESRCH;
 	mutex_lock(&family_lock);
 	/* A session leader stays where it is; there is no other group to go to. */
-	if (process->sid == process->pid || (pgid != 0 && (uint32_t)pgid != process->pid))
+	if (process->sid == process->pid || (uint32_t)pgid != process->pid)
 		result = -EPERM;
 	else
 		process->pgid = process->pid;

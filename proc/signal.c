@@ -212,12 +212,13 @@ SYSCALL2(rt_sigpending, vaddr_t, set, size_t, set_size)
 	struct process *process = current_process();
 	uint64_t pending;
 
-	if (set_size != sizeof(uint64_t))
+	/* As on Linux, a caller with a shorter set gets the beginning. */
+	if (set_size > sizeof(pending))
 		return -EINVAL;
 	spin_lock(&process->signal_lock);
 	pending = process->signal_pending;
 	spin_unlock(&process->signal_lock);
-	return put_user(set, pending);
+	return copy_to_user(set, &pending, set_size);
 }
 
 /* There is one process: it is the only one that can be meant. */
@@ -237,8 +238,6 @@ SYSCALL2(kill, int, pid, int, signal)
 
 	/* 0: its own group; -1: everybody, but never the first process or the caller. */
 	self = pid == 0 || pid == (int)process->pid || (pid < -1 && -(int64_t)pid == process->pgid);
-	if (signal < 0 || signal > NSIG_KERNEL)
-		return -EINVAL;
 	return self ? signal_self(signal) : -ESRCH;
 }
 

@@ -206,7 +206,8 @@ def test_a_repeated_block_is_not_acknowledged_again(network):
 PUT_RIGHT = ["drop=7", "duplicate", "reorder", "drop=5,reorder,duplicate", "stranger",
              "single_port", "single_port,no_tsize", "no_options", "refuse_options", "no_tsize",
              "max_blksize=100", "max_window=1", "max_window=0", "max_window=3,drop=4", "deaf=1",
-             "vanish=1000", "drop=100,deaf_to_repeats,max_window=1"]
+             "vanish=1000", "drop=100,deaf_to_repeats,max_window=1",
+             "tsize=18446744073709551615"]  # no size that a file can have: as if it said none
 # What cannot be: the errno of open or read, and what the log says.
 REFUSED = [
     ("error=0", errno.EIO, "server says error 0 .told to refuse."),
@@ -220,9 +221,10 @@ REFUSED = [
     ("error=8", errno.EIO, "server says error 8"),
     ("error=65535", errno.EIO, "server says error 65535"),
     ("error_after=20", errno.EIO, "server says error 0 .told to fail., last block 20"),
+    ("error_after=0", errno.EIO, "server says error 0 .told to fail., last block 0"),
     ("tsize_add=1000", errno.EIO, "announced 201003 bytes, but block 137 ends at 200003"),
     ("tsize_add=-1000", errno.EIO, "announced 199003 bytes, but block 136 ends at 199648"),
-    ("tsize=18446744073709551615", errno.EIO, ""),
+    ("tsize=1000000000000000", errno.EIO, "announced 1000000000000000 bytes, but block 137"),
     ("truncate=100000", errno.EIO, "announced 200003 bytes, but block 69 ends at 100000"),
     ("truncate=0", errno.EISDIR, "sent an empty file .a directory?."),
     ("oack=blksize;9000", errno.EIO, "server contradicts itself"),
@@ -343,7 +345,22 @@ def test_a_directory_is_not_taken_for_a_file(network, server):
 
 # --- servers that die ---------------------------------------------------------------------------------
 
+def wait_for_block(network, since, number):
+    network.capture.wait(lambda packets: any(
+        packet.opcode == DATA and packet.block == number for packet in packets[since:]))
+
+
+def fails_at(guest, path, block):
+    """The errno of the command that has been typed; the log names server, file and block."""
+    guest.expect(rf"tftp://{SERVER}/root{path}: timed out after \d+ tries, last block {block}\r")
+    guest.expect(r"\nerrno (\d+)(?: after \d+ bytes)?\r")
+    number = int(guest.match[1])
+    guest.expect(PROMPT)
+    return number
+
+
 def test_a_server_that_dies_in_mid_transfer_and_comes_back(network):
+    """ETIMEDOUT to execve and to read, and no frame is lost."""
     path = network.put("file")
     version = Version(2)
     network.put("bin/other", version.bytes)
@@ -352,29 +369,27 @@ def test_a_server_that_dies_in_mid_transfer_and_comes_back(network):
         assert guest.ask(f"sum {path}") == WHOLE
         assert guest.ask("sum /bin/other") == version.sum
         free = guest.census()
+
         server.stop(signal.SIGKILL)
-        server = network.scripted("file:stop=20", "bin/other:stop=130")
-
-        def dies_during(command, name, last):
-            """Kills the server when block `last` has come; returns the errno."""
-            nonlocal server
-            since = network.capture.count()
-            guest.type(command + "\r")
-            network.capture.wait(lambda packets: any(
-                packet.opcode == DATA and packet.block == last for packet in packets[since:]))
-            server.stop(signal.SIGKILL)
-            guest.expect(rf"tftp://{SERVER}/root{name}: timed out after \d+ tries, "
-                         rf"last block {last}\r")
-            guest.expect(r"\nerrno (\d+)(?: after \d+ bytes)?\r")
-            number = int(guest.match[1])
-            guest.expect(PROMPT)
-            return number
-
-        assert dies_during("exec /bin/other", "/bin/other", 130) in (errno.ETIMEDOUT, errno.EIO)
+        server = network.scripted("file:stop=4", "bin/other:stop=130")
+        descriptor = guest.ask(f"open {path}")
+        assert guest.ask(f"read {descriptor} 4096") == f"4096 bytes {crc(CONTENT[:4096])}"
+        since = network.capture.count()
+        guest.type("exec /bin/other\r")
+        wait_for_block(network, since, 130)
+        server.stop(signal.SIGKILL)
+        assert fails_at(guest, "/bin/other", 130) == errno.ETIMEDOUT
         assert guest.is_version(Version(1))
-        server = network.scripted("file:stop=20")
-        assert dies_during(f"sum {path}", path, 20) in (errno.ETIMEDOUT, errno.EIO)
+
+        server = network.scripted("file:stop=4")
+        since = network.capture.count()
+        guest.type(f"read {descriptor} 1\r")
+        wait_for_block(network, since, 4)
+        server.stop(signal.SIGKILL)
+        assert fails_at(guest, path, 4) == errno.ETIMEDOUT
+        assert guest.ask(f"close {descriptor}") == "0"
         assert guest.census() == free
+
         network.scripted()
         assert guest.ask(f"sum {path}") == WHOLE
         guest.execute("/bin/other")
@@ -409,13 +424,13 @@ def test_a_server_that_returns_during_a_transfer_finishes_it(network):
     with network.agent() as guest:
         since = network.capture.count()
         guest.type(f"sum {path}\r")
-        network.capture.wait(lambda packets: any(
-            packet.opcode == DATA and packet.block == 64 for packet in packets[since:]))
+        wait_for_block(network, since, 64)
         server.stop(signal.SIGKILL)
         network.scripted()
         guest.expect(rf"\n{WHOLE}\r")
-        assert len(network.capture.transfers(since)) >= 2
         guest.expect(PROMPT)
+        assert len(network.capture.transfers(since)) == 2
+        assert "timed out" not in guest.log
         guest.end()
 
 
@@ -425,8 +440,7 @@ def test_a_file_that_changes_while_its_server_restarts_is_not_a_mixture(network)
     with network.agent() as guest:
         since = network.capture.count()
         guest.type(f"sum {path}\r")
-        network.capture.wait(lambda packets: any(
-            packet.opcode == DATA and packet.block == 64 for packet in packets[since:]))
+        wait_for_block(network, since, 64)
         server.stop(signal.SIGKILL)
         changed = b"\xaa" + CONTENT[1:]
         network.put("file", changed)

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from agent import PATH, Agent, Version, put
-from capture import ACK, DATA, OACK, RRQ, Capture
+from capture import ACK, DATA, RRQ, Capture
 from harness import LEASE, SERVER, TAP, TOP, Guest, make_root
 
 STAMP = "root/.hawser/stamp"
@@ -71,7 +71,7 @@ def names(transfers):
 
 
 def only_the_stamp(capture, since):
-    """One transfer of the stamp, in one block, and not a packet more."""
+    """The stamp is asked for and comes, and not a packet more."""
     packets = capture.packets()[since:]
     transfers = capture.transfers(since)
     assert names(transfers) == [STAMP]
