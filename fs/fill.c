@@ -199,8 +199,7 @@ static int take_page(struct version *version, struct fill *fill)
 	if (!same)
 		return -ESTALE;
 	fill->first++;
-	if (supply(fill, frame) != 0)
-		frame_put(frame);
+	frame_put(frame);
 	return 0;
 }
 
@@ -215,13 +214,19 @@ static int finish(struct version *version, uint64_t received)
 	return 0;
 }
 
-/* Everything that the transfer has received in full pages, or to the end. */
-static int harvest(struct version *version)
+/*
+ * What the transfer has received of [0, goal) in full pages, or everything if it has come to its end.
+ * What is beyond the goal is left to the next turn, if there is one: whoever compares a prefix does
+ * not make it longer.
+ */
+static int harvest(struct version *version, uint64_t goal)
 {
 	struct fill *fill = version->fill;
 	bool complete = tftp_complete(fill->transfer);
 	uint64_t received = tftp_received(fill->transfer);
-	uint64_t end = complete ? DIV_ROUND_UP(received, PAGE_SIZE) : received / PAGE_SIZE;
+	uint64_t end = complete ? DIV_ROUND_UP(received, PAGE_SIZE)
+				: MIN(received / PAGE_SIZE,
+				      goal / PAGE_SIZE + (goal % PAGE_SIZE != 0));
 	size_t tail = received % PAGE_SIZE;
 	int error = 0;
 
@@ -271,7 +276,7 @@ static int turn(struct version *version, uint64_t goal)
 	if (wait_error == -EIO && size != UINT64_MAX && size > 0 &&
 	    tftp_received(fill->transfer) == 0)
 		return -EISDIR;
-	error = harvest(version);
+	error = harvest(version, goal);
 	return error != 0 ? error : wait_error;
 }
 
