@@ -63,7 +63,7 @@ struct serial {
 	bool fifo_later;    /* to be turned on once nobody sends */
 	uint64_t last_received_ns;
 	uint64_t overruns;
-	char *tx, *rx;      /* TX_RING and RX_RING bytes */
+	char *tx, *rx;        /* TX_RING and RX_RING bytes */
 	struct waitq tx_room; /* has a lock of its own */
 };
 

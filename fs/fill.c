@@ -224,9 +224,9 @@ static int harvest(struct version *version, uint64_t goal)
 	struct fill *fill = version->fill;
 	bool complete = tftp_complete(fill->transfer);
 	uint64_t received = tftp_received(fill->transfer);
-	uint64_t end = complete ? DIV_ROUND_UP(received, PAGE_SIZE)
-				: MIN(received / PAGE_SIZE,
-				      goal / PAGE_SIZE + (goal % PAGE_SIZE != 0));
+	uint64_t end =
+		complete ? DIV_ROUND_UP(received, PAGE_SIZE)
+			 : MIN(received / PAGE_SIZE, goal / PAGE_SIZE + (goal % PAGE_SIZE != 0));
 	size_t tail = received % PAGE_SIZE;
 	int error = 0;
 

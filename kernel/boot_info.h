@@ -21,11 +21,11 @@ struct boot_info {
 	paddr_t kernel_start, kernel_end; /* the image with its BSS */
 	paddr_t initrd_start, initrd_end; /* 0, 0 if none */
 	paddr_t rsdp;                     /* 0: search the BIOS area */
-	const char *loader;               /* "iPXE", "QEMU", "GRUB", … from boot_params.type_of_loader */
+	const char *loader; /* "iPXE", "QEMU", "GRUB", … from boot_params.type_of_loader */
 	struct {
 		paddr_t base;
 		uint32_t width, height, pitch, bits_per_pixel;
-	} framebuffer; /* base 0 if none */
+	} framebuffer;      /* base 0 if none */
 	uint64_t entry_tsc; /* TSC at the kernel's first instruction: time zero */
 };
 

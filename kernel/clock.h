@@ -15,8 +15,8 @@
 #define NSEC_PER_MSEC UINT64_C(1000000)
 #define NSEC_PER_USEC UINT64_C(1000)
 
-uint64_t clock_ns(void);       /* monotonic; any context; 0 until clock_init() */
-uint64_t clock_wall_ns(void);  /* since 1970-01-01 UTC */
+uint64_t clock_ns(void);      /* monotonic; any context; 0 until clock_init() */
+uint64_t clock_wall_ns(void); /* since 1970-01-01 UTC */
 void clock_set_wall_ns(uint64_t now_ns);
 
 /* Calibrates TSC and LAPIC timer (a few ms). Interrupts off; once, after irq_init(). */
@@ -29,11 +29,11 @@ void clock_interrupt(void);
 void clock_delay_us(unsigned microseconds);
 
 struct timer {
-	RB_ENTRY(timer) link;   /* timer lock */
-	uint64_t deadline_ns;   /* timer lock */
+	RB_ENTRY(timer) link;                  /* timer lock */
+	uint64_t deadline_ns;                  /* timer lock */
 	void (*callback)(struct timer *timer); /* interrupt context, no lock held */
-	bool armed;             /* timer lock */
-	_Atomic uint32_t cpu;   /* whose tree and lock: changed under that lock, while not armed */
+	bool armed;                            /* timer lock */
+	_Atomic uint32_t cpu; /* whose tree and lock: changed under that lock, while not armed */
 };
 
 void timer_init(struct timer *timer, void (*callback)(struct timer *timer));

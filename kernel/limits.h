@@ -11,8 +11,8 @@
 #define LIMIT_INFINITY UINT64_MAX
 
 struct limits {
-	struct spinlock lock;                  /* RANK_SIGNAL */
-	struct rlimit64 limit[RLIM_NLIMITS];   /* lock */
+	struct spinlock lock;                /* RANK_SIGNAL */
+	struct rlimit64 limit[RLIM_NLIMITS]; /* lock */
 };
 
 /* The current thread's soft limit; LIMIT_INFINITY in a kernel thread. */

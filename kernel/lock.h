@@ -21,11 +21,11 @@ enum lock_rank {
 	RANK_OFFSET,     /* an open file's offset */
 	RANK_WRITE,      /* a file's content, among those who write it */
 	RANK_EPOLL,
-	RANK_INODE,   /* a directory or file of the root */
-	RANK_SPACE,   /* an address space */
-	RANK_OBJECT,  /* a memory object */
-	RANK_NET,     /* lwIP */
-	RANK_STREAM,  /* a pipe, tty or socket */
+	RANK_INODE,  /* a directory or file of the root */
+	RANK_SPACE,  /* an address space */
+	RANK_OBJECT, /* a memory object */
+	RANK_NET,    /* lwIP */
+	RANK_STREAM, /* a pipe, tty or socket */
 	RANK_SLEEP_MAX = RANK_STREAM,
 	/* Spinlocks. */
 	RANK_FUTEX,
@@ -55,7 +55,10 @@ struct spinlock {
 	enum lock_rank rank;
 	const char *name;
 };
-#define SPINLOCK_INIT(lockname, lockrank) { .word = 0, .rank = (lockrank), .name = (lockname) }
+#define SPINLOCK_INIT(lockname, lockrank)                         \
+	{                                                         \
+		.word = 0, .rank = (lockrank), .name = (lockname) \
+	}
 void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank);
 void spin_lock(struct spinlock *lock);
 void spin_unlock(struct spinlock *lock);
@@ -89,9 +92,9 @@ bool mutex_held(const struct mutex *mutex); /* by this thread */
 /* Reader-writer lock: sleeps; a waiting writer holds back new readers; not recursive. */
 struct rwlock {
 	struct spinlock guard;
-	uint32_t readers;           /* guard */
-	struct thread *writer;      /* guard */
-	uint32_t writers_waiting;   /* guard */
+	uint32_t readers;         /* guard */
+	struct thread *writer;    /* guard */
+	uint32_t writers_waiting; /* guard */
 	struct waitq read_waiters, write_waiters;
 	enum lock_rank rank;
 	const char *name;

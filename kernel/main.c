@@ -11,6 +11,7 @@
 #include "dev/console.h"
 #include "dev/machine.h"
 #include "dev/rtc.h"
+#include "fs/path.h"
 #include "kernel/boot_info.h"
 #include "kernel/clock.h"
 #include "kernel/cmdline.h"
@@ -28,7 +29,6 @@
 #include "mm/x86_64/kernel_map.h"
 #include "net/net.h"
 #include "net/tftp.h"
-#include "fs/path.h"
 #include "proc/process.h"
 
 static uint64_t memory_limit(void)

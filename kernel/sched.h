@@ -36,27 +36,27 @@ enum thread_state { THREAD_NEW, THREAD_RUNNABLE, THREAD_RUNNING, THREAD_SLEEPING
 
 struct thread {
 	/* Offsets known to kernel/x86_64/switch.S: checked by _Static_assert in kernel/sched.c. */
-	vaddr_t kernel_sp;      /* saved by the switch while not running */
-	vaddr_t stack_top;      /* where a trap from user mode begins */
+	vaddr_t kernel_sp; /* saved by the switch while not running */
+	vaddr_t stack_top; /* where a trap from user mode begins */
 
-	char name[16];          /* comm, as Linux's TASK_COMM_LEN */
+	char name[16]; /* comm, as Linux's TASK_COMM_LEN */
 	uint32_t tid;
-	enum thread_state state;        /* run queue lock */
-	TAILQ_ENTRY(thread) run_link;   /* run queue lock */
-	struct cpu *cpu;                /* the CPU it runs or last ran on; run queue lock */
-	_Atomic bool on_cpu;            /* its context is still live there; see kernel/sched.c */
+	enum thread_state state;      /* run queue lock */
+	TAILQ_ENTRY(thread) run_link; /* run queue lock */
+	struct cpu *cpu;              /* the CPU it runs or last ran on; run queue lock */
+	_Atomic bool on_cpu;          /* its context is still live there; see kernel/sched.c */
 	uint64_t slice_end_ns;
-	uint64_t user_ns, system_ns;    /* CPU time used, see sched_charge(); the running CPU only */
-	uint64_t account_ns;            /* when the present accounting interval began */
+	uint64_t user_ns, system_ns; /* CPU time used, see sched_charge(); the running CPU only */
+	uint64_t account_ns;         /* when the present accounting interval began */
 
 	/* Set from any CPU: reasons to leave a sleep early. */
-	_Atomic bool kill_pending;      /* must end; killable sleeps end with -EINTR */
-	_Atomic bool signal_pending;    /* a signal is to be handled; interruptible sleeps end */
+	_Atomic bool kill_pending;   /* must end; killable sleeps end with -EINTR */
+	_Atomic bool signal_pending; /* a signal is to be handled; interruptible sleeps end */
 
-	vaddr_t stack_base;     /* lowest usable address of the kernel stack */
-	uint32_t nofault;       /* >0: user copies fail instead of faulting; this thread only */
-	uint32_t sleep_locks;   /* held mutexes and rwlocks, debug */
-	uint32_t rank_mask;     /* ranks of held sleeping locks, debug */
+	vaddr_t stack_base;   /* lowest usable address of the kernel stack */
+	uint32_t nofault;     /* >0: user copies fail instead of faulting; this thread only */
+	uint32_t sleep_locks; /* held mutexes and rwlocks, debug */
+	uint32_t rank_mask;   /* ranks of held sleeping locks, debug */
 	const void *held[SLEEP_LOCKS_MAX];   /* which, in the order taken, debug */
 	uint8_t held_ranks[SLEEP_LOCKS_MAX]; /* debug */
 
@@ -66,16 +66,16 @@ struct thread {
 	void (*release)(struct thread *thread);
 
 	/* User state; NULL in kernel threads. Owned by the rooms that know the types. */
-	struct trapframe *trapframe;    /* registers at the entry from user mode */
-	void *fpu;                      /* XSAVE area, fpu_area_size() bytes, 64-aligned */
-	uint64_t fs_base, gs_base;      /* user's, while not running */
-	struct space *space;            /* mm: the address space that it runs in */
-	struct process *process;        /* proc */
-	struct files *files;            /* fs/file.h: descriptor table */
-	struct fs_context *fs;          /* fs/path.h: working directory, umask */
-	struct limits *limits;          /* kernel/limits.h */
-	vaddr_t clear_child_tid;        /* proc: set_tid_address(2) */
-	vaddr_t robust_list;            /* proc */
+	struct trapframe *trapframe; /* registers at the entry from user mode */
+	void *fpu;                   /* XSAVE area, fpu_area_size() bytes, 64-aligned */
+	uint64_t fs_base, gs_base;   /* user's, while not running */
+	struct space *space;         /* mm: the address space that it runs in */
+	struct process *process;     /* proc */
+	struct files *files;         /* fs/file.h: descriptor table */
+	struct fs_context *fs;       /* fs/path.h: working directory, umask */
+	struct limits *limits;       /* kernel/limits.h */
+	vaddr_t clear_child_tid;     /* proc: set_tid_address(2) */
+	vaddr_t robust_list;         /* proc */
 };
 
 /* The thread that is running. Never NULL after sched_init(). */
@@ -135,13 +135,15 @@ void sched_get_stats(struct sched_stats *out);
 struct waiter {
 	TAILQ_ENTRY(waiter) link; /* waitq.lock */
 	struct thread *thread;
-	_Atomic bool queued;      /* set and cleared under waitq.lock; clearing it is the wake-up */
+	_Atomic bool queued; /* set and cleared under waitq.lock; clearing it is the wake-up */
 };
 
 void waitq_init(struct waitq *queue, const char *name);
-#define WAITQ_INIT(queue, lockname)                                                                \
-	{ .lock = SPINLOCK_INIT(lockname, RANK_WAITQ),                                             \
-	  .waiters = TAILQ_HEAD_INITIALIZER((queue).waiters) }
+#define WAITQ_INIT(queue, lockname)                                \
+	{                                                          \
+		.lock = SPINLOCK_INIT(lockname, RANK_WAITQ),       \
+		.waiters = TAILQ_HEAD_INITIALIZER((queue).waiters) \
+	}
 
 /* Any context, any lock of lower rank than RANK_WAITQ. */
 void waitq_wake_one(struct waitq *queue);
@@ -160,30 +162,30 @@ void waitq_prepare(struct waitq *queue, struct waiter *waiter);
 int waitq_commit(struct waiter *waiter, enum wait_mode mode, uint64_t deadline_ns);
 void waitq_finish(struct waitq *queue, struct waiter *waiter);
 
-#define wait_event_full(queue, condition, mode, deadline_ns)                                       \
-	({                                                                                         \
-		struct waiter we_waiter_ = {0};                                                    \
-		int we_error_ = 0;                                                                 \
-		for (;;) {                                                                         \
-			waitq_prepare((queue), &we_waiter_);                                       \
-			if (condition) {                                                           \
-				we_error_ = 0;                                                     \
-				break;                                                             \
-			}                                                                          \
-			if (we_error_ != 0)                                                        \
-				break;                                                             \
-			we_error_ = waitq_commit(&we_waiter_, (mode), (deadline_ns));              \
-		}                                                                                  \
-		waitq_finish((queue), &we_waiter_);                                                \
-		we_error_;                                                                         \
+#define wait_event_full(queue, condition, mode, deadline_ns)                          \
+	({                                                                            \
+		struct waiter we_waiter_ = { 0 };                                     \
+		int we_error_ = 0;                                                    \
+		for (;;) {                                                            \
+			waitq_prepare((queue), &we_waiter_);                          \
+			if (condition) {                                              \
+				we_error_ = 0;                                        \
+				break;                                                \
+			}                                                             \
+			if (we_error_ != 0)                                           \
+				break;                                                \
+			we_error_ = waitq_commit(&we_waiter_, (mode), (deadline_ns)); \
+		}                                                                     \
+		waitq_finish((queue), &we_waiter_);                                   \
+		we_error_;                                                            \
 	})
-#define wait_event(queue, condition)                                                               \
+#define wait_event(queue, condition) \
 	((void)wait_event_full((queue), (condition), WAIT_UNINTERRUPTIBLE, NO_DEADLINE))
-#define wait_event_killable(queue, condition)                                                      \
+#define wait_event_killable(queue, condition) \
 	wait_event_full((queue), (condition), WAIT_KILLABLE, NO_DEADLINE)
-#define wait_event_signal(queue, condition)                                                        \
+#define wait_event_signal(queue, condition) \
 	wait_event_full((queue), (condition), WAIT_SIGNAL, NO_DEADLINE)
-#define wait_event_timeout(queue, condition, deadline_ns)                                          \
+#define wait_event_timeout(queue, condition, deadline_ns) \
 	wait_event_full((queue), (condition), WAIT_KILLABLE, (deadline_ns))
 
 /* Sleeps until the monotonic clock reaches deadline_ns; 0, or -EINTR (killed / signalled). */

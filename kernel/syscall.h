@@ -31,31 +31,31 @@ struct trapframe;
  */
 void syscall_dispatch(struct trapframe *tf);
 
-#define SYSCALL_REGS_                                                                              \
-	uint64_t r1_ __attribute__((unused)), uint64_t r2_ __attribute__((unused)),                \
-		uint64_t r3_ __attribute__((unused)), uint64_t r4_ __attribute__((unused)),        \
+#define SYSCALL_REGS_                                                                       \
+	uint64_t r1_ __attribute__((unused)), uint64_t r2_ __attribute__((unused)),         \
+		uint64_t r3_ __attribute__((unused)), uint64_t r4_ __attribute__((unused)), \
 		uint64_t r5_ __attribute__((unused)), uint64_t r6_ __attribute__((unused))
-#define SYSCALL_HEAD_(name, params, call)                                                          \
-	static int64_t body_##name params;                                                         \
-	int64_t sys_##name(SYSCALL_REGS_);                                                         \
-	int64_t sys_##name(SYSCALL_REGS_)                                                          \
-	{                                                                                          \
-		return body_##name call;                                                           \
-	}                                                                                          \
+#define SYSCALL_HEAD_(name, params, call)  \
+	static int64_t body_##name params; \
+	int64_t sys_##name(SYSCALL_REGS_); \
+	int64_t sys_##name(SYSCALL_REGS_)  \
+	{                                  \
+		return body_##name call;   \
+	}                                  \
 	static int64_t body_##name params
 
-#define SYSCALL0(name) SYSCALL_HEAD_(name, (void), ())
-#define SYSCALL1(name, t1, a1) SYSCALL_HEAD_(name, (t1 a1), ((t1)r1_))
+#define SYSCALL0(name)                 SYSCALL_HEAD_(name, (void), ())
+#define SYSCALL1(name, t1, a1)         SYSCALL_HEAD_(name, (t1 a1), ((t1)r1_))
 #define SYSCALL2(name, t1, a1, t2, a2) SYSCALL_HEAD_(name, (t1 a1, t2 a2), ((t1)r1_, (t2)r2_))
-#define SYSCALL3(name, t1, a1, t2, a2, t3, a3)                                                     \
+#define SYSCALL3(name, t1, a1, t2, a2, t3, a3) \
 	SYSCALL_HEAD_(name, (t1 a1, t2 a2, t3 a3), ((t1)r1_, (t2)r2_, (t3)r3_))
-#define SYSCALL4(name, t1, a1, t2, a2, t3, a3, t4, a4)                                             \
+#define SYSCALL4(name, t1, a1, t2, a2, t3, a3, t4, a4) \
 	SYSCALL_HEAD_(name, (t1 a1, t2 a2, t3 a3, t4 a4), ((t1)r1_, (t2)r2_, (t3)r3_, (t4)r4_))
-#define SYSCALL5(name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5)                                     \
-	SYSCALL_HEAD_(name, (t1 a1, t2 a2, t3 a3, t4 a4, t5 a5),                                   \
+#define SYSCALL5(name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5)   \
+	SYSCALL_HEAD_(name, (t1 a1, t2 a2, t3 a3, t4 a4, t5 a5), \
 		      ((t1)r1_, (t2)r2_, (t3)r3_, (t4)r4_, (t5)r5_))
-#define SYSCALL6(name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5, t6, a6)                             \
-	SYSCALL_HEAD_(name, (t1 a1, t2 a2, t3 a3, t4 a4, t5 a5, t6 a6),                            \
+#define SYSCALL6(name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5, t6, a6)  \
+	SYSCALL_HEAD_(name, (t1 a1, t2 a2, t3 a3, t4 a4, t5 a5, t6 a6), \
 		      ((t1)r1_, (t2)r2_, (t3)r3_, (t4)r4_, (t5)r5_, (t6)r6_))
 
 #endif

@@ -30,7 +30,10 @@ struct change {
 	bool starved;             /* a region could not be had */
 	bool retried;
 };
-#define CHANGE_NONE { .spares = 0 }
+#define CHANGE_NONE         \
+	{                   \
+		.spares = 0 \
+	}
 
 /* --- reserve: space lock held, exclusively ---------------------------------------------------- */
 

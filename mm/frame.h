@@ -31,16 +31,16 @@ enum frame_kind {
 
 struct frame {
 	_Atomic uint32_t refs;
-	uint8_t kind;          /* enum frame_kind; set by the allocator */
-	uint8_t order;         /* of the block, in its first frame */
-	uint16_t flags;        /* owner's; 0 when given out */
+	uint8_t kind;   /* enum frame_kind; set by the allocator */
+	uint8_t order;  /* of the block, in its first frame */
+	uint16_t flags; /* owner's; 0 when given out */
 	union {
-		LIST_ENTRY(frame) free_link;     /* FRAME_FREE: frames lock */
-		struct {                         /* FRAME_OBJECT: object lock */
+		LIST_ENTRY(frame) free_link; /* FRAME_FREE: frames lock */
+		struct {                     /* FRAME_OBJECT: object lock */
 			struct object *object;
 			uint64_t index;
 		};
-		struct {                         /* FRAME_SLAB: slab lock */
+		struct { /* FRAME_SLAB: slab lock */
 			struct slab_cache *cache;
 			void *slab;
 		};
@@ -52,7 +52,7 @@ struct frame {
 extern struct frame *frame_table; /* indexed by page frame number */
 
 /* frame_alloc() flags */
-#define FRAME_ZERO   0x1u
+#define FRAME_ZERO        0x1u
 #define FRAME_NOFAIL_BOOT 0x2u /* panics instead of failing; only before the first program */
 
 /*
@@ -101,8 +101,9 @@ static inline void *frame_data(const struct frame *frame)
 }
 
 struct frame_census {
-	uint64_t total;             /* frames ever added */
-	uint64_t count[FRAME_KINDS]; /* by kind; blocks count all their frames under the head's kind */
+	uint64_t total; /* frames ever added */
+	uint64_t count
+		[FRAME_KINDS]; /* by kind; blocks count all their frames under the head's kind */
 };
 /* Frames in per-CPU caches count as free. Exact only while nothing else allocates. */
 void frame_census(struct frame_census *out);

@@ -26,20 +26,20 @@
 
 #include "kernel/base.h"
 
-#define USER_MIN UINT64_C(0x10000)
-#define USER_MAX UINT64_C(0x7ffffffff000) /* exclusive; the last page stays free (SYSRET) */
+#define USER_MIN        UINT64_C(0x10000)
+#define USER_MAX        UINT64_C(0x7ffffffff000) /* exclusive; the last page stays free (SYSRET) */
 
 #define PIE_BASE        UINT64_C(0x555555554000) /* as Linux's ELF_ET_DYN_BASE */
 #define STACK_GUARD_GAP (256 * PAGE_SIZE)        /* below a growing stack, as Linux */
 #define MMAP_MIN_GAP    (128 * MIB)              /* between stack top and mmap area, as Linux */
 
-#define PHYSMAP_BASE  UINT64_C(0xffff800000000000)
-#define PHYSMAP_SIZE  (UINT64_C(64) << 39)
-#define FRAMES_BASE   UINT64_C(0xffffa00000000000)
-#define FRAMES_SIZE   (UINT64_C(1) << 39)
-#define KMAP_BASE     UINT64_C(0xffffa08000000000)
-#define KMAP_SIZE     (UINT64_C(1) << 39)
-#define KERNEL_BASE   UINT64_C(0xffffffff80000000)
+#define PHYSMAP_BASE    UINT64_C(0xffff800000000000)
+#define PHYSMAP_SIZE    (UINT64_C(64) << 39)
+#define FRAMES_BASE     UINT64_C(0xffffa00000000000)
+#define FRAMES_SIZE     (UINT64_C(1) << 39)
+#define KMAP_BASE       UINT64_C(0xffffa08000000000)
+#define KMAP_SIZE       (UINT64_C(1) << 39)
+#define KERNEL_BASE     UINT64_C(0xffffffff80000000)
 
 /* Random bits, in pages; all zero with `norandmaps`. */
 #define STACK_RANDOM_PAGES (UINT64_C(1) << 22)

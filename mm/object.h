@@ -44,10 +44,10 @@ struct object_ops {
 struct object {
 	_Atomic uint32_t refs;
 	const struct object_ops *ops;
-	struct mutex lock;          /* RANK_OBJECT */
-	uint64_t size;              /* bytes; lock */
-	struct radix frames;        /* by page index; lock */
-	uint64_t pages;             /* frames held; lock */
+	struct mutex lock;           /* RANK_OBJECT */
+	uint64_t size;               /* bytes; lock */
+	struct radix frames;         /* by page index; lock */
+	uint64_t pages;              /* frames held; lock */
 	LIST_HEAD(, region) regions; /* those that map it, and their bounds; lock */
 };
 

@@ -16,30 +16,30 @@
 #include "mm/frame.h"
 
 struct pmap {
-	struct spinlock lock;          /* RANK_PMAP */
-	struct frame *root;            /* the PML4 */
-	uint64_t tables;               /* page-table frames below the root; lock */
-	_Atomic uint64_t generation;   /* raised by every flush that others must see */
-	_Atomic uint64_t cpus;         /* bit n: CPU n may hold entries of this pmap */
+	struct spinlock lock;        /* RANK_PMAP */
+	struct frame *root;          /* the PML4 */
+	uint64_t tables;             /* page-table frames below the root; lock */
+	_Atomic uint64_t generation; /* raised by every flush that others must see */
+	_Atomic uint64_t cpus;       /* bit n: CPU n may hold entries of this pmap */
 };
 
 /* One decoded PTE. */
 struct pte {
 	paddr_t address;
-	bool present;   /* a right is there */
-	bool protnone;  /* a frame is kept, no right */
+	bool present;  /* a right is there */
+	bool protnone; /* a frame is kept, no right */
 	bool writable, executable, special, accessed, dirty;
 };
 #define pte_empty(p) (!(p).present && !(p).protnone)
 
 /* Rights for pmap_enter(). */
-#define PTE_WRITE   0x1u
-#define PTE_EXEC    0x2u
-#define PTE_SPECIAL 0x4u
-#define PTE_NONE    0x8u /* protnone: keep the frame, give no right */
+#define PTE_WRITE    0x1u
+#define PTE_EXEC     0x2u
+#define PTE_SPECIAL  0x4u
+#define PTE_NONE     0x8u  /* protnone: keep the frame, give no right */
 #define PTE_UNCACHED 0x10u /* devices: write-combining or uncached */
 
-int pmap_create(struct pmap *pmap);   /* no lock; -ENOMEM. Copies the kernel's PML4 slots. */
+int pmap_create(struct pmap *pmap); /* no lock; -ENOMEM. Copies the kernel's PML4 slots. */
 /* Frees the tables; the user half must hold no counted PTE, and no CPU may be using it. No lock. */
 void pmap_destroy(struct pmap *pmap);
 

@@ -11,7 +11,7 @@
 
 struct slab_cache {
 	const char *name;
-	size_t size;            /* of an object, rounded up to its alignment */
+	size_t size; /* of an object, rounded up to its alignment */
 	struct spinlock lock;
 	LIST_HEAD(, slab) partial; /* lock */
 	LIST_HEAD(, slab) empty;   /* lock */
@@ -21,8 +21,8 @@ struct slab_cache {
 
 /* size in 8..2048; align a power of two up to 64. The cache is the caller's static memory. */
 void slab_cache_init(struct slab_cache *cache, const char *name, size_t size, size_t align);
-void *slab_alloc(struct slab_cache *cache);  /* not zeroed */
-void *slab_zalloc(struct slab_cache *cache); /* zeroed */
+void *slab_alloc(struct slab_cache *cache);             /* not zeroed */
+void *slab_zalloc(struct slab_cache *cache);            /* zeroed */
 void slab_free(struct slab_cache *cache, void *object); /* NULL is allowed */
 
 /* malloc(3) for odd sizes: to 2 KiB from size-class caches, above that whole frames (to 4 MiB). */

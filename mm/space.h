@@ -33,24 +33,24 @@
 
 struct region {
 	/* start, end and offset change only with the space's lock and the object's lock held. */
-	vaddr_t start, end;     /* [start, end), page-aligned */
+	vaddr_t start, end; /* [start, end), page-aligned */
 	uint32_t prot, max_prot;
 	uint32_t flags;
 	struct object *object;  /* NULL: private anonymous; holds a reference */
 	uint64_t offset;        /* bytes into the object of `start` */
-	struct file_name *name; /* what /proc/self/maps prints; opaque, counted; see space_name_ops */
+	struct file_name *name; /* as /proc/self/maps prints it; counted; see space_name_ops */
 
-	RB_ENTRY(region) link;  /* everything above and below: the space's lock */
-	uint64_t gap_before;    /* bytes that mmap may use between the predecessor and this region */
-	uint64_t gap_largest;   /* the largest gap_before in this subtree */
+	RB_ENTRY(region) link; /* everything above and below: the space's lock */
+	uint64_t gap_before;   /* bytes that mmap may use between the predecessor and this region */
+	uint64_t gap_largest;  /* the largest gap_before in this subtree */
 	struct space *space;
 	LIST_ENTRY(region) object_link; /* object->lock */
 };
 
 /* Counters for /proc/self/statm and status, in pages; updated under the pmap lock. */
 struct space_stats {
-	uint64_t virtual_pages;  /* in regions; space lock */
-	uint64_t data_pages;     /* in private writable regions but stacks (RLIMIT_DATA); space lock */
+	uint64_t virtual_pages; /* in regions; space lock */
+	uint64_t data_pages; /* in private writable regions but stacks (RLIMIT_DATA); space lock */
 	uint64_t anon_pages, file_pages, shared_pages; /* present */
 	_Atomic uint64_t faults, faults_io;            /* all; those that waited for an object */
 	uint64_t peak_virtual, peak_resident;
@@ -62,13 +62,13 @@ struct space {
 	RB_HEAD(region_tree, region) regions; /* lock */
 	uint64_t region_count;                /* lock */
 	struct pmap pmap;
-	vaddr_t brk_start, brk;               /* lock; brk need not be aligned */
-	vaddr_t mmap_top;                     /* mappings go below this; fixed at exec */
-	vaddr_t stack_top;                    /* fixed at exec */
+	vaddr_t brk_start, brk;                         /* lock; brk need not be aligned */
+	vaddr_t mmap_top;                               /* mappings go below this; fixed at exec */
+	vaddr_t stack_top;                              /* fixed at exec */
 	vaddr_t arg_start, arg_end, env_start, env_end; /* for /proc; fixed at exec */
-	struct space_limits {                 /* bytes; UINT64_MAX: none. Copied from RLIMIT_* */
+	struct space_limits { /* bytes; UINT64_MAX: none. Copied from RLIMIT_* */
 		uint64_t as, data, stack;
-	} limits;                             /* lock */
+	} limits; /* lock */
 	struct space_stats stats;
 };
 
@@ -87,16 +87,16 @@ void space_switch(struct space *space);
 
 /* What is to be mapped. */
 struct map_request {
-	vaddr_t address;        /* hint, or fixed */
-	uint64_t length;        /* bytes, > 0; rounded up to pages */
+	vaddr_t address; /* hint, or fixed */
+	uint64_t length; /* bytes, > 0; rounded up to pages */
 	uint32_t prot, max_prot;
-	uint32_t flags;         /* REGION_* */
-	struct object *object;  /* NULL: anonymous; the request takes its own reference */
-	uint64_t offset;        /* page-aligned */
+	uint32_t flags;        /* REGION_* */
+	struct object *object; /* NULL: anonymous; the request takes its own reference */
+	uint64_t offset;       /* page-aligned */
 	struct file_name *name;
-	bool fixed;             /* MAP_FIXED: replaces what is there */
-	bool noreplace;         /* with fixed: -EEXIST instead */
-	bool populate;          /* MAP_POPULATE, MAP_LOCKED: fault it in, errors ignored */
+	bool fixed;     /* MAP_FIXED: replaces what is there */
+	bool noreplace; /* with fixed: -EEXIST instead */
+	bool populate;  /* MAP_POPULATE, MAP_LOCKED: fault it in, errors ignored */
 };
 /*
  * Maps; the address in `*out`. -EINVAL, -ENOMEM (no room, RLIMIT_AS/DATA, too many regions),

@@ -27,10 +27,10 @@ size_t __must_check copy_from_user_nofault(void *to, vaddr_t from, size_t length
 int __must_check user_fault_in(vaddr_t start, size_t length, bool write);
 
 #define get_user(out, from) copy_from_user((out), (from), sizeof(*(out)))
-#define put_user(to, value)                                                                        \
-	({                                                                                         \
-		typeof(value) put_value_ = (value);                                                \
-		copy_to_user((to), &put_value_, sizeof(put_value_));                               \
+#define put_user(to, value)                                          \
+	({                                                           \
+		typeof(value) put_value_ = (value);                  \
+		copy_to_user((to), &put_value_, sizeof(put_value_)); \
 	})
 
 #endif

@@ -22,7 +22,7 @@ struct net_config {
 	uint32_t next_server; /* DHCP siaddr, option 66, or ip='s server field */
 	uint32_t syslog, ntp; /* options 7, 42 */
 	char hostname[65], domain[65];
-	char boot_file[129];  /* option 67 */
+	char boot_file[129]; /* option 67 */
 };
 
 /* Finds cards, starts the network thread and configuration (ip= or DHCP). Does not wait. */

@@ -20,9 +20,9 @@
 
 #include "kernel/base.h"
 
-#define TFTP_PATH_MAX      500 /* with the mode below the 512 that servers take */
-#define TFTP_TRANSFERS_MAX 8   /* at once; further ones wait their turn */
-#define TFTP_SUPPLY_MAX    256 /* pages supplied and not yet filled */
+#define TFTP_PATH_MAX      500                   /* with the mode below the 512 that servers take */
+#define TFTP_TRANSFERS_MAX 8                     /* at once; further ones wait their turn */
+#define TFTP_SUPPLY_MAX    256                   /* pages supplied and not yet filled */
 #define TFTP_REACH_MAX     (UINT64_C(64) * 1468) /* bytes of the largest window; see tftp_wait() */
 
 struct tftp_transfer;

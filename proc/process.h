@@ -77,8 +77,8 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 __noreturn void process_exit(int status);
 
 /* The wait(2) status of a process that called exit(code), or that a signal ended. */
-#define PROCESS_EXITED(code)   (((code) & 0xff) << 8)
-#define PROCESS_KILLED(signal) ((signal) & 0x7f)
+#define PROCESS_EXITED(code)   (((code)&0xff) << 8)
+#define PROCESS_KILLED(signal) ((signal)&0x7f)
 
 /*
  * A signal, to the whole process. Handlers are not run yet: a signal that has one only ends

@@ -24,8 +24,8 @@ typedef _Atomic uint64_t entry_t;
 #define ENTRY_NX       (UINT64_C(1) << 63)
 #define ENTRY_ADDRESS  UINT64_C(0x000ffffffffff000)
 
-#define TABLE_ENTRIES 512
-#define LEVELS        4 /* level 3: PML4, level 0: the table of 4 KiB pages */
+#define TABLE_ENTRIES  512
+#define LEVELS         4 /* level 3: PML4, level 0: the table of 4 KiB pages */
 
 /* Bytes that one entry of a table at `level` stands for. */
 static inline uint64_t level_span(unsigned level)

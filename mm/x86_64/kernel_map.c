@@ -80,21 +80,21 @@ static void range_subtract(struct range_list *list, struct range hole)
 		memmove(&list->range[i], &list->range[i + 1],
 			(list->count - i) * sizeof(struct range));
 		if (old.start < hole.start)
-			range_insert(list, (struct range){old.start, hole.start});
+			range_insert(list, (struct range){ old.start, hole.start });
 		if (hole.end < old.end)
-			range_insert(list, (struct range){hole.end, old.end});
+			range_insert(list, (struct range){ hole.end, old.end });
 		i = -1u; /* start over: the list has changed */
 	}
 }
 
 static struct range page_inwards(paddr_t start, paddr_t end)
 {
-	return (struct range){ALIGN_UP(start, PAGE_SIZE), ALIGN_DOWN(end, PAGE_SIZE)};
+	return (struct range){ ALIGN_UP(start, PAGE_SIZE), ALIGN_DOWN(end, PAGE_SIZE) };
 }
 
 static struct range page_outwards(paddr_t start, paddr_t end)
 {
-	return (struct range){ALIGN_DOWN(start, PAGE_SIZE), ALIGN_UP(end, PAGE_SIZE)};
+	return (struct range){ ALIGN_DOWN(start, PAGE_SIZE), ALIGN_UP(end, PAGE_SIZE) };
 }
 
 /* RAM is what somebody calls RAM and nobody calls anything else. */
@@ -136,12 +136,12 @@ static void choose_early(void)
 {
 	struct range_list free = ram;
 
-	range_subtract(&free, (struct range){0, LOW_RESERVED});
+	range_subtract(&free, (struct range){ 0, LOW_RESERVED });
 	range_subtract(&free, page_outwards(boot_info.kernel_start, boot_info.kernel_end));
 	if (boot_info.initrd_end)
 		range_subtract(&free, page_outwards(boot_info.initrd_start, boot_info.initrd_end));
 	for (unsigned i = 0; i < free.count; i++) {
-		struct range r = {free.range[i].start, MIN(free.range[i].end, IDENTITY_END)};
+		struct range r = { free.range[i].start, MIN(free.range[i].end, IDENTITY_END) };
 		if (r.start < r.end && r.end - r.start > early.end - early.start)
 			early = r;
 	}
@@ -168,14 +168,13 @@ static void map_range(vaddr_t address, paddr_t to, uint64_t length, uint64_t bit
 		unsigned level = cpu_features.pdpe1gb ? 2 : 1;
 		entry_t *table = phys_to_virt(kernel_root);
 
-		while (level > 0 && (!IS_ALIGNED(address | to, level_span(level)) ||
-				     length < level_span(level)))
+		while (level > 0 &&
+		       (!IS_ALIGNED(address | to, level_span(level)) || length < level_span(level)))
 			level--;
 		for (unsigned l = LEVELS - 1; l > level; l--)
 			table = next_table(&table[level_index(address, l)]);
-		table[level_index(address, level)] =
-			to | supported(bits) | ENTRY_PRESENT | ENTRY_GLOBAL |
-			(level ? ENTRY_LARGE : 0);
+		table[level_index(address, level)] = to | supported(bits) | ENTRY_PRESENT |
+						     ENTRY_GLOBAL | (level ? ENTRY_LARGE : 0);
 		address += level_span(level);
 		to += level_span(level);
 		length -= level_span(level);
@@ -238,30 +237,29 @@ static void map_image(void)
 		const char *start, *end;
 		uint64_t bits;
 	} part[] = {
-		{__image_start, __text_end, 0},
-		{__text_end, __rodata_end, ENTRY_NX},
-		{__rodata_end, __image_end, ENTRY_NX | ENTRY_WRITE},
+		{ __image_start, __text_end, 0 },
+		{ __text_end, __rodata_end, ENTRY_NX },
+		{ __rodata_end, __image_end, ENTRY_NX | ENTRY_WRITE },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(part); i++)
 		for (const char *at = part[i].start; at < part[i].end; at += PAGE_SIZE)
 			map_range((vaddr_t)at,
-				  boot_info.kernel_start + (uint64_t)(at - __image_start), PAGE_SIZE,
-				  part[i].bits);
+				  boot_info.kernel_start + (uint64_t)(at - __image_start),
+				  PAGE_SIZE, part[i].bits);
 }
 
 static void give_free_ram(void)
 {
 	struct range_list free = ram;
-	paddr_t scratch = boot_info.kernel_start +
-			  (uint64_t)(__boot_scratch_start - __image_start);
+	paddr_t scratch = boot_info.kernel_start + (uint64_t)(__boot_scratch_start - __image_start);
 
-	range_subtract(&free, (struct range){0, LOW_RESERVED});
+	range_subtract(&free, (struct range){ 0, LOW_RESERVED });
 	range_subtract(&free, page_outwards(boot_info.kernel_start, scratch));
 	if (boot_info.initrd_end)
 		range_subtract(&free, page_outwards(boot_info.initrd_start, boot_info.initrd_end));
 	if (early_first < early.start)
-		range_subtract(&free, (struct range){early_first, early.start});
+		range_subtract(&free, (struct range){ early_first, early.start });
 	for (unsigned i = 0; i < free.count; i++)
 		frame_add_range(free.range[i].start, free.range[i].end);
 }
@@ -292,8 +290,8 @@ void kernel_map_init(uint64_t limit)
 	give_free_ram();
 	for (unsigned i = 0; i < ram.count; i++)
 		bytes += ram.range[i].end - ram.range[i].start;
-	log_info("memory: %lu KiB of RAM in %u ranges, kernel at 0x%lx slid to 0x%lx",
-		 bytes / KIB, ram.count, boot_info.kernel_start, (vaddr_t)__image_start);
+	log_info("memory: %lu KiB of RAM in %u ranges, kernel at 0x%lx slid to 0x%lx", bytes / KIB,
+		 ram.count, boot_info.kernel_start, (vaddr_t)__image_start);
 }
 
 /* --- later --------------------------------------------------------------------------------------- */

@@ -50,7 +50,7 @@ static entry_t *find_table(const struct pmap *pmap, vaddr_t address, unsigned le
 
 static struct pte decode(uint64_t entry)
 {
-	struct pte pte = {0};
+	struct pte pte = { 0 };
 
 	if (!entry)
 		return pte;
@@ -293,7 +293,7 @@ static void prune(struct pruning *p, entry_t *table, unsigned level, vaddr_t bas
 
 void pmap_prune(struct pmap *pmap, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling)
 {
-	struct pruning p = {pmap, start, end, floor, ceiling, NULL};
+	struct pruning p = { pmap, start, end, floor, ceiling, NULL };
 
 	assert(end <= USER_MAX);
 	spin_lock(&pmap->lock);
@@ -348,7 +348,8 @@ void pmap_activate(struct pmap *pmap)
 	uint64_t bit = UINT64_C(1) << cpu->number;
 	uint64_t generation;
 
-	if (cpu->pmap == pmap && (!pmap || cpu->pmap_generation == atomic_load(&pmap->generation))) {
+	if (cpu->pmap == pmap &&
+	    (!pmap || cpu->pmap_generation == atomic_load(&pmap->generation))) {
 		atomic_fetch_add_explicit(&counters.avoided, 1, memory_order_relaxed);
 		return;
 	}

@@ -24,9 +24,10 @@ static void touch(const char *path, const char *text)
 
 static bool contains(const char *path, const char *text)
 {
-	char buffer[256] = {0};
+	char buffer[256] = { 0 };
 	int fd = open(path, O_RDONLY);
-	bool same = fd >= 0 && read(fd, buffer, sizeof(buffer) - 1) >= 0 && strcmp(buffer, text) == 0;
+	bool same =
+		fd >= 0 && read(fd, buffer, sizeof(buffer) - 1) >= 0 && strcmp(buffer, text) == 0;
 
 	if (fd >= 0)
 		close(fd);
@@ -44,7 +45,8 @@ static void paths_are_resolved(void)
 	ok(contains("d/e/f", "deep"), "a relative path");
 	ok(contains("./d/.//e/../../d/e/f", "deep"), "dots and doubled slashes");
 	ok(contains(DIR_NAME "/d/e/f", "deep"), "an absolute path");
-	ok(stat("d/", &a) == 0 && stat("d/.", &b) == 0 && a.st_ino == b.st_ino, "a slash at the end");
+	ok(stat("d/", &a) == 0 && stat("d/.", &b) == 0 && a.st_ino == b.st_ino,
+	   "a slash at the end");
 	fails(stat("d/e/f/", &a), ENOTDIR, "a slash behind a file");
 	fails(stat("d/e/f/..", &a), ENOTDIR, "dots behind a file");
 	ok(stat("/..", &a) == 0 && stat("/", &b) == 0 && a.st_ino == b.st_ino, "above / is /");
@@ -74,8 +76,10 @@ static void links_are_followed(void)
 	ok(symlink(DIR_NAME "/d/e/f", "abs") == 0 && contains("abs", "deep"), "an absolute link");
 	ok(symlink("nowhere", "dangling") == 0, "a link to nothing");
 	fails(open("dangling", O_RDONLY), ENOENT, "it leads nowhere");
-	ok(lstat("dangling", &st) == 0 && S_ISLNK(st.st_mode) && st.st_size == 7, "lstat sees the link");
-	fails(open("dangling", O_WRONLY | O_CREAT | O_EXCL, 0644), EEXIST, "O_EXCL does not follow it");
+	ok(lstat("dangling", &st) == 0 && S_ISLNK(st.st_mode) && st.st_size == 7,
+	   "lstat sees the link");
+	fails(open("dangling", O_WRONLY | O_CREAT | O_EXCL, 0644), EEXIST,
+	      "O_EXCL does not follow it");
 	touch("dangling", "made");
 	ok(contains("nowhere", "made"), "O_CREAT does");
 	fails(open("abs", O_RDONLY | O_NOFOLLOW), ELOOP, "O_NOFOLLOW at a link");
@@ -83,7 +87,8 @@ static void links_are_followed(void)
 	ok(readlink("l", text, 2) == 2 && memcmp(text, "d/", 2) == 0, "readlink cuts");
 	fails(readlink("d", text, sizeof(text)), EINVAL, "readlink of a directory");
 	fails(syscall(SYS_readlink, "l", text, 0), EINVAL, "readlink into nothing");
-	ok(symlink("loop2", "loop1") == 0 && symlink("loop1", "loop2") == 0, "two links in a circle");
+	ok(symlink("loop2", "loop1") == 0 && symlink("loop1", "loop2") == 0,
+	   "two links in a circle");
 	fails(stat("loop1", &st), ELOOP, "go round for ever");
 	ok(symlink("d/e/f", "c0") == 0, "a chain begins");
 	for (int i = 1; i <= 40; i++) {
@@ -151,10 +156,12 @@ static void directories_are_open_files(void)
 	place = open("d/e/f", O_PATH);
 	ok(place >= 0 && fstat(place, &st) == 0 && st.st_size == 4, "O_PATH names a file");
 	fails(read(place, buffer, 1), EBADF, "and does not open it");
-	ok(fchdir(dir) == 0 && getcwd(cwd, sizeof(cwd)) && strcmp(cwd, DIR_NAME "/d") == 0, "fchdir");
+	ok(fchdir(dir) == 0 && getcwd(cwd, sizeof(cwd)) && strcmp(cwd, DIR_NAME "/d") == 0,
+	   "fchdir");
 	fails(fchdir(fd), ENOTDIR, "fchdir to a file");
 	fails(syscall(SYS_getcwd, cwd, 4), ERANGE, "getcwd into too little");
-	ok(chdir("..") == 0 && getcwd(cwd, sizeof(cwd)) && strcmp(cwd, DIR_NAME) == 0, "chdir upwards");
+	ok(chdir("..") == 0 && getcwd(cwd, sizeof(cwd)) && strcmp(cwd, DIR_NAME) == 0,
+	   "chdir upwards");
 	close(dir);
 	close(fd);
 	close(place);
@@ -228,8 +235,8 @@ static void modes_are_kept(void)
 
 static void clean_up(void)
 {
-	static const char *const names[] = {"abs", "dangling", "nowhere", "loop1", "loop2", "b", "m",
-					    "d/e/f", "full/x"};
+	static const char *const names[] = { "abs", "dangling", "nowhere", "loop1", "loop2",
+					     "b",   "m",        "d/e/f",   "full/x" };
 	char name[16];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

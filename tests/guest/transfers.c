@@ -20,23 +20,25 @@
 
 static void vectors_are_scattered_and_gathered(void)
 {
-	char a[4] = {0}, b[8] = {0};
-	struct iovec out[] = {{"one", 3}, {"", 0}, {"two", 3}, {"three", 5}};
-	struct iovec in[] = {{a, 4}, {NULL, 0}, {b, 7}};
+	char a[4] = { 0 }, b[8] = { 0 };
+	struct iovec out[] = { { "one", 3 }, { "", 0 }, { "two", 3 }, { "three", 5 } };
+	struct iovec in[] = { { a, 4 }, { NULL, 0 }, { b, 7 } };
 	struct iovec many[1025];
 	int fd = open(PATH, O_RDWR | O_CREAT | O_TRUNC, 0644);
 
 	ok(writev(fd, out, 4) == 11, "writev");
 	lseek(fd, 0, SEEK_SET);
-	ok(readv(fd, in, 3) == 11 && memcmp(a, "onet", 4) == 0 && memcmp(b, "wothree", 7) == 0, "readv");
+	ok(readv(fd, in, 3) == 11 && memcmp(a, "onet", 4) == 0 && memcmp(b, "wothree", 7) == 0,
+	   "readv");
 	ok(readv(fd, in, 3) == 0, "readv at the end");
-	ok(pwritev(fd, out, 1, 100) == 3 && lseek(fd, 0, SEEK_CUR) == 11, "pwritev leaves the offset");
+	ok(pwritev(fd, out, 1, 100) == 3 && lseek(fd, 0, SEEK_CUR) == 11,
+	   "pwritev leaves the offset");
 	ok(preadv(fd, in, 1, 99) == 4 && memcmp(a, "\0one", 4) == 0, "preadv");
 	fails(preadv(fd, in, 1, -1), EINVAL, "a negative offset");
 	in[0].iov_len = (size_t)-1;
 	fails(readv(fd, in, 3), EINVAL, "a negative length");
 	for (int i = 0; i < 1025; i++)
-		many[i] = (struct iovec){"x", 1};
+		many[i] = (struct iovec){ "x", 1 };
 	fails(writev(fd, many, 1025), EINVAL, "too many");
 	ok(writev(fd, many, 1024) == 1024, "as many as may be");
 	ok(writev(fd, NULL, 0) == 0, "none at all");
@@ -49,7 +51,7 @@ static void limits_are_obeyed(void)
 	int fd = open(PATH, O_RDWR | O_TRUNC), last;
 
 	getrlimit(RLIMIT_NOFILE, &old);
-	limit = (struct rlimit){10, old.rlim_max};
+	limit = (struct rlimit){ 10, old.rlim_max };
 	setrlimit(RLIMIT_NOFILE, &limit);
 	while ((last = dup(fd)) >= 0)
 		if (last >= 10)
@@ -69,13 +71,16 @@ static void limits_are_obeyed(void)
 static void readiness_is_told(void)
 {
 	int fd = open(PATH, O_RDONLY);
-	struct pollfd polls[] = {{fd, POLLIN | POLLOUT, 0}, {-1, POLLIN, 7}, {99, POLLIN, 0}};
+	struct pollfd polls[] = { { fd, POLLIN | POLLOUT, 0 },
+				  { -1, POLLIN, 7 },
+				  { 99, POLLIN, 0 } };
 	struct timespec before, after;
-	struct timeval timeout = {0, 0};
+	struct timeval timeout = { 0, 0 };
 	fd_set set;
 	long ms;
 
-	ok(poll(polls, 1, -1) == 1 && polls[0].revents == (POLLIN | POLLOUT), "a file is always ready");
+	ok(poll(polls, 1, -1) == 1 && polls[0].revents == (POLLIN | POLLOUT),
+	   "a file is always ready");
 	ok(poll(polls, 3, 0) == 2 && polls[1].revents == 0 && polls[2].revents == POLLNVAL,
 	   "a negative descriptor is passed over, a bad one is told");
 	clock_gettime(CLOCK_MONOTONIC, &before);
@@ -96,18 +101,21 @@ static void readiness_is_told(void)
 
 static void descriptors_say_what_they_are(void)
 {
-	int fd = open(PATH, O_RDWR | O_APPEND | O_CLOEXEC), other = open("/dev/null", O_WRONLY), on = 1;
+	int fd = open(PATH, O_RDWR | O_APPEND | O_CLOEXEC), other = open("/dev/null", O_WRONLY),
+	    on = 1;
 
 	ok((fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND)) == (O_RDWR | O_APPEND), "F_GETFL");
 	ok(fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
-		   (fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_NONBLOCK)) == (O_RDWR | O_NONBLOCK),
+		   (fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_NONBLOCK)) ==
+			   (O_RDWR | O_NONBLOCK),
 	   "F_SETFL changes what may be changed");
 	ok(fcntl(fd, F_GETFD) == FD_CLOEXEC, "O_CLOEXEC");
 	ok(ioctl(fd, FIONCLEX) == 0 && fcntl(fd, F_GETFD) == 0, "FIONCLEX");
 	ok(ioctl(other, FIONBIO, &on) == 0 && (fcntl(other, F_GETFL) & O_NONBLOCK), "FIONBIO");
 	fails(fcntl(fd, 12345), EINVAL, "an unknown command");
 	fails(dup3(fd, fd, 0), EINVAL, "dup3 to itself");
-	ok(dup3(fd, 20, O_CLOEXEC) == 20 && fcntl(20, F_GETFD) == FD_CLOEXEC, "dup3 with O_CLOEXEC");
+	ok(dup3(fd, 20, O_CLOEXEC) == 20 && fcntl(20, F_GETFD) == FD_CLOEXEC,
+	   "dup3 with O_CLOEXEC");
 	close(20);
 	close(other);
 	close(fd);
@@ -115,7 +123,7 @@ static void descriptors_say_what_they_are(void)
 
 static void files_are_mapped(void)
 {
-	char text[16] = {0}, *shared, *private, *again;
+	char text[16] = { 0 }, *shared, *private, *again;
 	int fd = open(PATH, O_RDWR | O_TRUNC), reader = open(PATH, O_RDONLY), writer;
 
 	write(fd, "0123456789", 10);
@@ -179,7 +187,7 @@ static void truncation_reaches_mappings(void)
 
 static void what_runs_is_not_written(void)
 {
-	char name[256] = {0}, magic[4];
+	char name[256] = { 0 }, magic[4];
 	struct stat a, b;
 	int fd;
 
@@ -187,8 +195,10 @@ static void what_runs_is_not_written(void)
 	fails(open(name, O_WRONLY), ETXTBSY, "writing it is ETXTBSY");
 	fails(open("/proc/self/exe", O_RDWR), ETXTBSY, "by its other name too");
 	fd = open("/proc/self/exe", O_RDONLY);
-	ok(fd >= 0 && read(fd, magic, 4) == 4 && memcmp(magic, "\177ELF", 4) == 0, "it can be read");
-	ok(fstat(fd, &a) == 0 && stat(name, &b) == 0 && a.st_ino == b.st_ino && a.st_size == b.st_size,
+	ok(fd >= 0 && read(fd, magic, 4) == 4 && memcmp(magic, "\177ELF", 4) == 0,
+	   "it can be read");
+	ok(fstat(fd, &a) == 0 && stat(name, &b) == 0 && a.st_ino == b.st_ino &&
+		   a.st_size == b.st_size,
 	   "and is the same file");
 	close(fd);
 }
@@ -208,7 +218,8 @@ static void devices_do_what_they_should(void)
 	fails(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0), ENODEV, "it is not mapped");
 	close(fd);
 	ok(syscall(SYS_getrandom, a, 64, 0) == 64 && syscall(SYS_getrandom, b, 64, 0) == 64 &&
-		   memcmp(a, b, 64) != 0, "getrandom");
+		   memcmp(a, b, 64) != 0,
+	   "getrandom");
 	fails(syscall(SYS_getrandom, a, 64, 0x80), EINVAL, "with an unknown flag");
 	fails(open("/dev/none", O_RDONLY), ENOENT, "no such device");
 	fails(open("/proc/none", O_RDONLY), ENOENT, "nor such a file of /proc");

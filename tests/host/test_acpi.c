@@ -3,13 +3,13 @@
  * broken is refused, and no length is believed. Whatever is mapped is a copy of exactly that size, so
  * that the address sanitizer sees every byte read beyond it.
  */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "kernel/boot_info.h"
 #include "kernel/clock.h"
@@ -19,7 +19,7 @@
 #define HAWSER_KERNEL_X86_64_CPU_H
 static struct {
 	uint8_t physical_bits;
-} cpu_features = {.physical_bits = 36};
+} cpu_features = { .physical_bits = 36 };
 static uint32_t cpu_count = 1;
 
 #define PM1A 0x604
@@ -66,7 +66,7 @@ static uint8_t memory[MIB];
 static struct mapping {
 	struct mapping *next;
 	uint8_t bytes[];
-} *mappings;
+} * mappings;
 static unsigned mapping_count;
 
 static void *map_copy(paddr_t address, size_t length)
@@ -105,7 +105,7 @@ static int start_again(void **state)
 	memset(memory, 0, sizeof(memory));
 	memset(&acpi, 0, sizeof(acpi));
 	mapping_count = 0;
-	boot_info = (struct boot_info){0};
+	boot_info = (struct boot_info){ 0 };
 	pm1a = pm1b = 0;
 	enabled = last_reset_port = last_reset_value = 0;
 	return 0;
@@ -121,15 +121,15 @@ static int start_again(void **state)
 #define MADT_AT 0x14000
 
 /* As QEMU's i440fx has it: Name (\_S5_, Package (4) { Zero, Zero, Zero, Zero }) and things around. */
-static const uint8_t aml_qemu[] = {0x10, 0x05, 0x5c, 0x00, 0x08, '_',  'S',  '4',	'_',  0x12,
-				   0x06, 0x04, 0x0a, 0x02, 0x0a, 0x02, 0x00, 0x00,	0x08, '_',
-				   'S',	 '5',  '_',  0x12, 0x06, 0x04, 0x00, 0x00,	0x00, 0x00};
+static const uint8_t aml_qemu[] = { 0x10, 0x05, 0x5c, 0x00, 0x08, '_',  'S',  '4',  '_',  0x12,
+				    0x06, 0x04, 0x0a, 0x02, 0x0a, 0x02, 0x00, 0x00, 0x08, '_',
+				    'S',  '5',  '_',  0x12, 0x06, 0x04, 0x00, 0x00, 0x00, 0x00 };
 /* As PCs do: \_S5_, byte constants, five for a and b. */
-static const uint8_t aml_pc[] = {0x08, '\\', '_', 'S',	'5', '_',  0x12,
-				 0x0a, 0x04, 0x0a, 0x05, 0x0a, 0x07, 0x00, 0x00};
+static const uint8_t aml_pc[] = { 0x08, '\\', '_',  'S',  '5',  '_',  0x12, 0x0a,
+				  0x04, 0x0a, 0x05, 0x0a, 0x07, 0x00, 0x00 };
 /* A reference to \_S5_ before the name itself, a word constant, a package with a long length. */
-static const uint8_t aml_odd[] = {0x70, '_',  'S',  '5',  '_',	0x60, 0x08, '_',  'S',	'5', '_',
-				  0x12, 0x4b, 0x00, 0x02, 0x0b, 0x06, 0x00, 0x01, 0x00, 0x00};
+static const uint8_t aml_odd[] = { 0x70, '_',  'S',  '5',  '_',  0x60, 0x08, '_',  'S',  '5', '_',
+				   0x12, 0x4b, 0x00, 0x02, 0x0b, 0x06, 0x00, 0x01, 0x00, 0x00 };
 
 static void seal(void *bytes, size_t length, size_t checksum_offset)
 {
@@ -183,8 +183,8 @@ static struct fadt *put_fadt(uint32_t length)
 static void put_roots(void)
 {
 	struct rsdp *rsdp = (struct rsdp *)(memory + RSDP_AT);
-	uint32_t tables[] = {MADT_AT, FADT_AT};
-	uint64_t wide[] = {MADT_AT, FADT_AT};
+	uint32_t tables[] = { MADT_AT, FADT_AT };
+	uint64_t wide[] = { MADT_AT, FADT_AT };
 
 	table(RSDT_AT, "RSDT", sizeof(struct table) + sizeof(tables));
 	memcpy(memory + RSDT_AT + sizeof(struct table), tables, sizeof(tables));
@@ -205,8 +205,8 @@ static void put_madt(void)
 {
 	/* Two processors, one of them off; an I/O APIC; one x2APIC. */
 	static const uint8_t entries[] = {
-		0, 8, 0, 0, 1, 0, 0, 0, 0, 8, 1, 1, 0, 0, 0, 0, 1, 12, 0, 0, 0, 0,
-		0, 0, 0, 0, 0, 0, 9, 16, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0,
+		0, 8, 0, 0, 1, 0, 0, 0,  0, 8, 1, 1, 0, 0, 0, 0, 1, 12, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 0, 9, 16, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0,  2, 0, 0, 0,
 	};
 
 	table(MADT_AT, "APIC", (uint32_t)(MADT_HEADER + sizeof(entries)));
@@ -275,7 +275,7 @@ static void the_rsdp_is_taken_from_the_loader_or_searched(void **state)
 
 	memset(&acpi, 0, sizeof(acpi));
 	memset(memory + 0xe0010, 0, sizeof(struct rsdp));
-	memcpy(memory + 0x40e, (uint16_t[]){0x9fc0}, 2);
+	memcpy(memory + 0x40e, (uint16_t[]){ 0x9fc0 }, 2);
 	memcpy(memory + 0x9fc00 + 0x3d0, memory + 0x8000, sizeof(struct rsdp));
 	acpi_init();
 	assert_int_equal(acpi.pm1a, PM1A);
@@ -288,7 +288,7 @@ static void an_old_short_fadt_has_no_new_fields(void **state)
 	put_machine(aml_pc, sizeof(aml_pc));
 	fadt = put_fadt(sizeof(struct fadt));
 	fadt->flags = FADT_RESET_SUPPORTED;
-	fadt->reset_register = (struct address){.space = SPACE_IO, .address = 0xcf9};
+	fadt->reset_register = (struct address){ .space = SPACE_IO, .address = 0xcf9 };
 	fadt->reset_value = 6;
 	fadt->header.length = offsetof(struct fadt, reset_register);
 	seal_table(FADT_AT);
@@ -312,7 +312,7 @@ static void the_extended_fields_are_preferred(void **state)
 	put_machine(aml_pc, sizeof(aml_pc));
 	fadt = put_fadt(sizeof(struct fadt));
 	fadt->pm1a_control = 0x1234;
-	fadt->x_pm1a_control = (struct address){.space = SPACE_IO, .address = PM1A};
+	fadt->x_pm1a_control = (struct address){ .space = SPACE_IO, .address = PM1A };
 	fadt->dsdt = 0xdead0000;
 	fadt->x_dsdt = DSDT_AT;
 	seal_table(FADT_AT);
@@ -341,7 +341,7 @@ static void broken_tables_are_refused(void **state)
 	acpi_init();
 	power_off_writes(5, 7);
 
-	static const uint32_t lengths[] = {0, 1, 35, 5 * MIB, UINT32_MAX};
+	static const uint32_t lengths[] = { 0, 1, 35, 5 * MIB, UINT32_MAX };
 	for (unsigned i = 0; i < ARRAY_SIZE(lengths); i++) {
 		start_again(NULL);
 		put_machine(aml_pc, sizeof(aml_pc));
@@ -375,7 +375,8 @@ static void a_list_without_end_is_not_followed(void **state)
 	memset(memory + rsdp->rsdt, 0, sizeof(memory) / 2);
 	struct table *list = table(rsdp->rsdt, "RSDT", sizeof(memory) / 2);
 	for (uint32_t i = 0; i < entries; i++)
-		memcpy((uint8_t *)(list + 1) + i * sizeof(uint32_t), &(uint32_t){MADT_AT}, sizeof(uint32_t));
+		memcpy((uint8_t *)(list + 1) + i * sizeof(uint32_t), &(uint32_t){ MADT_AT },
+		       sizeof(uint32_t));
 	seal_table(rsdp->rsdt);
 	acpi_init();
 	assert_true(mapping_count < 2000);
@@ -401,7 +402,7 @@ static void truncated_aml_is_refused(void **state)
 /* Random bytes anywhere in the tables, checksums put right again: nothing is read out of bounds. */
 static void no_corruption_is_believed(void **state)
 {
-	static const size_t places[] = {RSDT_AT, XSDT_AT, FADT_AT, DSDT_AT, MADT_AT};
+	static const size_t places[] = { RSDT_AT, XSDT_AT, FADT_AT, DSDT_AT, MADT_AT };
 
 	srand(7);
 	for (unsigned round = 0; round < 3000; round++) {
@@ -424,13 +425,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(qemus_tables_switch_the_machine_off, start_again),
-		cmocka_unit_test_setup(byte_constants_and_a_root_prefix_are_understood, start_again),
+		cmocka_unit_test_setup(byte_constants_and_a_root_prefix_are_understood,
+				       start_again),
 		cmocka_unit_test_setup(only_the_name_itself_counts, start_again),
 		cmocka_unit_test_setup(the_rsdp_is_taken_from_the_loader_or_searched, start_again),
 		cmocka_unit_test_setup(an_old_short_fadt_has_no_new_fields, start_again),
 		cmocka_unit_test_setup(the_extended_fields_are_preferred, start_again),
 		cmocka_unit_test_setup(broken_tables_are_refused, start_again),
-		cmocka_unit_test_setup(addresses_beyond_physical_memory_are_not_mapped, start_again),
+		cmocka_unit_test_setup(addresses_beyond_physical_memory_are_not_mapped,
+				       start_again),
 		cmocka_unit_test_setup(a_list_without_end_is_not_followed, start_again),
 		cmocka_unit_test_setup(processors_that_are_enabled_are_counted, start_again),
 		cmocka_unit_test_setup(truncated_aml_is_refused, start_again),

@@ -1,11 +1,11 @@
 /*
  * The command line: words, quotes, values and numbers as Linux reads them.
  */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "kernel/cmdline.h"
 #include "kernel/string.h"
@@ -51,7 +51,8 @@ static void values_are_found_by_their_whole_name(void **state)
 	assert_true(cmdline_flag("quiet"));
 	assert_false(cmdline_flag("qui"));
 	assert_false(cmdline_flag("ip"));
-	assert_string_equal(cmdline_get(), "ip=10.0.2.15 zip=no root=tftp://10.0.2.2/a=b quiet ip2=x");
+	assert_string_equal(cmdline_get(),
+			    "ip=10.0.2.15 zip=no root=tftp://10.0.2.2/a=b quiet ip2=x");
 }
 
 static void the_last_of_several_counts(void **state)
@@ -132,7 +133,7 @@ static void words_are_walked_in_order_and_long_ones_skipped(void **state)
 
 	cmdline_set("  console=ttyS0\tthis_word_is_too_long \"a b\" c=\"d e\" -- x ");
 	position = cmdline_get();
-	static const char *const expected[] = {"console=ttyS0", "a b", "c=d e", "--", "x"};
+	static const char *const expected[] = { "console=ttyS0", "a b", "c=d e", "--", "x" };
 	for (unsigned i = 0; i < ARRAY_SIZE(expected); i++) {
 		assert_true(cmdline_next(&position, out, sizeof(out)));
 		assert_string_equal(out, expected[i]);

@@ -2,14 +2,14 @@
  * The log's ring: what is written comes out again, in order, until it is overwritten; consoles see
  * what they should.
  */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "kernel/clock.h"
 #include "kernel/log.h"
@@ -45,7 +45,7 @@ static void show_nothing(void)
 	shown[0] = '\0';
 }
 
-static struct log_console console = {.name = "test", .write = show};
+static struct log_console console = { .name = "test", .write = show };
 
 /* The first test: the ring is empty, and there is no console yet. */
 static void a_console_is_told_what_it_has_missed(void **state)
@@ -114,7 +114,8 @@ static void the_newest_records_survive_in_order(void **state)
 			assert_int_equal(record.length, strlen(record.text));
 			assert_true(record.length < LOG_LINE_MAX);
 			if (record.sequence >= base)
-				assert_int_equal(strtoul(record.text, NULL, 10), record.sequence - base);
+				assert_int_equal(strtoul(record.text, NULL, 10),
+						 record.sequence - base);
 		}
 		assert_int_equal(first + count, base + i + 1);
 	}

@@ -2,13 +2,13 @@
  * PCI configuration space made of an array: every bus is found however deep it lies, and no list of
  * capabilities, however it is linked, keeps a walk from ending.
  */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "dev/pci.h"
 #include "mm/kmap.h"

@@ -1,14 +1,14 @@
 /*
  * kernel/printf.c against the host's snprintf(): same text, same length, same cut.
  */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 int kernel_snprintf(char *buf, size_t size, const char *fmt, ...);
 int kernel_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
@@ -23,13 +23,13 @@ static int (*const libc_snprintf)(char *, size_t, const char *, ...) = snprintf;
 
 #define SIZE 128
 
-#define assert_same(...)                                                                           \
-	do {                                                                                       \
-		char ours_[SIZE], libcs_[SIZE];                                                    \
-		int our_length_ = kernel_snprintf(ours_, SIZE, __VA_ARGS__);                       \
-		int libc_length_ = libc_snprintf(libcs_, SIZE, __VA_ARGS__);                       \
-		assert_string_equal(ours_, libcs_);                                                \
-		assert_int_equal(our_length_, libc_length_);                                       \
+#define assert_same(...)                                                     \
+	do {                                                                 \
+		char ours_[SIZE], libcs_[SIZE];                              \
+		int our_length_ = kernel_snprintf(ours_, SIZE, __VA_ARGS__); \
+		int libc_length_ = libc_snprintf(libcs_, SIZE, __VA_ARGS__); \
+		assert_string_equal(ours_, libcs_);                          \
+		assert_int_equal(our_length_, libc_length_);                 \
 	} while (0)
 
 static void plain_text_and_percent(void **state)
@@ -55,7 +55,7 @@ static void numbers_of_each_length(void **state)
 
 static void strings_characters_pointers(void **state)
 {
-	char unterminated[3] = {'a', 'b', 'c'};
+	char unterminated[3] = { 'a', 'b', 'c' };
 
 	assert_same("[%s] [%10s] [%-10s] [%.2s] [%.0s] [%5.1s]", "text", "text", "text", "text",
 		    "text", "text");
@@ -71,10 +71,12 @@ static void strings_characters_pointers(void **state)
 static void all_flags_widths_and_precisions(void **state)
 {
 	static const char flags[] = "-+ #0";
-	static const char *const precisions[] = {"", ".", ".0", ".1", ".4", ".12"};
-	static const char *const widths[] = {"", "1", "4", "5", "16"};
+	static const char *const precisions[] = { "", ".", ".0", ".1", ".4", ".12" };
+	static const char *const widths[] = { "", "1", "4", "5", "16" };
 	static const char conversions[] = "diouxX";
-	static const long values[] = {0, 1, -1, 7, 8, 4095, -4096, 123456789, INT64_MAX, INT64_MIN};
+	static const long values[] = {
+		0, 1, -1, 7, 8, 4095, -4096, 123456789, INT64_MAX, INT64_MIN
+	};
 	unsigned count = 0;
 
 	for (unsigned set = 0; set < 1u << strlen(flags); set++) {
@@ -87,7 +89,8 @@ static void all_flags_widths_and_precisions(void **state)
 						if (set & 1u << f)
 							*at++ = flags[f];
 					}
-					libc_snprintf(at, 16, "%s%sl%c", widths[w], precisions[p], *c);
+					libc_snprintf(at, 16, "%s%sl%c", widths[w], precisions[p],
+						      *c);
 					for (unsigned v = 0; v < ARRAY_SIZE(values); v++) {
 						assert_same(fmt, values[v]);
 						count++;

@@ -2,13 +2,13 @@
  * The real-time clock, with a CMOS made of an array: every way of writing a date is understood, and
  * agrees with the host's timegm().
  */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
-#include <cmocka.h>
 
 #include "dev/acpi.h"
 #include "kernel/clock.h"
@@ -73,9 +73,11 @@ static void set_cmos(const struct tm *tm, uint8_t status_b)
 		pm = hour >= 12 ? 0x80 : 0;
 		hour = hour % 12 == 0 ? 12 : hour % 12;
 	}
-	unsigned values[] = {(unsigned)tm->tm_sec, (unsigned)tm->tm_min, hour, (unsigned)tm->tm_mday,
-			     (unsigned)tm->tm_mon + 1, year % 100, year / 100};
-	static const uint8_t registers[] = {0, 2, 4, 7, 8, 9, 0x32};
+	unsigned values[] = {
+		(unsigned)tm->tm_sec,     (unsigned)tm->tm_min, hour,      (unsigned)tm->tm_mday,
+		(unsigned)tm->tm_mon + 1, year % 100,           year / 100
+	};
+	static const uint8_t registers[] = { 0, 2, 4, 7, 8, 9, 0x32 };
 	for (unsigned i = 0; i < ARRAY_SIZE(registers); i++)
 		cmos[registers[i]] = status_b & 0x04 ? (uint8_t)values[i] : bcd(values[i]);
 	cmos[4] |= (uint8_t)pm;
@@ -108,7 +110,7 @@ static void dates_agree_with_libc_in_every_form(void **state)
 
 static void without_a_century_two_digits_mean_1970_to_2069(void **state)
 {
-	const time_t times[] = {0, 946684799, 946684800, 1700000000, 3155759999};
+	const time_t times[] = { 0, 946684799, 946684800, 1700000000, 3155759999 };
 
 	fadt_century = 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(times); i++) {

@@ -1,15 +1,15 @@
 /*
  * kernel/string.c against the host's libc: all small lengths, alignments and overlaps.
  */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <cmocka.h>
 
 /* The functions under test, beside the host's of the same names. */
 #define memcpy     kernel_memcpy
@@ -63,7 +63,8 @@ static void copies_are_exact_and_stay_within_bounds(void **state)
 		for (size_t shift = 0; shift < 8; shift++) {
 			memset(ours, 0xee, sizeof(ours));
 			memset(libcs, 0xee, sizeof(libcs));
-			assert_ptr_equal(kernel_memcpy(ours + MARGIN, from + shift, n), ours + MARGIN);
+			assert_ptr_equal(kernel_memcpy(ours + MARGIN, from + shift, n),
+					 ours + MARGIN);
 			memcpy(libcs + MARGIN, from + shift, n);
 			assert_memory_equal(ours, libcs, sizeof(ours));
 		}
@@ -124,9 +125,21 @@ static void comparisons_have_libcs_sign(void **state)
 
 static void string_functions_agree_with_libc(void **state)
 {
-	static const char *const words[] = {"",	   "a",	      "ab",	 "b",	       "abc",
-					    "abd", "ABC",     "abcabc",	 "cab",	       "\xff",
-					    "aab", "a\xff""b", "ababac", "long enough text"};
+	static const char *const words[] = { "",
+					     "a",
+					     "ab",
+					     "b",
+					     "abc",
+					     "abd",
+					     "ABC",
+					     "abcabc",
+					     "cab",
+					     "\xff",
+					     "aab",
+					     "a\xff"
+					     "b",
+					     "ababac",
+					     "long enough text" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
 		const char *x = words[i];
@@ -144,7 +157,8 @@ static void string_functions_agree_with_libc(void **state)
 			assert_int_equal(sign(kernel_strcmp(x, y)), sign(strcmp(x, y)));
 			assert_int_equal(sign(kernel_strcasecmp(x, y)), sign(strcasecmp(x, y)));
 			for (size_t n = 0; n < 8; n++)
-				assert_int_equal(sign(kernel_strncmp(x, y, n)), sign(strncmp(x, y, n)));
+				assert_int_equal(sign(kernel_strncmp(x, y, n)),
+						 sign(strncmp(x, y, n)));
 		}
 	}
 }

@@ -660,8 +660,8 @@ static void what_is_written_is_read_and_holes_are_zero(void **state)
 	uint8_t out[6], zero[PAGE_SIZE] = { 0 }, page[PAGE_SIZE];
 	uint64_t size, where;
 
-	assert_int_equal(version_write_user(version, PAGES(3) - 2, (vaddr_t) "hello", 5, UINT64_MAX),
-			 5);
+	assert_int_equal(
+		version_write_user(version, PAGES(3) - 2, (vaddr_t) "hello", 5, UINT64_MAX), 5);
 	assert_int_equal(version_size(version, &size), 0);
 	assert_int_equal(size, PAGES(3) + 3);
 	assert_int_equal(version_read(version, PAGES(3) - 2, out, 6), 5);
@@ -688,11 +688,11 @@ static void a_write_that_faults_shows_nothing(void **state)
 
 	for (unsigned append = 0; append < 2; append++) {
 		user_broken = true;
-		assert_int_equal(append ? version_append_user(version, (vaddr_t) "abcd", 4,
-							      UINT64_MAX, &where)
-					: version_write_user(version, 10, (vaddr_t) "abcd", 4,
-							      UINT64_MAX),
-				 -EFAULT);
+		assert_int_equal(
+			append ? version_append_user(version, (vaddr_t) "abcd", 4, UINT64_MAX,
+						     &where)
+			       : version_write_user(version, 10, (vaddr_t) "abcd", 4, UINT64_MAX),
+			-EFAULT);
 		user_broken = false;
 		assert_int_equal(version_size(version, &size), 0);
 		assert_int_equal(size, 0);
