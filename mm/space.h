@@ -76,6 +76,12 @@ struct space {
 #define SPACE_REGIONS_MAX 65530
 
 struct space *space_create(void); /* empty, refs = 1; NULL without memory */
+/*
+ * fork(2): a copy in `*out`, refs = 1, whose private pages are shared until one side writes them; shared
+ * mappings stay shared. -ENOMEM, with nothing changed that a fault would not mend. May sleep.
+ * (mm/fork.c)
+ */
+int space_fork(struct space *space, struct space **out);
 void space_get(struct space *space);
 void space_put(struct space *space); /* the last one tears it down; may sleep */
 
