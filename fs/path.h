@@ -33,6 +33,7 @@ struct fs_context {
 };
 struct fs_context *fs_context_create(void); /* cwd "/", umask 022; NULL: no memory */
 struct fs_context *fs_context_copy(struct fs_context *from);
+void fs_context_get(struct fs_context *context); /* CLONE_FS */
 void fs_context_put(struct fs_context *context);
 
 /*

@@ -53,6 +53,11 @@ struct thread {
 	_Atomic bool kill_pending;      /* must end; killable sleeps end with -EINTR */
 	_Atomic bool signal_pending;    /* a signal is to be handled; interruptible sleeps end */
 	struct waitq *_Atomic sleeping_on;
+	/*
+	 * A call that sleeps for a time and is cut short leaves here until when, and finds it when it is
+	 * restarted without a handler in between (restart_deadline()). 0: none; this thread only.
+	 */
+	uint64_t restart_deadline_ns;
 
 	vaddr_t stack_base;     /* lowest usable address of the kernel stack */
 	uint32_t nofault;       /* >0: user copies fail instead of faulting; this thread only */

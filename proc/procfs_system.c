@@ -30,6 +30,7 @@ static struct frame_census take_census(void)
 {
 	struct frame_census census;
 
+	sched_reap();
 	kstack_drain();
 	slab_drain();
 	frame_census(&census);

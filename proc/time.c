@@ -7,6 +7,7 @@
 #include "mm/space.h"
 #include "mm/user.h"
 #include "proc/process.h"
+#include "proc/usage.h"
 #include <asm/param.h>
 #include <linux/resource.h>
 #include <linux/time.h>
@@ -201,12 +202,35 @@ static int64_t to_ticks(uint64_t ns)
 	return (int64_t)(ns / (NSEC_PER_SEC / HZ));
 }
 
+struct rusage usage_of_times(const struct process_times *times)
+{
+	return (struct rusage){
+		.ru_utime = to_timeval(times->user_ns),
+		.ru_stime = to_timeval(times->system_ns),
+	};
+}
+
+/* Of the children that have been waited for, and of theirs. */
+static struct process_times children_times(void)
+{
+	struct process_times times;
+
+	mutex_lock(&family_lock);
+	times = current_process()->children_times;
+	mutex_unlock(&family_lock);
+	return times;
+}
+
 SYSCALL1(times, vaddr_t, out)
 {
+	struct process_times children = children_times();
+
 	sched_charge();
 	struct tms times = {
 		.tms_utime = to_ticks(current->user_ns),
 		.tms_stime = to_ticks(current->system_ns),
+		.tms_cutime = to_ticks(children.user_ns),
+		.tms_cstime = to_ticks(children.system_ns),
 	};
 	int error = out != 0 ? put_user(out, times) : 0;
 
@@ -215,19 +239,22 @@ SYSCALL1(times, vaddr_t, out)
 
 SYSCALL2(getrusage, int, who, vaddr_t, out)
 {
-	struct rusage usage = { 0 };
+	struct process_times times;
+	struct rusage usage;
 
-	sched_charge();
 	switch (who) {
 	case RUSAGE_SELF:
 	case RUSAGE_THREAD:
-		usage.ru_utime = to_timeval(current->user_ns);
-		usage.ru_stime = to_timeval(current->system_ns);
+		sched_charge();
+		times = (struct process_times){ current->user_ns, current->system_ns };
+		usage = usage_of_times(&times);
 		usage.ru_minflt = (int64_t)current->space->stats.faults;
 		usage.ru_majflt = (int64_t)current->space->stats.faults_io;
 		usage.ru_maxrss = (int64_t)(current->space->stats.peak_resident * PAGE_SIZE / KIB);
 		break;
 	case RUSAGE_CHILDREN:
+		times = children_times();
+		usage = usage_of_times(&times);
 		break;
 	default:
 		return -EINVAL;
