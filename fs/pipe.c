@@ -43,20 +43,6 @@ struct pipe {
 };
 
 static _Atomic uint64_t last_number;
-static void (*_Atomic post_to_self)(int signal); /* set once */
-
-void signal_register_self(void (*post)(int signal))
-{
-	atomic_store(&post_to_self, post);
-}
-
-void signal_self(int signal)
-{
-	void (*post)(int) = atomic_load(&post_to_self);
-
-	if (post != NULL)
-		post(signal);
-}
 
 /* --- the ring; lock held ----------------------------------------------------------------------------- */
 

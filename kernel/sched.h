@@ -55,7 +55,7 @@ struct thread {
 	struct waitq *_Atomic sleeping_on;
 	/*
 	 * A call that sleeps for a time and is cut short leaves here until when, and finds it when it is
-	 * restarted without a handler in between (restart_deadline()). 0: none; this thread only.
+	 * restarted without a handler in between (sleep_deadline()). 0: none; this thread only.
 	 */
 	uint64_t restart_deadline_ns;
 
@@ -194,5 +194,12 @@ void waitq_finish(struct waitq *queue, struct waiter *waiter);
 
 /* Sleeps until the monotonic clock reaches deadline_ns; 0, or -EINTR (killed / signalled). */
 int sleep_until(uint64_t deadline_ns, enum wait_mode mode);
+
+/*
+ * For system calls that sleep for a time: the deadline that is `ns` from now, or that of the call which
+ * is being restarted, and which left it by sleep_cut_short() when it returned -EINTR.
+ */
+uint64_t sleep_deadline(uint64_t ns);
+void sleep_cut_short(uint64_t deadline_ns);
 
 #endif

@@ -21,7 +21,7 @@
 #include "mm/slab.h"
 #include "mm/space.h"
 #include "proc/procfs.h"
-#include <asm/signal.h>
+#include "proc/signal.h"
 
 /* --- what a thread needs ---------------------------------------------------------------------- */
 
@@ -257,8 +257,7 @@ static void signal_group(uint32_t group, int signal)
 
 static void post_to_current(int signal)
 {
-	if (current_process())
-		process_post_signal(current_process(), signal);
+	process_post_signal(current_process(), signal);
 }
 
 void process_init(void)
@@ -267,6 +266,11 @@ void process_init(void)
 		.page_fault = space_fault_current,
 		.user_exception = process_user_exception,
 		.user_return = process_user_return,
+	};
+	static const struct signal_hooks signals = {
+		.post_self = post_to_current,
+		.begin_mask = signal_set_mask_for_wait,
+		.end_mask = signal_end_mask_for_wait,
 	};
 	static const struct tty_job_hooks job_hooks = {
 		.session = current_session,
@@ -278,7 +282,7 @@ void process_init(void)
 	trap_register_hooks(&hooks);
 	path_register_self_exe(self_exe);
 	tty_register_job_hooks(&job_hooks);
-	signal_register_self(post_to_current);
+	signal_register_hooks(&signals);
 	futex_init();
 	procfs_init_self();
 	procfs_init_system();

@@ -133,6 +133,8 @@ static int64_t sleep_to(uint64_t deadline_ns, vaddr_t remaining)
 {
 	int error = sleep_until(deadline_ns, WAIT_SIGNAL);
 
+	if (error == -EINTR)
+		sleep_cut_short(deadline_ns);
 	if (error == -EINTR && remaining != 0) {
 		uint64_t now = clock_ns();
 		uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
@@ -141,13 +143,6 @@ static int64_t sleep_to(uint64_t deadline_ns, vaddr_t remaining)
 			return -EFAULT;
 	}
 	return error;
-}
-
-static uint64_t add_saturated(uint64_t a, uint64_t b)
-{
-	uint64_t sum;
-
-	return __builtin_add_overflow(a, b, &sum) ? NO_DEADLINE : sum;
 }
 
 static int64_t do_nanosleep(int clock, bool absolute, vaddr_t request, vaddr_t remaining)
@@ -182,7 +177,7 @@ static int64_t do_nanosleep(int clock, bool absolute, vaddr_t request, vaddr_t r
 		ns = ns > now ? ns - now : 0;
 		remaining = 0;
 	}
-	return sleep_to(add_saturated(clock_ns(), ns), remaining);
+	return sleep_to(sleep_deadline(ns), remaining);
 }
 
 SYSCALL2(nanosleep, vaddr_t, request, vaddr_t, remaining)
