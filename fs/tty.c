@@ -192,6 +192,26 @@ static int wait_for_input(size_t length, bool *ready)
 	}
 }
 
+/* Whether it is the caller's controlling terminal; the lock held. */
+static bool controls_caller(void)
+{
+	const struct tty_job_hooks *h = atomic_load(&hooks);
+
+	return h != NULL && tty.session != 0 && tty.session == h->session();
+}
+
+/* Job control: 0 in the foreground; otherwise what becomes of a call that `signal` forbids. */
+static int check_foreground(int signal)
+{
+	const struct tty_job_hooks *h = atomic_load(&hooks);
+	bool background;
+
+	mutex_lock(&tty.lock);
+	background = controls_caller() && tty.group != h->group();
+	mutex_unlock(&tty.lock);
+	return background ? h->background(signal) : 0;
+}
+
 static ssize_t read_tty(struct file *file, vaddr_t to, size_t length, loff_t *offset)
 {
 	bool nonblocking = (atomic_load(&file->flags) & O_NONBLOCK) != 0;
@@ -202,6 +222,9 @@ static ssize_t read_tty(struct file *file, vaddr_t to, size_t length, loff_t *of
 
 	if (length == 0)
 		return 0;
+	error = check_foreground(SIGTTIN);
+	if (error != 0)
+		return error;
 	mutex_lock(&tty.lock);
 	ready = discipline_ready(&tty.discipline);
 	mutex_unlock(&tty.lock);
@@ -238,6 +261,15 @@ static bool is_stopped(void)
 	return stopped;
 }
 
+/* TOSTOP: only the foreground may write. */
+static bool wants_foreground_output(void)
+{
+	mutex_lock(&tty.lock);
+	bool wants = (tty.discipline.termios.c_lflag & TOSTOP) != 0;
+	mutex_unlock(&tty.lock);
+	return wants;
+}
+
 /* What output processing makes of a piece is kept until the lock is let go. */
 struct output {
 	struct sink sink; /* first: flushed into `bytes` */
@@ -259,9 +291,9 @@ static ssize_t write_tty(struct file *file, vaddr_t from, size_t length, loff_t 
 	struct output out;
 	uint8_t piece[PIECE];
 	size_t done = 0;
-	int error = 0;
+	int error = wants_foreground_output() ? check_foreground(SIGTTOU) : 0;
 
-	while (done < length) {
+	while (error == 0 && done < length) {
 		size_t part = MIN(sizeof(piece), length - done);
 
 		if (is_stopped() && (atomic_load(&file->flags) & O_NONBLOCK) != 0)
@@ -307,6 +339,8 @@ static int set_termios(vaddr_t argument, bool drain, bool flush)
 	struct termios termios;
 	int error = get_user(&termios, argument);
 
+	if (error == 0)
+		error = check_foreground(SIGTTOU);
 	if (error != 0)
 		return error;
 	if (drain)
@@ -363,7 +397,7 @@ static int get_size(vaddr_t argument)
 static int take_control(bool steal)
 {
 	const struct tty_job_hooks *h = atomic_load(&hooks);
-	uint32_t session = h != NULL ? h->session() : 0;
+	uint32_t session = h != NULL && h->leads() ? h->session() : 0;
 	int error = 0;
 
 	if (session == 0)
@@ -377,14 +411,6 @@ static int take_control(bool steal)
 	}
 	mutex_unlock(&tty.lock);
 	return error;
-}
-
-/* Whether it is the caller's controlling terminal; the lock held. */
-static bool controls_caller(void)
-{
-	const struct tty_job_hooks *h = atomic_load(&hooks);
-
-	return h != NULL && tty.session != 0 && tty.session == h->session();
 }
 
 /* TIOCGPGRP and TIOCGSID. */
@@ -402,20 +428,41 @@ static int get_owner(vaddr_t argument, const uint32_t *owner)
 
 static int set_group(vaddr_t argument)
 {
+	const struct tty_job_hooks *h = atomic_load(&hooks);
+	bool known;
 	int32_t group;
 	int error = get_user(&group, argument);
 
 	if (error != 0)
 		return error;
-	if (group <= 0)
+	if (group < 0)
 		return -EINVAL;
+	error = check_foreground(SIGTTOU);
+	if (error != 0)
+		return error;
+	known = h != NULL && h->has_group((uint32_t)group);
 	mutex_lock(&tty.lock);
-	if (controls_caller())
-		tty.group = (uint32_t)group;
-	else
+	if (!controls_caller())
 		error = -ENOTTY;
+	else if (!known)
+		error = -EPERM;
+	else
+		tty.group = (uint32_t)group;
 	mutex_unlock(&tty.lock);
 	return error;
+}
+
+uint32_t tty_end_session(uint32_t session)
+{
+	uint32_t group = 0;
+
+	mutex_lock(&tty.lock);
+	if (session != 0 && tty.session == session) {
+		group = tty.group;
+		tty.session = tty.group = 0;
+	}
+	mutex_unlock(&tty.lock);
+	return group;
 }
 
 static int give_up_control(void)

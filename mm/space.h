@@ -138,6 +138,8 @@ int space_fault(struct space *space, vaddr_t address, unsigned access);
  * space_fault() with some bytes copied. Sleeps; no lock held. (mm/space_access.c)
  */
 int space_write(struct space *space, vaddr_t to, const void *from, size_t length);
+/* The other way: reads, faulting pages in, as its program could with its own loads. */
+int space_read(struct space *space, vaddr_t from, void *to, size_t length);
 /* As above with zeroes; `from` is not needed. */
 int space_zero(struct space *space, vaddr_t to, size_t length);
 

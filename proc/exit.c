@@ -110,6 +110,17 @@ static bool is_ignored_by_parent(const struct process *process)
 	return ignored;
 }
 
+/* A session's terminal hangs up with its leader. */
+static void end_session(const struct process *process)
+{
+	uint32_t group = process->sid == process->pid ? tty_end_session(process->sid) : 0;
+
+	if (group != 0) {
+		process_signal_group(group, SIGHUP);
+		process_signal_group(group, SIGCONT);
+	}
+}
+
 static void leave_family(int status)
 {
 	struct process *self = current_process();
@@ -151,6 +162,7 @@ void process_exit(int status)
 		machine_report_exit(shell_status(status));
 		machine_power_off();
 	}
+	end_session(process);
 	leave_family(status);
 	thread_exit();
 }

@@ -11,6 +11,7 @@
  * Numbers go up and begin anew at the end of their range, so that one that has become free is not
  * given out again soon: whoever still has it in hand would reach a stranger.
  */
+#include "fs/synthetic.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "proc/signal.h"
@@ -185,4 +186,5 @@ void family_remove(struct process *zombie)
 	LIST_REMOVE(zombie, by_pid);
 	family.count--;
 	zombie->parent = NULL;
+	synthetic_remove_number(zombie->pid);
 }

@@ -214,26 +214,6 @@ void process_release_parent(struct process *process)
 
 /* --- for fs, which does not know processes ---------------------------------------------------- */
 
-/* What /proc/self/exe names. */
-static int self_exe(struct version **version, struct file_name **name)
-{
-	struct process *process = current_process();
-	int error = -ENOENT;
-
-	if (!process)
-		return error;
-	mutex_lock(&family_lock);
-	if (process->exe) {
-		version_get(process->exe);
-		file_name_get(process->exe_name);
-		*version = process->exe;
-		*name = process->exe_name;
-		error = 0;
-	}
-	mutex_unlock(&family_lock);
-	return error;
-}
-
 /* The terminal asks under its lock, so these take none. */
 static uint32_t current_session(void)
 {
@@ -245,7 +225,22 @@ static uint32_t current_group(void)
 	return current_process() ? current_process()->pgid : 0;
 }
 
-static void signal_group(uint32_t group, int signal)
+static bool current_leads(void)
+{
+	return current_process() && current_process()->sid == current_process()->pid;
+}
+
+static bool session_has_group(uint32_t group)
+{
+	bool has;
+
+	mutex_lock(&family_lock);
+	has = family_has_group(group, current_process()->sid);
+	mutex_unlock(&family_lock);
+	return has;
+}
+
+void process_signal_group(uint32_t group, int signal)
 {
 	mutex_lock(&family_lock);
 	for (struct process *p = family_next(NULL); p; p = family_next(p)) {
@@ -253,6 +248,22 @@ static void signal_group(uint32_t group, int signal)
 			process_post_signal(p, signal);
 	}
 	mutex_unlock(&family_lock);
+}
+
+static int use_from_background(int signal)
+{
+	struct process *self = current_process();
+	bool orphaned;
+
+	if (signal_is_withheld(signal))
+		return signal == SIGTTOU ? 0 : -EIO;
+	mutex_lock(&family_lock);
+	orphaned = signal_group_is_orphaned(self->pgid);
+	mutex_unlock(&family_lock);
+	if (orphaned)
+		return -EIO;
+	process_signal_group(self->pgid, signal);
+	return -EINTR;
 }
 
 static void post_to_current(int signal)
@@ -275,15 +286,17 @@ void process_init(void)
 	static const struct tty_job_hooks job_hooks = {
 		.session = current_session,
 		.group = current_group,
-		.signal = signal_group,
+		.leads = current_leads,
+		.has_group = session_has_group,
+		.signal = process_signal_group,
+		.background = use_from_background,
 	};
 
 	family_init();
 	trap_register_hooks(&hooks);
-	path_register_self_exe(self_exe);
 	tty_register_job_hooks(&job_hooks);
 	signal_register_hooks(&signals);
 	futex_init();
-	procfs_init_self();
+	procfs_init_processes();
 	procfs_init_system();
 }

@@ -176,6 +176,9 @@ __noreturn void process_exit(int status);
  */
 void process_post_signal(struct process *process, int signal);
 
+/* As process_post_signal(), to every process of a group. Takes the family lock. */
+void process_signal_group(uint32_t group, int signal);
+
 /* Nothing is pending any more: it is being freed. */
 void process_forget_signals(struct process *process);
 

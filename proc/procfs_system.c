@@ -53,7 +53,7 @@ static void describe_census(struct text *text, const struct frame_census *census
 	}
 }
 
-static int generate_vmstat(struct text *text)
+static int generate_vmstat(struct text *text, uint32_t number)
 {
 	struct frame_census census = take_census();
 	struct pmap_stats stats;
@@ -65,7 +65,7 @@ static int generate_vmstat(struct text *text)
 	return 0;
 }
 
-static int generate_census(struct text *text)
+static int generate_census(struct text *text, uint32_t number)
 {
 	struct frame_census census;
 
@@ -80,7 +80,7 @@ static uint64_t to_kib(uint64_t frames)
 	return frames * (PAGE_SIZE / KIB);
 }
 
-static int generate_meminfo(struct text *text)
+static int generate_meminfo(struct text *text, uint32_t number)
 {
 	struct frame_census census;
 
@@ -98,7 +98,7 @@ static int generate_meminfo(struct text *text)
 	return 0;
 }
 
-static int generate_buddyinfo(struct text *text)
+static int generate_buddyinfo(struct text *text, uint32_t number)
 {
 	uint64_t counts[FRAME_ORDER_MAX + 1];
 
@@ -118,7 +118,7 @@ static void print_seconds(struct text *text, uint64_t ns, char after)
 		    after);
 }
 
-static int generate_uptime(struct text *text)
+static int generate_uptime(struct text *text, uint32_t number)
 {
 	struct sched_stats stats;
 
@@ -129,7 +129,7 @@ static int generate_uptime(struct text *text)
 }
 
 /* The idle time is known; what is not idle counts as system time, except for the reader's own. */
-static int generate_stat(struct text *text)
+static int generate_stat(struct text *text, uint32_t number)
 {
 	uint64_t tick_ns = NSEC_PER_SEC / HZ, now = clock_ns();
 	uint64_t user = current->user_ns;
@@ -148,7 +148,7 @@ static int generate_stat(struct text *text)
 }
 
 /* Load averages are not kept. */
-static int generate_loadavg(struct text *text)
+static int generate_loadavg(struct text *text, uint32_t number)
 {
 	struct sched_stats stats;
 
@@ -159,27 +159,27 @@ static int generate_loadavg(struct text *text)
 
 /* --- the machine ------------------------------------------------------------------------------ */
 
-static int generate_version(struct text *text)
+static int generate_version(struct text *text, uint32_t number)
 {
 	text_printf(text, "%s version %s (Hawser) %s\n", UNAME_SYSTEM, UNAME_RELEASE,
 		    UNAME_VERSION);
 	return 0;
 }
 
-static int generate_cmdline(struct text *text)
+static int generate_cmdline(struct text *text, uint32_t number)
 {
 	text_printf(text, "%s\n", cmdline_get());
 	return 0;
 }
 
-static int generate_filesystems(struct text *text)
+static int generate_filesystems(struct text *text, uint32_t number)
 {
 	text_printf(text, "nodev\ttftp\nnodev\ttmpfs\nnodev\tproc\n");
 	return 0;
 }
 
 /* The root, with the address that `root=` gave it as its device, and what is always there. */
-static int generate_mounts(struct text *text)
+int procfs_generate_mounts(struct text *text, uint32_t number)
 {
 	char root[256];
 
@@ -190,7 +190,7 @@ static int generate_mounts(struct text *text)
 	return 0;
 }
 
-static int generate_interrupts(struct text *text)
+static int generate_interrupts(struct text *text, uint32_t number)
 {
 	const char *name;
 	uint64_t count;
@@ -206,7 +206,7 @@ static int generate_interrupts(struct text *text)
 	return 0;
 }
 
-static int generate_cpuinfo(struct text *text)
+static int generate_cpuinfo(struct text *text, uint32_t number)
 {
 	for (uint32_t i = 0; i < cpu_count; i++)
 		text_printf(text,
@@ -218,7 +218,7 @@ static int generate_cpuinfo(struct text *text)
 }
 
 /* Linux's columns, of which the cards count packets, bytes and what was dropped. */
-static int generate_net_dev(struct text *text)
+static int generate_net_dev(struct text *text, uint32_t number)
 {
 	struct net_config config;
 	struct net_stats stats;
@@ -252,8 +252,7 @@ void procfs_init_system(void)
 		{ .path = "version", .generate = generate_version },
 		{ .path = "cmdline", .generate = generate_cmdline },
 		{ .path = "filesystems", .generate = generate_filesystems },
-		{ .path = "mounts", .generate = generate_mounts },
-		{ .path = "self/mounts", .generate = generate_mounts },
+		{ .path = "mounts", .generate = procfs_generate_mounts },
 		{ .path = "interrupts", .generate = generate_interrupts },
 		{ .path = "cpuinfo", .generate = generate_cpuinfo },
 		{ .path = "net/dev", .generate = generate_net_dev },

@@ -262,6 +262,18 @@ void signal_end_mask_for_wait(void)
 	spin_unlock(&self->signal_lock);
 }
 
+bool signal_is_withheld(int signal)
+{
+	struct process *self = current_process();
+	bool withheld;
+
+	spin_lock(&self->signal_lock);
+	withheld = (self->signal_mask & SIGNAL_BIT(signal)) ||
+		   handler_of(self, signal) == (vaddr_t)SIG_IGN;
+	spin_unlock(&self->signal_lock);
+	return withheld;
+}
+
 /* --- stopping ------------------------------------------------------------------------------------------ */
 
 bool signal_group_is_orphaned(uint32_t pgid)

@@ -40,6 +40,9 @@ void signal_set_mask(uint64_t mask);
 void signal_set_mask_for_wait(uint64_t mask);
 void signal_end_mask_for_wait(void);
 
+/* True if the calling process blocks or ignores it. */
+bool signal_is_withheld(int signal);
+
 /* True if stopping the group would leave nobody to continue it. Family lock held. */
 bool signal_group_is_orphaned(uint32_t pgid);
 /* Stopped processes of a group that has become orphaned are told: exit(3). Family lock held. */

@@ -327,7 +327,10 @@ static void spoil_frame(int signal, siginfo_t *info, void *argument)
 		memset(fpu + 24, 0xff, 4); /* MXCSR: reserved bits */
 		break;
 	case 3:
-		memset(fpu + 512, 0xff, 64); /* XSAVE's header */
+		if (context->uc_flags & 1) /* UC_FP_XSTATE */
+			memset(fpu + 512, 0xff, 64); /* XSAVE's header */
+		else
+			memset(fpu + 24, 0xff, 4);
 		break;
 	case 4:
 		context->uc_mcontext.fpregs = (void *)8;
