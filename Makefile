@@ -89,16 +89,13 @@ image: $(B)/hawser $(B)/root.made
 		"$$(du -sb $(B)/root | cut -f1)" $(B)/root/
 
 # --- testing it ---------------------------------------------------------------------------------
-test: $(B)/hawser $(B)/root.made
-	$(Q)tests/run
-
 ci: test
 
 bench: $(B)/hawser $(B)/root.made
 	$(Q)tests/bench/bench
 
-check:
-	$(Q)tools/check
+check: $(B)/hawser
+	$(Q)CFLAGS_KERNEL='$(CFLAGS_KERNEL) -Inet/lwip-port -isystem $(LWIP_DIR)/src/include' tools/check
 
 clean:
 	$(Q)rm -rf $(B)
@@ -220,8 +217,8 @@ $(B)/setup.bin: $(B)/obj/boot/setup.S.o
 $(B)/hawser: $(B)/setup.bin $(B)/kernel.bin tools/mkimage
 	$(call say,IMAGE,$@)
 	$(Q)$(PYTHON) tools/mkimage $(B)/setup.bin $(B)/kernel.bin \
-		$$(( 0x$$($(NM) $(B)/kernel.elf | sed -n 's/ . __image_end$$//p') - \
-		     0x$$($(NM) $(B)/kernel.elf | sed -n 's/ . __image_start$$//p') )) $@
+		$$($(NM) $(B)/kernel.elf | sed -n 's/ . __image_start$$//p') \
+		$$($(NM) $(B)/kernel.elf | sed -n 's/ . __image_end$$//p') $@
 
 # --- host tests ------------------------------------------------------------------------------------
 #
@@ -379,3 +376,23 @@ $(B)/guest/malformed/list: tests/system/malformed_elf.py
 guest-programs: $(addprefix $(B)/guest/,$(guest_tests) $(guest_tools)) $(B)/guest/malformed/list
 guest-tests-linux: guest-programs
 	$(Q)tests/run --guest $(addprefix $(B)/guest/,$(guest_tests))
+
+# --- all tests -----------------------------------------------------------------------------------
+#
+# Sections above say what there is; tests/run runs it, counts, and keeps the output in
+# build/tests/log/. TESTS='-k shell' gives pytest something else to do than everything.
+host_programs := $(addprefix $(B)/host/,$(host_tests))
+fuzz_programs := $(addprefix $(B)/fuzz/,$(fuzz_tests))
+
+$(B)/tests/tftpd-hpa/.fetched: tools/fetch-package | $(deps)
+	$(call say,FETCH,tftpd-hpa)
+	$(Q)tools/fetch-package tftpd-hpa $(@D)
+
+.PHONY: system-tests
+system-tests: $(B)/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched guest-programs
+	$(Q)tests/run --system $(TESTS)
+
+test: $(B)/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched guest-programs \
+      $(host_programs) $(fuzz_programs)
+	$(Q)tests/run --host $(host_programs) --fuzz $(fuzz_programs) --fuzz-seconds $(FUZZ_SECONDS) \
+		--guest $(addprefix $(B)/guest/,$(guest_tests)) --system $(TESTS)

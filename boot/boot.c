@@ -27,7 +27,7 @@ _Static_assert(sizeof(struct boot_e820_entry) == 20, "setup.S knows it");
 #define ENTRY_LARGE     UINT64_C(0x080)
 #define BOOT_TABLES     4 /* boot_high_pt: an image of up to 8 MiB */
 #define SLIDE_ALIGN     (2 * MIB)
-#define SLIDE_MAX       (1 * GIB)
+#define SLIDE_MAX       (1 * GIB - BOOT_TABLES * 2 * MIB) /* boot_high_pd: the lower of the two GiB */
 #define CPUID_1_ECX_RDRAND (1u << 30)
 
 extern char __image_start[], __image_end[];
@@ -67,7 +67,7 @@ static uint64_t choose_slide(const struct boot_params *params)
 		if (carry)
 			chance ^= drawn;
 	}
-	return chance % (SLIDE_MAX / SLIDE_ALIGN) * SLIDE_ALIGN;
+	return chance % (SLIDE_MAX / SLIDE_ALIGN + 1) * SLIDE_ALIGN;
 }
 
 static void link_table(uint64_t *table, unsigned slot, const uint64_t *next)
@@ -110,10 +110,9 @@ uint64_t boot_relocate(const struct boot_params *params, paddr_t base)
 	link_table(boot_pml4, 0, boot_pdpt);
 
 	link_table(boot_pml4, 511, boot_high_pdpt);
-	link_table(boot_high_pdpt, 510 + slide / GIB, boot_high_pd);
+	link_table(boot_high_pdpt, 510, boot_high_pd);
 	for (unsigned i = 0; i < BOOT_TABLES; i++)
-		link_table(boot_high_pd, slide % GIB / (2 * MIB) + i,
-			   boot_high_pt + i * TABLE_ENTRIES);
+		link_table(boot_high_pd, slide / (2 * MIB) + i, boot_high_pt + i * TABLE_ENTRIES);
 	for (uint64_t at = 0; at < size; at += PAGE_SIZE)
 		boot_high_pt[at / PAGE_SIZE] = (base + at) | ENTRY_PRESENT | ENTRY_WRITE;
 

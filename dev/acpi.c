@@ -21,6 +21,9 @@
 /* The largest table worth believing: DSDTs of servers reach some hundred KiB. */
 #define TABLE_MAX (4 * MIB)
 
+/* Each table that is listed is mapped to be looked at: more than this no firmware has. */
+#define LISTED_MAX 256
+
 /* Where a BIOS may put the RSDP (5.2.5.1); nearly all put it into the upper half of their area. */
 #define EBDA_SEGMENT UINT64_C(0x40e)
 #define EBDA_SEARCH  KIB
@@ -222,7 +225,8 @@ static const struct table *find_table(const struct table *root, size_t entry_siz
 	const uint8_t *entry = (const uint8_t *)(root + 1);
 	const uint8_t *end = (const uint8_t *)root + root->length;
 
-	for (; (size_t)(end - entry) >= entry_size; entry += entry_size) {
+	for (unsigned i = 0; i < LISTED_MAX && (size_t)(end - entry) >= entry_size;
+	     i++, entry += entry_size) {
 		uint64_t address = 0;
 		memcpy(&address, entry, entry_size);
 		const struct table *table = table_at(address, signature);

@@ -1,9 +1,10 @@
 /*
  * dev/pci.c - finding PCI devices, and reaching their registers and interrupts.
  *
- * The walk starts at bus 0 and follows each bridge to the bus behind it. The numbers are the
- * firmware's; a bus is scanned once however the bridges are wired, so the walk ends. Nothing of a
- * device is changed by looking at it: its BARs are measured only for a driver that takes it.
+ * The walk starts at bus 0 and notes the bus behind each bridge that it meets. The numbers are the
+ * firmware's; a bus is scanned once however the bridges are wired, so the walk ends, and one after
+ * the other, so that no chain of bridges is too deep for the stack. Nothing of a device is changed by
+ * looking at it: its BARs are measured only for a driver that takes it.
  */
 #include "dev/pci.h"
 
@@ -23,15 +24,13 @@
 #define SLOTS          32
 #define FUNCTIONS      8
 #define CONFIG_SIZE    256
-/* The most capabilities that fit behind the header: each takes at least four bytes. */
-#define CAPABILITIES_MAX ((CONFIG_SIZE - PCI_STD_HEADER_SIZEOF) / PCI_CAP_SIZEOF)
 
 /* Interrupt Line says "not connected" on PCs (PCI Local Bus 3.0, 6.2.4). */
 #define LINE_NONE 0xff
 
 static struct spinlock config_lock = SPINLOCK_INIT("pci config", RANK_DEVICE); /* the two ports */
-static struct pci_device *devices;     /* written by pci_init() only */
-static uint8_t bus_scanned[BUSES / 8]; /* pci_init() only */
+static struct pci_device *devices; /* written by pci_init() only */
+static enum { BUS_UNKNOWN, BUS_FOUND, BUS_SCANNED } buses[BUSES]; /* pci_init() only */
 
 /* The port behind which the bytes at `offset` are; config_lock held. */
 static uint16_t config_select(const struct pci_device *device, unsigned offset)
@@ -42,7 +41,7 @@ static uint16_t config_select(const struct pci_device *device, unsigned offset)
 	return CONFIG_DATA + (offset & 3);
 }
 
-#define DEFINE_CONFIG_ACCESS(bits, in, out)                                             \
+#define DEFINE_CONFIG_READ(bits, in)                                                    \
 	uint##bits##_t pci_read##bits(const struct pci_device *device, unsigned offset) \
 	{                                                                               \
 		assert(offset < CONFIG_SIZE && offset % (bits / 8) == 0);               \
@@ -50,7 +49,8 @@ static uint16_t config_select(const struct pci_device *device, unsigned offset)
 		uint##bits##_t value = in(config_select(device, offset));               \
 		spin_unlock(&config_lock);                                              \
 		return value;                                                           \
-	}                                                                               \
+	}
+#define DEFINE_CONFIG_WRITE(bits, out)                                                  \
 	void pci_write##bits(const struct pci_device *device, unsigned offset,          \
 			     uint##bits##_t value)                                      \
 	{                                                                               \
@@ -59,13 +59,13 @@ static uint16_t config_select(const struct pci_device *device, unsigned offset)
 		out(config_select(device, offset), value);                              \
 		spin_unlock(&config_lock);                                              \
 	}
-DEFINE_CONFIG_ACCESS(8, inb, outb)
-DEFINE_CONFIG_ACCESS(16, inw, outw)
-DEFINE_CONFIG_ACCESS(32, inl, outl)
+DEFINE_CONFIG_READ(8, inb)
+DEFINE_CONFIG_READ(16, inw)
+DEFINE_CONFIG_READ(32, inl)
+DEFINE_CONFIG_WRITE(16, outw)
+DEFINE_CONFIG_WRITE(32, outl)
 
 /* --- finding devices ---------------------------------------------------------------------- */
-
-static void scan_bus(unsigned bus);
 
 /* False if there is nothing at this address. */
 static bool scan_function(unsigned bus, unsigned slot, unsigned function, bool *multifunction)
@@ -81,8 +81,11 @@ static bool scan_function(unsigned bus, unsigned slot, unsigned function, bool *
 
 	uint8_t header = pci_read8(&at, PCI_HEADER_TYPE);
 	*multifunction = header & ~PCI_HEADER_TYPE_MASK;
-	if ((header & PCI_HEADER_TYPE_MASK) == PCI_HEADER_TYPE_BRIDGE)
-		scan_bus(pci_read8(&at, PCI_SECONDARY_BUS));
+	if ((header & PCI_HEADER_TYPE_MASK) == PCI_HEADER_TYPE_BRIDGE) {
+		uint8_t behind = pci_read8(&at, PCI_SECONDARY_BUS);
+		if (buses[behind] == BUS_UNKNOWN)
+			buses[behind] = BUS_FOUND;
+	}
 
 	struct pci_device *device = kzalloc(sizeof(*device));
 	if (device == NULL) {
@@ -100,13 +103,9 @@ static bool scan_function(unsigned bus, unsigned slot, unsigned function, bool *
 	return true;
 }
 
-/* Recursion is bounded by the number of buses; bridges are rarely three deep. */
 static void scan_bus(unsigned bus)
 {
-	if (bus_scanned[bus / 8] & 1u << bus % 8)
-		return;
-	bus_scanned[bus / 8] |= 1u << bus % 8;
-
+	buses[bus] = BUS_SCANNED;
 	for (unsigned slot = 0; slot < SLOTS; slot++) {
 		bool multifunction = false, ignored;
 		if (!scan_function(bus, slot, 0, &multifunction) || !multifunction)
@@ -116,9 +115,22 @@ static void scan_bus(unsigned bus)
 	}
 }
 
+static unsigned next_found(void)
+{
+	unsigned bus = 0;
+
+	while (bus < BUSES && buses[bus] != BUS_FOUND)
+		bus++;
+	return bus;
+}
+
 void pci_init(void)
 {
-	scan_bus(0);
+	unsigned bus;
+
+	buses[0] = BUS_FOUND;
+	while ((bus = next_found()) < BUSES)
+		scan_bus(bus);
 }
 
 struct pci_device *pci_find(struct pci_device *after, const struct pci_id *ids)
@@ -142,11 +154,14 @@ unsigned pci_capability(const struct pci_device *device, unsigned after, uint8_t
 		return 0;
 
 	bool past = after == 0;
+	uint64_t visited = 0; /* a bit for each place where one can be */
 	unsigned at = pci_read8(device, PCI_CAPABILITY_LIST);
-	for (unsigned i = 0; i < CAPABILITIES_MAX; i++) {
-		at = ALIGN_DOWN(at, 4u);
-		if (at < PCI_STD_HEADER_SIZEOF)
+	for (;;) {
+		at = ALIGN_DOWN(at, PCI_CAP_SIZEOF);
+		uint64_t place = UINT64_C(1) << at / PCI_CAP_SIZEOF;
+		if (at < PCI_STD_HEADER_SIZEOF || (visited & place))
 			break;
+		visited |= place;
 		if (past && pci_read8(device, at + PCI_CAP_LIST_ID) == id)
 			return at;
 		if (at == after)

@@ -108,11 +108,15 @@ static int fetch(struct origin *origin, struct version **out)
 	return error;
 }
 
-/* For stat: a version of the same size is taken to be the same. As fill_revalidate(). */
-static int compare_size(struct version *version, struct version **out)
+/*
+ * For stat: a version of the same size is taken to be the same, from `*checked_ns` on. As
+ * fill_revalidate().
+ */
+static int compare_size(struct version *version, uint64_t *checked_ns, struct version **out)
 {
 	struct version *answer;
 	uint64_t old_size, new_size;
+	uint64_t asked_ns = clock_ns();
 	int error = fetch(version->origin, &answer);
 
 	if (error != 0)
@@ -124,6 +128,7 @@ static int compare_size(struct version *version, struct version **out)
 	if (error == 0 && old_size == new_size) {
 		version_get(version);
 		*out = version;
+		*checked_ns = asked_ns;
 		version_put(answer);
 	} else {
 		*out = answer;
@@ -133,7 +138,7 @@ static int compare_size(struct version *version, struct version **out)
 }
 
 /* As inode_version(), of a version that is at hand. */
-static int refresh(struct version *version, enum freshness freshness, uint64_t checked_ns,
+static int refresh(struct version *version, enum freshness freshness, uint64_t *checked_ns,
 		   uint64_t began_ns, struct version **out)
 {
 	uint64_t window = freshness == FRESH_STAT ? STAT_FRESH_NS : 0;
@@ -142,7 +147,7 @@ static int refresh(struct version *version, enum freshness freshness, uint64_t c
 	int error;
 
 	if (freshness == FRESH_STAT)
-		answered = MAX(answered, checked_ns);
+		answered = MAX(answered, *checked_ns);
 	window = MAX(window, origin_fresh_ns());
 	if (answered >= began_ns || began_ns - answered < window)
 		goto same;
@@ -154,12 +159,19 @@ static int refresh(struct version *version, enum freshness freshness, uint64_t c
 		goto same;
 	}
 	if (freshness == FRESH_STAT)
-		return compare_size(version, out);
+		return compare_size(version, checked_ns, out);
 	return fill_revalidate(version, began_ns, generation, out);
 same:
 	version_get(version);
 	*out = version;
 	return 0;
+}
+
+static void note_checked(struct inode *inode, uint64_t checked_ns)
+{
+	mutex_lock(&root_lock);
+	inode->checked_ns = MAX(inode->checked_ns, checked_ns);
+	mutex_unlock(&root_lock);
 }
 
 /* The server has the file no more: so has the tree, unless someone made it local meanwhile. */
@@ -200,12 +212,14 @@ int inode_version(struct inode *inode, enum freshness freshness, uint64_t began_
 	}
 
 	error = version == NULL ? fetch(origin, &answer)
-				: refresh(version, freshness, checked_ns, began_ns, &answer);
+				: refresh(version, freshness, &checked_ns, began_ns, &answer);
 	if (error == -ENOENT)
 		forget(inode, version);
 	if (error == 0) {
 		if (answer != version)
 			(void)replace(inode, version, answer);
+		else
+			note_checked(inode, checked_ns);
 		*out = answer;
 	}
 	if (version != NULL)
@@ -306,8 +320,10 @@ static int make_local(struct inode *inode, struct version *version, bool truncat
 	error = inode_version(inode, FRESH_OPEN, 0, &whole);
 	if (error != 0)
 		return error;
-	error = fill_require(whole, UINT64_MAX);
-	if (error == 0 && !localise_in_place(inode, whole, version == whole ? 2 : 1)) {
+	if (!atomic_load(&whole->local))
+		error = fill_require(whole, UINT64_MAX);
+	if (error == 0 && !atomic_load(&whole->local) &&
+	    !localise_in_place(inode, whole, version == whole ? 2 : 1)) {
 		error = copy_version(whole, &local);
 		if (error == 0) {
 			(void)localise(inode, whole, local);

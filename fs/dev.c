@@ -21,6 +21,8 @@
 
 /* Random bytes are made in pieces of this size, on the stack. */
 #define RANDOM_PIECE 256
+/* Zeroes are made in pieces of this size, and others run in between. */
+#define ZERO_PIECE   (64 * KIB)
 
 /* --- null, zero, full ----------------------------------------------------------------------------- */
 
@@ -36,9 +38,21 @@ static ssize_t write_nowhere(struct file *file, vaddr_t from, size_t length, lof
 
 static ssize_t read_zeroes(struct file *file, vaddr_t to, size_t length, loff_t *offset)
 {
-	int error = zero_user(to, length);
+	size_t done = 0;
+	int error = 0;
 
-	return error != 0 ? error : (ssize_t)length;
+	while (done < length && error == 0) {
+		size_t part = MIN((size_t)ZERO_PIECE, length - done);
+
+		error = zero_user(to + done, part);
+		if (error == 0)
+			done += part;
+		if (sched_needs_resched())
+			sched_yield();
+		if (atomic_load(&current->signal_pending) || atomic_load(&current->kill_pending))
+			break;
+	}
+	return done > 0 ? (ssize_t)done : error;
 }
 
 static ssize_t write_full(struct file *file, vaddr_t from, size_t length, loff_t *offset)
@@ -116,6 +130,8 @@ static ssize_t random_to_user(vaddr_t to, size_t length)
 		error = copy_to_user(to + done, piece, part);
 		if (error == 0)
 			done += part;
+		if (sched_needs_resched())
+			sched_yield();
 		if (atomic_load(&current->signal_pending) || atomic_load(&current->kill_pending))
 			break;
 	}

@@ -123,7 +123,7 @@ int directory_open(struct file *file)
 
 SYSCALL3(getdents64, int, fd, vaddr_t, to, unsigned, count)
 {
-	struct file *file = fd_get(fd);
+	struct file *file = fd_get_readable(fd);
 	struct dirent_sink sink = { 0 };
 	loff_t before;
 	int64_t result;
@@ -142,8 +142,8 @@ SYSCALL3(getdents64, int, fd, vaddr_t, to, unsigned, count)
 	mutex_lock(&file->offset_lock);
 	before = file->offset;
 	result = file->ops->readdir(file, &sink);
-	if (result == 0 && sink.used == 0 && file->offset == before) {
-		/* Nothing fitted, or nothing was left: a second try with room for one tells. */
+	if (result == 0 && sink.used == 0) {
+		/* Nothing fitted, or no name was left: a second try with room for one tells. */
 		struct dirent_sink one = { .buffer = kalloc(PAGE_SIZE), .size = PAGE_SIZE };
 		result = -ENOMEM;
 		if (one.buffer != NULL) {

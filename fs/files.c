@@ -285,7 +285,9 @@ static struct file *fd_get_mode(int fd, uint32_t unwanted)
 	if (file == NULL)
 		return NULL;
 	uint32_t flags = atomic_load(&file->flags);
-	if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == unwanted) {
+	/* The fourth access mode allows neither: open(2). */
+	if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == unwanted ||
+	    (flags & O_ACCMODE) == O_ACCMODE) {
 		file_put(file);
 		return NULL;
 	}

@@ -20,6 +20,7 @@
 #define FILL_PARKED_MAX  4  /* of TFTP_TRANSFERS_MAX */
 #define FILL_PARKED_NS   NSEC_PER_SEC
 #define FILL_SETTLE_REST (64 * KIB) /* less than this is not worth an abort */
+#define FILL_RESERVE     16         /* one in so many frames is not for files */
 
 _Static_assert(FILL_WINDOW + FILL_BATCH <= FILL_AHEAD, "a window is supplied after each harvest");
 _Static_assert(FILL_AHEAD <= TFTP_SUPPLY_MAX, "the transfer takes what we supply");
@@ -100,6 +101,19 @@ fail:
 	return error;
 }
 
+static bool is_scarce(void)
+{
+	return frame_free_count() < frame_total() / FILL_RESERVE;
+}
+
+bool fill_has_room(void)
+{
+	if (!is_scarce())
+		return true;
+	frame_reclaim(frame_total() / FILL_RESERVE);
+	return !is_scarce();
+}
+
 struct frame *fill_frame(unsigned flags)
 {
 	struct frame *frame = frame_alloc(FRAME_OBJECT, 0, flags);
@@ -132,9 +146,12 @@ static int supply_ahead(struct fill *fill)
 
 	while (fill->supplied < wanted) {
 		bool needed = fill->supplied < MIN(pages, fill->first + FILL_WINDOW);
-		struct frame *frame = needed ? fill_frame(0) : frame_alloc(FRAME_OBJECT, 0, 0);
+		struct frame *frame = NULL;
 		int error = -ENOMEM;
 
+		/* What is needed may eat into the reserve, when nothing can be had back. */
+		if (fill_has_room() || needed)
+			frame = fill_frame(0);
 		if (frame != NULL) {
 			error = supply(fill, frame);
 			if (error != 0)
@@ -204,7 +221,7 @@ static int harvest(struct version *version)
 	size_t tail = received % PAGE_SIZE;
 	int error = 0;
 
-	if (complete && tail != 0) {
+	if (complete && tail != 0 && end > fill->first) {
 		char *last = frame_data(fill->frames[(end - 1) % FILL_AHEAD]);
 		memset(last + tail, 0, PAGE_SIZE - tail);
 	}
@@ -246,10 +263,6 @@ static int turn(struct version *version, uint64_t goal)
 	if (size != UINT64_MAX && until >= size)
 		until = size + 1;
 	wait_error = tftp_wait(fill->transfer, until);
-	/* An announced size and then nothing at all is how a server speaks of a directory. */
-	if (wait_error == -EIO && size != UINT64_MAX && size > 0 &&
-	    tftp_received(fill->transfer) == 0)
-		return -EISDIR;
 	error = harvest(version);
 	return error != 0 ? error : wait_error;
 }
@@ -321,9 +334,21 @@ static struct version *parked_surplus(void)
 	return version;
 }
 
+/*
+ * Parks what is left of the fill and leaves the role, in one: who finds the version on the list can
+ * take the role.
+ */
 static void hand_over(struct version *version)
 {
 	mutex_lock(&version->object.lock);
+	if (version->fill != NULL) {
+		spin_lock(&parked.lock);
+		TAILQ_INSERT_TAIL(&parked.versions, version, parked_link);
+		parked.count++;
+		version->parked = true;
+		version->parked_ns = clock_ns();
+		spin_unlock(&parked.lock);
+	}
 	atomic_store(&version->driver, NULL);
 	mutex_unlock(&version->object.lock);
 	waitq_wake_all(&version->changed);
@@ -337,14 +362,6 @@ static void stop_driving(struct version *version, int error)
 
 	if (version->fill != NULL && (failed || atomic_load(&version->complete)))
 		fill_close(version);
-	if (version->fill != NULL) {
-		spin_lock(&parked.lock);
-		TAILQ_INSERT_TAIL(&parked.versions, version, parked_link);
-		parked.count++;
-		version->parked = true;
-		version->parked_ns = clock_ns();
-		spin_unlock(&parked.lock);
-	}
 	if (failed) {
 		atomic_store(&version->error, error);
 		atomic_fetch_add(&version->failures, 1);
@@ -404,6 +421,17 @@ static int stream(struct version *version, uint64_t end)
 	return error;
 }
 
+/*
+ * Whether the server has another file now, or none, or none that is to be had, where a beginning is
+ * held: who reads on has a file, so this is no error about a name.
+ */
+static bool is_lost(struct version *version, int error)
+{
+	bool refused = error == -ENOENT || error == -EACCES || error == -EISDIR;
+
+	return error == -ESTALE || (refused && atomic_load(&version->held) > 0);
+}
+
 int fill_require(struct version *version, uint64_t end)
 {
 	for (;;) {
@@ -414,7 +442,7 @@ int fill_require(struct version *version, uint64_t end)
 			return 0;
 		if (try_drive(version)) {
 			error = stream(version, end);
-			if (error == -ESTALE) {
+			if (is_lost(version, error)) {
 				log_err("%s: changed on the server; the old rest is gone",
 					version->origin->path);
 				error = -EIO;
@@ -446,6 +474,8 @@ static int fork_version(struct version *version, uint64_t opened_ns, uint64_t ge
 			struct version **out)
 {
 	struct fill *fill = version->fill;
+	uint64_t held = ALIGN_DOWN(MIN(fill->first * PAGE_SIZE, tftp_received(fill->transfer)),
+				   PAGE_SIZE);
 	struct version *fork = version_create_wire(version->origin);
 	int error = 0;
 
@@ -470,10 +500,10 @@ static int fork_version(struct version *version, uint64_t opened_ns, uint64_t ge
 		return error;
 	}
 	atomic_store(&fork->driver, current);
-	atomic_store(&fork->held, fill->first * PAGE_SIZE);
+	atomic_store(&fork->held, held);
 	atomic_store(&fork->fresh_ns, opened_ns);
 	atomic_store(&fork->generation, generation);
-	fork->object.size = fill->first * PAGE_SIZE;
+	fork->object.size = held;
 	fork->fill = fill;
 	version->fill = NULL;
 	/* The page that differed is waiting to be taken, at the next need. */
@@ -528,10 +558,11 @@ int fill_revalidate(struct version *version, uint64_t began_ns, uint64_t generat
 		*out = version;
 	} else if (error == -ESTALE) {
 		error = fork_version(version, opened_ns, generation, out);
-		stop_driving(version, 0);
-		return error;
 	}
-	/* Who waits for the rest of this version may still get it, so the failure is ours alone. */
+	/*
+	 * Who waits for the rest of this version may still get it, so the failure is ours alone; but
+	 * not from what may be another file's transfer.
+	 */
 	if (error != 0 && version->fill != NULL)
 		fill_close(version);
 	stop_driving(version, 0);

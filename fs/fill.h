@@ -32,6 +32,7 @@ struct fill;
 struct version {
 	struct object object;        /* its references are the version's */
 	struct origin *origin;       /* held; fixed, NULL in what was made here */
+	struct mutex writing;        /* RANK_WRITE; who writes or resizes it, user memory in hand */
 	_Atomic bool local;          /* writable here, needs no wire; never goes back */
 	_Atomic bool size_known;     /* object.size is the file's, not only what is held */
 	_Atomic bool complete;       /* all of it is in frames, or holes */
@@ -90,5 +91,11 @@ int version_add_page(struct version *version, uint64_t index, struct frame **out
 
 /* A frame for the page cache, after reclaim if need be; NULL: there is none. Sleeps. */
 struct frame *fill_frame(unsigned flags);
+
+/*
+ * True if files may have more of the memory, after reclaim if need be: a part of it is left to
+ * everything else, so that a full file system can be tidied up. Sleeps.
+ */
+bool fill_has_room(void);
 
 #endif

@@ -20,6 +20,7 @@ struct inode *root_inode;
 
 static struct slab_cache inodes;
 static _Atomic uint64_t last_number;
+static uint64_t last_cookie; /* root_lock */
 
 static int compare_names(struct inode *a, struct inode *b)
 {
@@ -113,7 +114,7 @@ static void attach(struct inode *dir, struct inode *inode)
 	struct inode *clash = RB_INSERT(inode_names, &dir->names, inode);
 
 	assert(clash == NULL);
-	inode->cookie = ++dir->last_cookie;
+	inode->cookie = ++last_cookie;
 	TAILQ_INSERT_TAIL(&dir->order, inode, in_order);
 	if (S_ISDIR(inode->mode))
 		dir->directories++;
@@ -132,6 +133,7 @@ static void detach(struct inode *inode)
 	if (S_ISDIR(inode->mode))
 		dir->directories--;
 	inode->parent = NULL;
+	inode->cookie = 0;
 	/* Never the last reference: a directory that has children has a name, or is the root. */
 	uint32_t refs = atomic_fetch_sub(&dir->refs, 1);
 	assert(refs > 1);

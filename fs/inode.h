@@ -54,13 +54,13 @@ struct inode {
 	char *name;                  /* root_lock */
 	RB_ENTRY(inode) by_name;     /* root_lock */
 	TAILQ_ENTRY(inode) in_order; /* root_lock */
-	uint64_t cookie;             /* place in the directory's order, > 0; root_lock */
+	uint64_t cookie;             /* of the name, never used again; grows along the directory's
+				      * order; 0: no name; root_lock */
 	uint64_t accessed_ns, modified_ns, changed_ns; /* wall time; root_lock */
 	union {
 		struct {                                   /* S_IFDIR */
 			RB_HEAD(inode_names, inode) names; /* root_lock */
 			struct inode_order order;          /* oldest first; root_lock */
-			uint64_t last_cookie;              /* root_lock */
 			uint32_t directories;              /* among the children; root_lock */
 			bool wire;                         /* fixed */
 		};

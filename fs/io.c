@@ -10,6 +10,7 @@
 #include "mm/slab.h"
 #include "mm/user.h"
 #include <asm/ioctls.h>
+#include <asm/poll.h>
 #include <linux/uio.h>
 
 /* The most that one call moves; Linux's MAX_RW_COUNT, read(2). */
@@ -35,11 +36,15 @@ static void span_free(struct span *span)
 		kfree(span->vectors);
 }
 
-static void span_single(struct span *span, vaddr_t address, size_t length)
+static int span_single(struct span *span, vaddr_t address, size_t length)
 {
-	span->local[0] = (struct iovec){ .iov_base = (void *)address, .iov_len = length };
+	if (!user_range_ok(address, length))
+		return -EFAULT;
+	span->local[0] = (struct iovec){ .iov_base = (void *)address,
+					 .iov_len = MIN(length, TRANSFER_MAX) };
 	span->vectors = span->local;
 	span->count = 1;
+	return 0;
 }
 
 /* readv(2): lengths that are negative, or whose sum is, are EINVAL; the sum is cut. */
@@ -78,6 +83,7 @@ static ssize_t move(struct file *file, const struct span *span, enum direction d
 {
 	ssize_t (*operation)(struct file *, vaddr_t, size_t, loff_t *) =
 		direction == TO_USER ? file->ops->read : file->ops->write;
+	bool stream = file->ops->seek == NULL && file->ops->poll != NULL;
 	ssize_t total = 0;
 
 	if (operation == NULL)
@@ -89,6 +95,10 @@ static ssize_t move(struct file *file, const struct span *span, enum direction d
 		/* An empty buffer among others says nothing; a lone one asks for the errors. */
 		if (v->iov_len == 0 && span->count > 1)
 			continue;
+		/* Who has got something is not kept waiting for more. */
+		if (total > 0 && direction == TO_USER && stream &&
+		    (file->ops->poll(file) & POLLIN) == 0)
+			break;
 		done = operation(file, (vaddr_t)v->iov_base, v->iov_len, offset);
 		if (done < 0)
 			return total > 0 ? total : done;
@@ -99,66 +109,60 @@ static ssize_t move(struct file *file, const struct span *span, enum direction d
 	return total;
 }
 
-/* At the file's own offset. */
-static int64_t transfer(int fd, const struct span *span, enum direction direction)
+/* At the file's own offset, or at one of the caller's (pread(2), pwrite(2)), and the file's stays. */
+static ssize_t transfer(struct file *file, const struct span *span, enum direction direction,
+			const loff_t *offset)
 {
-	struct file *file = get_file(fd, direction);
-	loff_t nowhere = 0;
+	loff_t at = offset != NULL ? *offset : 0;
 	ssize_t result;
 
-	if (file == NULL)
-		return -EBADF;
-	if (file->ops->seek != NULL) {
-		mutex_lock(&file->offset_lock);
-		result = move(file, span, direction, &file->offset);
-		mutex_unlock(&file->offset_lock);
-	} else {
-		result = move(file, span, direction, &nowhere);
-	}
-	file_put(file);
-	return result;
-}
-
-/* pread(2), pwrite(2): at an offset of the caller's, the file's stays. */
-static int64_t transfer_at(int fd, const struct span *span, enum direction direction, loff_t offset)
-{
-	struct file *file;
-	ssize_t result;
-
-	if (offset < 0)
-		return -EINVAL;
-	file = get_file(fd, direction);
-	if (file == NULL)
-		return -EBADF;
-	result = file->ops->seek != NULL ? move(file, span, direction, &offset) : -ESPIPE;
-	file_put(file);
+	if (offset != NULL && file->ops->seek == NULL)
+		return -ESPIPE;
+	if (offset != NULL || file->ops->seek == NULL)
+		return move(file, span, direction, &at);
+	mutex_lock(&file->offset_lock);
+	result = move(file, span, direction, &file->offset);
+	mutex_unlock(&file->offset_lock);
 	return result;
 }
 
 static int64_t transfer_single(int fd, vaddr_t buffer, size_t length, enum direction direction,
 			       const loff_t *offset)
 {
+	struct file *file;
 	struct span span;
+	int64_t result;
 
-	length = MIN(length, TRANSFER_MAX);
-	if (!user_range_ok(buffer, length))
-		return -EFAULT;
-	span_single(&span, buffer, length);
-	return offset != NULL ? transfer_at(fd, &span, direction, *offset)
-			      : transfer(fd, &span, direction);
+	if (offset != NULL && *offset < 0)
+		return -EINVAL;
+	file = get_file(fd, direction);
+	if (file == NULL)
+		return -EBADF;
+	result = span_single(&span, buffer, length);
+	if (result == 0)
+		result = transfer(file, &span, direction, offset);
+	file_put(file);
+	return result;
 }
 
 static int64_t transfer_vector(int fd, vaddr_t vectors, unsigned long count,
 			       enum direction direction, const loff_t *offset)
 {
+	struct file *file;
 	struct span span;
-	int64_t result = span_from_user(&span, vectors, count);
+	int64_t result;
 
-	if (result != 0)
-		return result;
-	result = offset != NULL ? transfer_at(fd, &span, direction, *offset)
-				: transfer(fd, &span, direction);
-	span_free(&span);
+	if (offset != NULL && *offset < 0)
+		return -EINVAL;
+	file = get_file(fd, direction);
+	if (file == NULL)
+		return -EBADF;
+	result = span_from_user(&span, vectors, count);
+	if (result == 0) {
+		result = transfer(file, &span, direction, offset);
+		span_free(&span);
+	}
+	file_put(file);
 	return result;
 }
 

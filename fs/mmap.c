@@ -72,7 +72,7 @@ static int check_access(const struct file *file, const struct map_request *reque
 
 	if ((flags & O_PATH) != 0)
 		return -EBADF;
-	if ((flags & O_ACCMODE) == O_WRONLY)
+	if ((flags & O_ACCMODE) == O_WRONLY || (flags & O_ACCMODE) == O_ACCMODE)
 		return -EACCES;
 	if ((request->flags & REGION_SHARED) != 0 && (request->prot & PROT_WRITE) != 0 &&
 	    (flags & O_ACCMODE) != O_RDWR)

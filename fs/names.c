@@ -16,7 +16,10 @@
 
 #define MODE_PERMISSIONS (S_ISUID | S_ISGID | S_ISVTX | S_IRWXU | S_IRWXG | S_IRWXO)
 
-/* Finds what a user's path names, the server included. done() is due whatever the result. */
+/*
+ * Finds what a user's path names, the server included. done() is due whatever the result. What has
+ * been found may have got another name before root_lock is held: see still_named().
+ */
 static int find(int dirfd, vaddr_t user_path, unsigned flags, char **path, struct place *place)
 {
 	int error;
@@ -31,6 +34,12 @@ static void done(char *path, struct place *place)
 {
 	place_put(place);
 	kfree(path);
+}
+
+/* False if the inode has lost the name by which it was found: look again. root_lock held. */
+static bool still_named(const struct place *place)
+{
+	return place->inode == NULL || place->inode->cookie == place->cookie;
 }
 
 /* --- making ------------------------------------------------------------------------------------------ */
@@ -151,7 +160,8 @@ static void put_all(struct inode_order *freed)
 	}
 }
 
-static int64_t remove(int dirfd, vaddr_t user_path, bool directory)
+/* One attempt; -EAGAIN: the name means something else by now. */
+static int try_remove(int dirfd, vaddr_t user_path, bool directory)
 {
 	struct inode_order freed = TAILQ_HEAD_INITIALIZER(freed);
 	struct inode *whiteout;
@@ -170,7 +180,7 @@ static int64_t remove(int dirfd, vaddr_t user_path, bool directory)
 		goto out;
 
 	mutex_lock(&root_lock);
-	error = check_removal(place.inode);
+	error = still_named(&place) ? check_removal(place.inode) : -EAGAIN;
 	if (error == 0)
 		error = whiteout_for(place.inode, &whiteout);
 	if (error == 0) {
@@ -184,6 +194,16 @@ static int64_t remove(int dirfd, vaddr_t user_path, bool directory)
 	put_all(&freed);
 out:
 	done(path, &place);
+	return error;
+}
+
+static int64_t remove(int dirfd, vaddr_t user_path, bool directory)
+{
+	int error;
+
+	do {
+		error = try_remove(dirfd, user_path, directory);
+	} while (error == -EAGAIN);
 	return error;
 }
 
@@ -228,21 +248,26 @@ static int check_rename(struct inode *from, struct inode *to, struct inode *dir,
 }
 
 /* Both ends are known; root_lock held. What is to be put afterwards goes to `freed`. */
-static int rename_locked(struct inode *from, struct place *to, unsigned flags,
+static int rename_locked(const struct place *source, const struct place *to, unsigned flags,
 			 struct inode_order *freed)
 {
+	struct inode *from = source->inode;
 	struct inode *victim = to->inode;
 	struct inode *dir = victim != NULL ? victim->parent : to->dir;
 	struct inode *whiteout;
 	char *name;
 	int error;
 
+	if (!still_named(source) || !still_named(to))
+		return -EAGAIN;
 	if (victim == from)
-		return 0;
+		return (flags & RENAME_NOREPLACE) != 0 ? -EEXIST : 0;
 	if (victim == NULL) {
 		struct inode *there = inode_child(dir, to->rest);
 		if (there != NULL && there->mode != MODE_ABSENT)
-			return -EEXIST;
+			return -EAGAIN;
+		if (dir != root_inode && dir->parent == NULL)
+			return -ENOENT;
 	} else if (dir == NULL) {
 		return victim == root_inode ? -EBUSY : -ENOENT;
 	}
@@ -268,7 +293,8 @@ static int rename_locked(struct inode *from, struct place *to, unsigned flags,
 	return 0;
 }
 
-static int64_t rename_at(int from_fd, vaddr_t from_path, int to_fd, vaddr_t to_path, unsigned flags)
+/* One attempt; -EAGAIN: a name means something else by now. */
+static int try_rename(int from_fd, vaddr_t from_path, int to_fd, vaddr_t to_path, unsigned flags)
 {
 	struct inode_order freed = TAILQ_HEAD_INITIALIZER(freed);
 	struct place from, to;
@@ -286,12 +312,22 @@ static int64_t rename_at(int from_fd, vaddr_t from_path, int to_fd, vaddr_t to_p
 		error = 0;
 	if (error == 0) {
 		mutex_lock(&root_lock);
-		error = rename_locked(from.inode, &to, flags, &freed);
+		error = rename_locked(&from, &to, flags, &freed);
 		mutex_unlock(&root_lock);
 	}
 	put_all(&freed);
 	done(new_path, &to);
 	done(path, &from);
+	return error;
+}
+
+static int64_t rename_at(int from_fd, vaddr_t from_path, int to_fd, vaddr_t to_path, unsigned flags)
+{
+	int error;
+
+	do {
+		error = try_rename(from_fd, from_path, to_fd, to_path, flags);
+	} while (error == -EAGAIN);
 	return error;
 }
 

@@ -61,7 +61,9 @@ void origin_put(struct origin *origin)
 		kfree(origin);
 }
 
-static int open_path(const char *path, struct tftp_transfer **out)
+static int open_path(const char *path,
+		     int (*open)(uint32_t server, const char *path, struct tftp_transfer **out),
+		     struct tftp_transfer **out)
 {
 	char *full;
 	uint32_t server = root.server;
@@ -81,21 +83,21 @@ static int open_path(const char *path, struct tftp_transfer **out)
 		return -ENOMEM;
 	error = pathname_join(full, TFTP_PATH_MAX + 1, root.path, path);
 	if (error == 0)
-		error = tftp_open(server, full, out);
+		error = open(server, full, out);
 	kfree(full);
 	return error;
 }
 
 int origin_open(const struct origin *origin, struct tftp_transfer **out)
 {
-	return open_path(origin->path, out);
+	return open_path(origin->path, tftp_open, out);
 }
 
 /* The stamp's bytes into `frame`; their number, cut at STAMP_MAX, or an error. */
 static ssize_t fetch_stamp(struct frame *frame)
 {
 	struct tftp_transfer *transfer;
-	ssize_t result = open_path(STAMP_PATH, &transfer);
+	ssize_t result = open_path(STAMP_PATH, tftp_open_plain, &transfer);
 
 	if (result != 0)
 		return result;
@@ -153,11 +155,6 @@ int origin_generation(uint64_t began_ns, uint64_t *out)
 	*out = atomic_load(&stamp.generation);
 	mutex_unlock(&stamp.lock);
 	return error;
-}
-
-uint64_t origin_known_generation(void)
-{
-	return atomic_load(&stamp.generation);
 }
 
 uint64_t origin_fresh_ns(void)

@@ -35,9 +35,6 @@ int origin_open(const struct origin *origin, struct tftp_transfer **out);
  */
 int origin_generation(uint64_t began_ns, uint64_t *out);
 
-/* The last known generation; costs nothing. */
-uint64_t origin_known_generation(void);
-
 /* How old an answer may be for open and execve: `fresh=SECONDS`, 0 by default. */
 uint64_t origin_fresh_ns(void);
 

@@ -37,9 +37,7 @@ static ssize_t write_regular(struct file *file, vaddr_t from, size_t length, lof
 	if ((atomic_load(&file->flags) & O_APPEND) != 0) {
 		done = version_append_user(file->version, from, length, limit, &start);
 	} else {
-		if (start >= limit)
-			return -EFBIG;
-		done = version_write_user(file->version, start, from, MIN(length, limit - start));
+		done = version_write_user(file->version, start, from, length, limit);
 	}
 	if (done > 0) {
 		*offset = (loff_t)start + done;

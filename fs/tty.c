@@ -34,6 +34,7 @@
 #define VTIME_NS (NSEC_PER_SEC / 10)
 
 static struct {
+	struct mutex writing;         /* RANK_STREAM, before `lock`: a piece is not mixed with others */
 	struct mutex lock;            /* RANK_STREAM */
 	struct discipline discipline; /* lock */
 	struct winsize size;          /* lock */
@@ -156,10 +157,10 @@ static struct patience patience_of(const struct discipline *d, size_t length)
 }
 
 /*
- * Waits until a read can return. 0: look again; -EAGAIN: the time is over, with what there is;
- * -EINTR.
+ * Waits until a read can return. 0: with what there is, which is enough if `*ready`, or the time is
+ * over; -EAGAIN: there is nothing, and no waiting; -EINTR.
  */
-static int wait_for_input(size_t length, bool *ready)
+static int wait_for_input(size_t length, bool nonblocking, bool *ready)
 {
 	size_t seen_bytes = SIZE_MAX;
 	uint64_t deadline_ns = NO_DEADLINE;
@@ -176,8 +177,14 @@ static int wait_for_input(size_t length, bool *ready)
 		bytes = discipline_readable(&tty.discipline);
 		*ready = p.canonical ? discipline_ready(&tty.discipline) : bytes >= p.minimum;
 		mutex_unlock(&tty.lock);
-		if (*ready)
+		if (*ready || p.first_ns == 0)
 			return 0;
+		if (nonblocking && !p.canonical && bytes > 0) {
+			*ready = true;
+			return 0;
+		}
+		if (nonblocking)
+			return -EAGAIN;
 		if (bytes != seen_bytes) {
 			uint64_t wait_ns = bytes == 0 ? p.first_ns : p.next_ns;
 			deadline_ns = wait_ns == NO_DEADLINE ? NO_DEADLINE : clock_ns() + wait_ns;
@@ -212,43 +219,46 @@ static int check_foreground(int signal)
 	return background ? h->background(signal) : 0;
 }
 
-static ssize_t read_tty(struct file *file, vaddr_t to, size_t length, loff_t *offset)
+/* What there is, in canonical mode of one line; `*end` if that is complete. */
+static ssize_t take_input(vaddr_t to, size_t length, bool *end)
 {
-	bool nonblocking = (atomic_load(&file->flags) & O_NONBLOCK) != 0;
 	uint8_t piece[PIECE];
 	size_t done = 0;
-	bool end = false, ready;
-	int error;
 
-	if (length == 0)
-		return 0;
-	error = check_foreground(SIGTTIN);
-	if (error != 0)
-		return error;
-	mutex_lock(&tty.lock);
-	ready = discipline_ready(&tty.discipline);
-	mutex_unlock(&tty.lock);
-	if (!ready && nonblocking)
-		return -EAGAIN;
-	if (!nonblocking) {
-		error = wait_for_input(length, &ready);
-		if (error != 0)
-			return error;
-	}
-	while (done < length && !end) {
+	*end = false;
+	while (done < length && !*end) {
 		mutex_lock(&tty.lock);
 		size_t count = discipline_read(&tty.discipline, piece,
-					       MIN(sizeof(piece), length - done), &end);
+					       MIN(sizeof(piece), length - done), end);
 		mutex_unlock(&tty.lock);
 		if (count == 0)
 			break;
-		error = copy_to_user(to + done, piece, count);
+		int error = copy_to_user(to + done, piece, count);
 		if (error != 0)
 			return done > 0 ? (ssize_t)done : error;
 		done += count;
 	}
-	announce(); /* there is room again */
 	return (ssize_t)done;
+}
+
+static ssize_t read_tty(struct file *file, vaddr_t to, size_t length, loff_t *offset)
+{
+	bool nonblocking = (atomic_load(&file->flags) & O_NONBLOCK) != 0;
+	bool end, ready;
+	ssize_t done;
+
+	if (length == 0)
+		return 0;
+	do {
+		int error = check_foreground(SIGTTIN);
+		if (error == 0)
+			error = wait_for_input(length, nonblocking, &ready);
+		if (error != 0)
+			return error;
+		done = take_input(to, length, &end);
+	} while (done == 0 && ready && !end); /* another reader was quicker: that is no end of file */
+	announce(); /* there is room again */
+	return done;
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------- */
@@ -286,9 +296,26 @@ static void collect(struct sink *sink)
 	sink->used = 0;
 }
 
+/* A piece through the discipline to the console, in the order of the column count. 0 or -EINTR. */
+static int write_piece(const uint8_t *piece, size_t length)
+{
+	struct output out = { .sink.flush = collect };
+	int error = mutex_lock_killable(&tty.writing);
+
+	if (error != 0)
+		return error;
+	mutex_lock(&tty.lock);
+	for (size_t i = 0; i < length; i++)
+		discipline_output(&tty.discipline, piece[i], &out.sink);
+	collect(&out.sink);
+	mutex_unlock(&tty.lock);
+	error = console_write(out.bytes, out.used);
+	mutex_unlock(&tty.writing);
+	return error;
+}
+
 static ssize_t write_tty(struct file *file, vaddr_t from, size_t length, loff_t *offset)
 {
-	struct output out;
 	uint8_t piece[PIECE];
 	size_t done = 0;
 	int error = wants_foreground_output() ? check_foreground(SIGTTOU) : 0;
@@ -302,16 +329,8 @@ static ssize_t write_tty(struct file *file, vaddr_t from, size_t length, loff_t 
 			error = wait_event_signal(&tty.changed, !is_stopped());
 		if (error == 0)
 			error = copy_from_user(piece, from + done, part);
-		if (error != 0)
-			break;
-		out.sink.flush = collect;
-		out.sink.used = out.used = 0;
-		mutex_lock(&tty.lock);
-		for (size_t i = 0; i < part; i++)
-			discipline_output(&tty.discipline, piece[i], &out.sink);
-		collect(&out.sink);
-		mutex_unlock(&tty.lock);
-		error = console_write(out.bytes, out.used);
+		if (error == 0)
+			error = write_piece(piece, part);
 		if (error != 0)
 			break;
 		done += part;
@@ -581,6 +600,7 @@ int tty_init(void)
 
 	if (stack == 0)
 		return -ENOMEM;
+	mutex_init(&tty.writing, "tty output", RANK_STREAM);
 	mutex_init(&tty.lock, "tty", RANK_STREAM);
 	waitq_init(&tty.changed, "tty");
 	discipline_init(&tty.discipline);

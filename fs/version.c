@@ -6,6 +6,7 @@
  */
 #include "fs/version.h"
 #include "fs/fill.h"
+#include "kernel/sched.h"
 #include "kernel/string.h"
 #include "mm/frame.h"
 #include "mm/slab.h"
@@ -30,6 +31,7 @@ static struct version *create(struct origin *origin, uint64_t size)
 	if (version == NULL)
 		return NULL;
 	object_init(&version->object, &version_ops, size);
+	mutex_init(&version->writing, "writing", RANK_WRITE);
 	waitq_init(&version->changed, "version");
 	version->origin = origin;
 	return version;
@@ -80,11 +82,6 @@ struct object *version_object(struct version *version)
 	return &version->object;
 }
 
-struct version *version_of_object(struct object *object)
-{
-	return object->ops == &version_ops ? container_of(object, struct version, object) : NULL;
-}
-
 static uint64_t current_size(struct version *version)
 {
 	mutex_lock(&version->object.lock);
@@ -120,9 +117,11 @@ void version_settle(struct version *version)
 
 int version_add_page(struct version *version, uint64_t index, struct frame **out)
 {
-	struct frame *frame = fill_frame(FRAME_ZERO);
+	struct frame *frame = NULL;
 	int error;
 
+	if (fill_has_room())
+		frame = fill_frame(FRAME_ZERO);
 	if (frame == NULL)
 		return -ENOMEM;
 	frame_get(frame); /* one for the slot, one for the caller */
@@ -218,6 +217,8 @@ static ssize_t read_pages(struct version *version, uint64_t offset, size_t lengt
 		if (error != 0)
 			break;
 		done += part;
+		if (sched_needs_resched())
+			sched_yield();
 	}
 	return done > 0 ? (ssize_t)done : error;
 }
@@ -264,15 +265,18 @@ static void clear_beyond_end(struct version *version, struct frame *frame, uint6
 	memset((uint8_t *)frame_data(frame) + keep, 0, PAGE_SIZE - keep);
 }
 
-ssize_t version_write_user(struct version *version, uint64_t offset, vaddr_t from, size_t length)
+/* Up to `limit`; the caller is the one who writes. */
+static ssize_t write_pages(struct version *version, uint64_t offset, vaddr_t from, size_t length,
+			   uint64_t limit)
 {
 	size_t done = 0;
 	int error = 0;
 
 	assert(atomic_load(&version->local));
-	if (offset >= VERSION_SIZE_MAX)
+	limit = MIN(limit, VERSION_SIZE_MAX);
+	if (offset >= limit)
 		return -EFBIG;
-	length = MIN(length, VERSION_SIZE_MAX - offset);
+	length = MIN(length, limit - offset);
 	while (done < length) {
 		uint64_t at = offset + done;
 		size_t in_page = at & PAGE_MASK;
@@ -290,49 +294,49 @@ ssize_t version_write_user(struct version *version, uint64_t offset, vaddr_t fro
 			break;
 		done += part;
 		grow(version, offset + done);
+		if (sched_needs_resched())
+			sched_yield();
 	}
 	return done > 0 ? (ssize_t)done : error == -ENOMEM ? -ENOSPC : error;
 }
 
-/*
- * The place is taken before it is written, so that two appenders never get the same one. The user's
- * memory has been faulted in, so that what was taken is as good as written; if it is taken away
- * meanwhile, a place that is still at the end is given back.
- */
+ssize_t version_write_user(struct version *version, uint64_t offset, vaddr_t from, size_t length,
+			   uint64_t limit)
+{
+	ssize_t done = mutex_lock_killable(&version->writing);
+
+	if (done != 0)
+		return done;
+	done = write_pages(version, offset, from, length, limit);
+	mutex_unlock(&version->writing);
+	return done;
+}
+
 ssize_t version_append_user(struct version *version, vaddr_t from, size_t length, uint64_t limit,
 			    uint64_t *offset)
 {
-	ssize_t done;
-	int error = user_fault_in(from, length, false);
+	ssize_t done = mutex_lock_killable(&version->writing);
 
-	if (error != 0)
-		return error;
-	mutex_lock(&version->object.lock);
-	uint64_t start = version->object.size;
-	limit = MIN(limit, VERSION_SIZE_MAX);
-	bool fits = start < limit;
-	if (fits) {
-		length = MIN(length, limit - start);
-		version->object.size = start + length;
-	}
-	mutex_unlock(&version->object.lock);
-	if (!fits)
-		return -EFBIG;
-
-	*offset = start;
-	done = version_write_user(version, start, from, length);
-	uint64_t end = start + (done > 0 ? (uint64_t)done : 0);
-	if (end < start + length && current_size(version) == start + length)
-		object_resize(&version->object, end);
+	if (done != 0)
+		return done;
+	*offset = current_size(version);
+	done = write_pages(version, *offset, from, length, limit);
+	mutex_unlock(&version->writing);
 	return done;
 }
 
 int version_resize(struct version *version, uint64_t size)
 {
+	int error;
+
 	assert(atomic_load(&version->local));
 	if (size > VERSION_SIZE_MAX)
 		return -EFBIG;
+	error = mutex_lock_killable(&version->writing);
+	if (error != 0)
+		return error;
 	object_resize(&version->object, size);
+	mutex_unlock(&version->writing);
 	return 0;
 }
 

@@ -25,15 +25,13 @@ void version_put(struct version *version); /* may sleep */
 /* What regions map. No reference taken. */
 struct object *version_object(struct version *version);
 
-/* The version whose object this is (regions' objects of files); NULL for other objects. */
-struct version *version_of_object(struct object *object);
-
 /* Size in bytes; may have to stream to the end when the server gave none. 0 or as require. */
 int version_size(struct version *version, uint64_t *out);
 
 /*
- * Makes [0, MIN(end, size)) present. Sleeps, killably. -EIO, -ETIMEDOUT, -ENOENT (gone), -EACCES,
- * -ENOMEM, -EINTR. Pages stay as long as the version is referenced.
+ * Makes [0, MIN(end, size)) present. Sleeps, killably. -EIO (also where the file has changed or gone
+ * since its beginning was fetched), -ETIMEDOUT, -ENOMEM, -EINTR, and while nothing of it is held
+ * -ENOENT, -EACCES, -EISDIR. Pages stay as long as the version is referenced.
  */
 int version_require(struct version *version, uint64_t end);
 
@@ -44,17 +42,19 @@ int version_require(struct version *version, uint64_t end);
 ssize_t version_read(struct version *version, uint64_t offset, void *out, size_t length);
 
 /*
- * Writes from user memory into a local version, growing it; the caller is one of its
- * writers. Bytes written (short when memory or the user's ran out after some), or -ENOSPC, -EFAULT,
- * -EINTR. The user's memory is faulted in: no lock is held but an open file's offset lock.
+ * Writes from user memory into a local version, growing it to `limit` at most; the caller is one of
+ * its writers, one of whom writes at a time. Bytes written (short when memory, the user's, or the
+ * room below the limit ran out after some), or -ENOSPC, -EFBIG, -EFAULT, -EINTR. The user's memory
+ * is faulted in: no lock is held but an open file's offset lock.
  */
-ssize_t version_write_user(struct version *version, uint64_t offset, vaddr_t from, size_t length);
+ssize_t version_write_user(struct version *version, uint64_t offset, vaddr_t from, size_t length,
+			   uint64_t limit);
 /* As version_write_user(), at the end as it is at this moment (O_APPEND); where it was in `*offset`. */
 ssize_t version_append_user(struct version *version, vaddr_t from, size_t length, uint64_t limit,
 			    uint64_t *offset);
 /* As version_read(), into user memory; -EFAULT as well. */
 ssize_t version_read_user(struct version *version, uint64_t offset, vaddr_t to, size_t length);
-/* Sets a local version's size. 0, or -EFBIG. */
+/* Sets a local version's size. 0, -EFBIG, or -EINTR. */
 int version_resize(struct version *version, uint64_t size);
 
 /*

@@ -289,6 +289,7 @@ int walk(int dirfd, char *path, unsigned flags, struct place *out)
 		inode_get(w.here);
 		if (w.rest == 0) {
 			out->inode = w.here;
+			out->cookie = w.here->cookie;
 		} else {
 			path[w.rest] = '\0';
 			out->dir = w.here;
@@ -352,6 +353,7 @@ static int enter(struct place *place, struct version *version)
 	} else {
 		inode_get(child);
 	}
+	place->cookie = child != NULL ? child->cookie : inode->cookie;
 	mutex_unlock(&root_lock);
 	if (error == 0 && child != NULL) {
 		/* Someone else was quicker: ours is the newer answer, unless theirs is not from there. */
@@ -402,6 +404,8 @@ static int ask(struct place *place, enum freshness freshness)
 	if (version == NULL)
 		goto out;
 	error = fill_probe(version);
+	if (error == -ENAMETOOLONG)
+		error = -ENOENT; /* the server cannot even be asked for it */
 	if (error == -ENOENT)
 		remember_absent(whole);
 	if (error != 0)

@@ -20,7 +20,8 @@ struct file_name;
 
 /* Where a walk in RAM ended. */
 struct place {
-	struct inode *inode;     /* held: what the path names; or NULL, and then: */
+	struct inode *inode;     /* held: what the path names; or NULL, and then dir and rest: */
+	uint64_t cookie;         /* the inode's at that moment: another now is another name */
 	struct inode *dir;       /* held: the last directory that RAM knows, */
 	char *rest;              /* and the components below it, in the path's buffer */
 	bool absent;             /* the server need not be asked */

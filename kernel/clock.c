@@ -23,6 +23,7 @@
 
 #define TIMER_NEVER    UINT64_MAX
 #define TIMER_MIN_NS   1000 /* nothing is armed for sooner: two of these in a row are a storm */
+#define TIMER_MAX_NS   (3600 * NSEC_PER_SEC) /* nor for later: a program may sleep for centuries */
 #define TIMERS_AT_ONCE 64   /* callbacks run by one interrupt */
 
 /* Written once by clock_init(). */
@@ -131,11 +132,11 @@ static void program(struct timer_queue *queue)
 	queue->programmed_ns = first->deadline_ns;
 	now = clock_ns();
 	wait_ns = first->deadline_ns > now ? first->deadline_ns - now : 0;
-	wait_ns = MAX(wait_ns, TIMER_MIN_NS);
+	/* What is cut fires early, finds nothing due, and goes on from there. */
+	wait_ns = MIN(MAX(wait_ns, TIMER_MIN_NS), TIMER_MAX_NS);
 	if (rates.deadline_mode) {
 		apic_timer_set_deadline(rdtsc() + scale(wait_ns, rates.tick_per_ns) + 1);
 	} else {
-		/* What the counter cannot hold fires early, finds nothing due, and goes on from there. */
 		uint64_t count = scale(wait_ns, rates.apic_per_ns) + 1;
 		apic_timer_set_count((uint32_t)MIN(count, UINT32_MAX));
 	}

@@ -1,10 +1,9 @@
 /*
  * kernel/irq.c - from an interrupt's vector to the handlers of its devices.
  *
- * A line of the 8259 pair may be shared: its handlers are a chain, and each is asked. A chain is
- * changed under `irq_lock` and walked without it: a new handler is complete before it is linked,
- * and whoever unlinks one waits until no walk of that chain is under way. A message has a vector,
- * hence a handler, of its own.
+ * A line of the 8259 pair may be shared: its handlers are a chain, and each is asked. A chain only
+ * ever grows, under `irq_lock`, and is walked without it: a new handler is complete before it is
+ * linked. A message has a vector, hence a handler, of its own.
  *
  * A line that interrupts for ever without anybody's being responsible would stop the machine: after
  * IRQ_UNCLAIMED_MAX in a row it is masked.
@@ -28,7 +27,6 @@
 
 struct irq_line {
 	struct irq_handler *_Atomic first; /* irq_lock to change */
-	_Atomic uint32_t walking;          /* CPUs in the chain */
 	uint32_t unclaimed;                /* in a row; only the CPU that takes the line */
 };
 
@@ -57,28 +55,6 @@ int irq_register_line(unsigned line, struct irq_handler *handler)
 	pic_unmask(line);
 	spin_unlock(&irq_lock);
 	return 0;
-}
-
-void irq_unregister_line(unsigned line, struct irq_handler *handler)
-{
-	struct irq_handler *before;
-
-	assert(line < IRQ_LINES && this_cpu()->interrupt_depth == 0);
-	spin_lock(&irq_lock);
-	before = atomic_load(&lines[line].first);
-	if (before == handler) {
-		atomic_store(&lines[line].first, handler->next);
-	} else {
-		while (before && before->next != handler)
-			before = before->next;
-		assert(before);
-		__atomic_store_n(&before->next, handler->next, __ATOMIC_SEQ_CST);
-	}
-	if (!atomic_load(&lines[line].first))
-		pic_mask(line);
-	spin_unlock(&irq_lock);
-	while (atomic_load(&lines[line].walking) > 0)
-		cpu_relax();
 }
 
 int irq_register_message(struct irq_handler *handler, struct irq_message *out)
@@ -155,11 +131,8 @@ static void dispatch_line(unsigned line)
 		atomic_fetch_add_explicit(&spurious_count, 1, memory_order_relaxed);
 		return;
 	}
-	atomic_fetch_add(&l->walking, 1);
-	for (handler = atomic_load(&l->first); handler;
-	     handler = __atomic_load_n(&handler->next, __ATOMIC_SEQ_CST))
+	for (handler = atomic_load(&l->first); handler; handler = handler->next)
 		claimed |= call_handler(handler);
-	atomic_fetch_sub(&l->walking, 1);
 	if (claimed)
 		l->unclaimed = 0;
 	else if (++l->unclaimed == IRQ_UNCLAIMED_MAX)

@@ -31,9 +31,8 @@ void irq_init(volatile void *apic_registers);
 /* Handles one interrupt; called by trap_dispatch() with interrupts off. */
 void irq_dispatch(unsigned vector);
 
-/* Shares line `line` (0..15) and unmasks it. -EINVAL. */
+/* Shares line `line` (0..15) for good, and unmasks it. -EINVAL. */
 int irq_register_line(unsigned line, struct irq_handler *handler);
-void irq_unregister_line(unsigned line, struct irq_handler *handler);
 
 /* Takes a free vector for a message-signalled interrupt: what to write where. -ENOSPC. */
 struct irq_message {

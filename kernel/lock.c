@@ -153,18 +153,6 @@ void spin_lock(struct spinlock *lock)
 	spin_note_taken(lock);
 }
 
-/* Cannot wait, hence cannot deadlock: the order is not asked for. */
-bool spin_trylock(struct spinlock *lock)
-{
-	irq_push_off();
-	if (!spin_try_word(lock)) {
-		irq_pop_off();
-		return false;
-	}
-	spin_note_taken(lock);
-	return true;
-}
-
 void spin_unlock(struct spinlock *lock)
 {
 	assert(spin_held(lock));

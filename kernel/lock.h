@@ -19,6 +19,7 @@ enum lock_rank {
 	RANK_FAMILY = 1, /* the process tree */
 	RANK_FILES,      /* a descriptor table */
 	RANK_OFFSET,     /* an open file's offset */
+	RANK_WRITE,      /* a file's content, among those who write it */
 	RANK_EPOLL,
 	RANK_INODE,   /* a directory or file of the root */
 	RANK_SPACE,   /* an address space */
@@ -57,7 +58,6 @@ struct spinlock {
 #define SPINLOCK_INIT(lockname, lockrank) { .word = 0, .rank = (lockrank), .name = (lockname) }
 void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank);
 void spin_lock(struct spinlock *lock);
-bool spin_trylock(struct spinlock *lock);
 void spin_unlock(struct spinlock *lock);
 bool spin_held(const struct spinlock *lock); /* by this CPU */
 
@@ -81,7 +81,6 @@ struct mutex {
 };
 void mutex_init(struct mutex *mutex, const char *name, enum lock_rank rank);
 void mutex_lock(struct mutex *mutex);
-bool mutex_trylock(struct mutex *mutex);
 /* As mutex_lock(), but gives up with -EINTR once the calling thread is being killed. */
 int __must_check mutex_lock_killable(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);

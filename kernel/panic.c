@@ -22,21 +22,12 @@
 /* The image up to its end in memory: the boot stack and the interrupt stacks lie in it. */
 extern const char __bss_start[], __boot_scratch_start[], __image_start[], __text_end[];
 
-static _Atomic bool panicking;
+static _Atomic uint32_t panicking; /* the number of the CPU that has begun, plus one */
 static const struct machine_ops *machine_ops; /* set once at boot */
-
-static int timeout_seconds;
-static bool timeout_set;
 
 bool panic_active(void)
 {
-	return atomic_load_explicit(&panicking, memory_order_relaxed);
-}
-
-void panic_set_timeout(int seconds)
-{
-	timeout_seconds = seconds;
-	timeout_set = true;
+	return atomic_load_explicit(&panicking, memory_order_relaxed) != 0;
 }
 
 /* --- the machine's own end --------------------------------------------------------------------------- */
@@ -156,13 +147,34 @@ static void say_registers(const struct trapframe *tf)
 
 /* --- panic --------------------------------------------------------------------------------------------- */
 
+/* What `panic=` says. */
+static int64_t timeout(void)
+{
+	int64_t seconds;
+
+	return cmdline_number("panic", &seconds) ? seconds : 0;
+}
+
+/* The telling has gone wrong itself: nothing is believed any more but `panic=`. */
+static __noreturn void give_up(void)
+{
+	if (timeout() != 0)
+		cpu_triple_fault();
+	halt();
+}
+
 static __printf(1, 0) void begin(const char *fmt, va_list ap)
 {
 	irq_disable();
-	if (atomic_exchange(&panicking, true))
-		halt();
 
 	const struct cpu *cpu = this_cpu();
+	uint32_t first = 0;
+	if (!atomic_compare_exchange_strong(&panicking, &first, cpu->number + 1)) {
+		if (first == cpu->number + 1)
+			give_up();
+		halt();
+	}
+
 	const struct thread *self = cpu->thread;
 	char message[LOG_LINE_MAX];
 	vsnprintf(message, sizeof(message), fmt, ap);
@@ -175,12 +187,10 @@ static __printf(1, 0) void begin(const char *fmt, va_list ap)
 
 static __noreturn void end(void)
 {
-	int64_t seconds = timeout_seconds;
+	int64_t seconds = timeout();
 
 	say("The log's last lines:");
 	log_dump_tail(LOG_TAIL_LINES);
-	if (!timeout_set && !cmdline_number("panic", &seconds))
-		seconds = 0;
 	if (seconds == 0) {
 		say("Stopped (panic=SECONDS would reboot).");
 		halt();

@@ -3,7 +3,8 @@
  *
  * Only for our own mistakes. Prints the message, registers, a symbolised backtrace and the tail
  * of the log to every console, then obeys `panic=SECONDS` (0: stop; >0: reboot after that time;
- * <0: reboot at once). Safe in any context; a second panic on the way only stops.
+ * <0: reboot at once). Safe in any context; a second panic on the way says nothing, and stops or
+ * reboots at once.
  */
 #ifndef HAWSER_KERNEL_PANIC_H
 #define HAWSER_KERNEL_PANIC_H
@@ -17,9 +18,6 @@ __noreturn void panic_trap(const struct trapframe *tf, const char *fmt, ...) __p
 
 /* True once a panic has begun: the log and the consoles then take no locks. */
 bool panic_active(void);
-
-/* What `panic=` on the command line sets at first. */
-void panic_set_timeout(int seconds);
 
 /* What the machine does at the end: registered by dev/acpi.c; both may fail and return. */
 struct machine_ops {

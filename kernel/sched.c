@@ -208,7 +208,6 @@ static void restore_user_state(struct thread *thread)
 	fpu_restore(thread->fpu);
 	cpu_set_user_fs_base(thread->fs_base);
 	cpu_set_user_gs_base(thread->gs_base);
-	this_cpu()->fpu_owner = thread;
 }
 
 /* First thing on the stack of the thread that comes in. Interrupts off, no lock. */

@@ -52,7 +52,6 @@ struct thread {
 	/* Set from any CPU: reasons to leave a sleep early. */
 	_Atomic bool kill_pending;      /* must end; killable sleeps end with -EINTR */
 	_Atomic bool signal_pending;    /* a signal is to be handled; interruptible sleeps end */
-	struct waitq *_Atomic sleeping_on;
 	/*
 	 * A call that sleeps for a time and is cut short leaves here until when, and finds it when it is
 	 * restarted without a handler in between (sleep_deadline()). 0: none; this thread only.

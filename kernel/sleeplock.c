@@ -230,14 +230,6 @@ int mutex_lock_killable(struct mutex *mutex)
 	return lock_mutex(mutex, true);
 }
 
-bool mutex_trylock(struct mutex *mutex)
-{
-	if (!try_owner(mutex))
-		return false;
-	sleep_note_taken(NOTED(mutex));
-	return true;
-}
-
 void mutex_unlock(struct mutex *mutex)
 {
 	struct thread *self = current;

@@ -260,18 +260,6 @@ char *strrchr(const char *s, int c)
 	}
 }
 
-char *strstr(const char *s, const char *needle)
-{
-	size_t length = strlen(needle);
-
-	for (;; s++) {
-		if (strncmp(s, needle, length) == 0)
-			return (char *)s;
-		if (*s == '\0')
-			return NULL;
-	}
-}
-
 size_t strlcpy(char *dst, const char *src, size_t size)
 {
 	size_t length = strlen(src);

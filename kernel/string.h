@@ -19,7 +19,6 @@ int strncmp(const char *a, const char *b, size_t n);
 int strcasecmp(const char *a, const char *b);
 char *strchr(const char *s, int c);
 char *strrchr(const char *s, int c);
-char *strstr(const char *s, const char *needle);
 
 /* BSD's strlcpy(3): always terminates; returns strlen(src). */
 size_t strlcpy(char *dst, const char *src, size_t size);

@@ -44,12 +44,10 @@ void waitq_prepare(struct waitq *queue, struct waiter *waiter)
 		TAILQ_INSERT_TAIL(&queue->waiters, waiter, link);
 	}
 	spin_unlock(&queue->lock);
-	current->sleeping_on = queue;
 }
 
 void waitq_finish(struct waitq *queue, struct waiter *waiter)
 {
-	current->sleeping_on = NULL;
 	spin_lock(&queue->lock);
 	if (waiter->queued) {
 		TAILQ_REMOVE(&queue->waiters, waiter, link);

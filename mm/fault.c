@@ -308,8 +308,11 @@ static enum outcome attempt(struct fault *f)
 	struct region *region = space_find(f->space, f->page);
 	enum outcome outcome;
 
-	if (!region)
-		return growing_stack(f->space, f->page) ? GROW : NO_ACCESS;
+	if (!region) {
+		/* One that may not be accessed does not grow. */
+		region = growing_stack(f->space, f->page);
+		return region && allowed(region, f->access) ? GROW : NO_ACCESS;
+	}
 	if (!allowed(region, f->access))
 		return NO_ACCESS;
 	if (pmap_reserve(&f->space->pmap, f->page) < 0)

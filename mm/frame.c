@@ -46,7 +46,8 @@ static struct frame_cache caches[CPU_MAX];
 static struct spinlock lock = SPINLOCK_INIT("frames", RANK_FRAMES);
 static LIST_HEAD(, frame) free_blocks[FRAME_ORDER_MAX + 1]; /* lock */
 static uint64_t free_count[FRAME_ORDER_MAX + 1];            /* lock: blocks on each list */
-static uint64_t total;                                      /* lock: frames ever added */
+static _Atomic uint64_t listed;                             /* lock: frames in those blocks */
+static _Atomic uint64_t total;                              /* lock: frames ever added */
 
 static uint64_t block_frames(unsigned order)
 {
@@ -61,12 +62,14 @@ static void list_add(struct frame *frame, unsigned order)
 	frame->order = (uint8_t)order;
 	LIST_INSERT_HEAD(&free_blocks[order], frame, free_link);
 	free_count[order]++;
+	atomic_store_explicit(&listed, listed + block_frames(order), memory_order_relaxed);
 }
 
 static void list_remove(struct frame *frame)
 {
 	LIST_REMOVE(frame, free_link);
 	free_count[frame->order]--;
+	atomic_store_explicit(&listed, listed - block_frames(frame->order), memory_order_relaxed);
 }
 
 static void block_free(struct frame *frame, unsigned order)
@@ -271,10 +274,16 @@ void frame_census(struct frame_census *out)
 
 uint64_t frame_free_count(void)
 {
-	struct frame_census census;
+	uint64_t count = atomic_load_explicit(&listed, memory_order_relaxed);
 
-	frame_census(&census);
-	return census.count[FRAME_FREE];
+	for (unsigned cpu = 0; cpu < CPU_MAX; cpu++)
+		count += caches[cpu].count;
+	return count;
+}
+
+uint64_t frame_total(void)
+{
+	return atomic_load_explicit(&total, memory_order_relaxed);
 }
 
 void frame_buddy_info(uint64_t counts[FRAME_ORDER_MAX + 1])

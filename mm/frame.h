@@ -107,6 +107,7 @@ struct frame_census {
 /* Frames in per-CPU caches count as free. Exact only while nothing else allocates. */
 void frame_census(struct frame_census *out);
 uint64_t frame_free_count(void); /* cheap, approximate under concurrency */
+uint64_t frame_total(void);      /* frames ever added */
 
 /* Free blocks by order, for /proc/buddyinfo. */
 void frame_buddy_info(uint64_t counts[FRAME_ORDER_MAX + 1]);

@@ -11,6 +11,7 @@
 
 #include "kernel/lock.h"
 #include "kernel/sched.h"
+#include "kernel/x86_64/cpu.h"
 #include "mm/frame.h"
 #include "mm/layout.h"
 #include "mm/x86_64/kernel_map.h"
@@ -146,9 +147,13 @@ static void *map_device(paddr_t address, size_t length, unsigned flags)
 {
 	uint64_t offset = address & PAGE_MASK;
 	uint64_t size;
+	paddr_t end;
 	vaddr_t base;
 
-	if (length == 0 || __builtin_add_overflow(offset + PAGE_MASK, length, &size))
+	/* An address that does not fit into a PTE would fault with reserved bits set. */
+	if (length == 0 || __builtin_add_overflow(offset + PAGE_MASK, length, &size) ||
+	    __builtin_add_overflow(address, length, &end) ||
+	    end > UINT64_C(1) << cpu_features.physical_bits)
 		return NULL;
 	size = ALIGN_DOWN(size, PAGE_SIZE);
 	spin_lock(&kmap_lock);

@@ -16,7 +16,7 @@ void kstack_drain(void);
 
 /*
  * Maps device registers uncached and writable, never executable. The range need not be aligned.
- * NULL if there is no memory. Mappings are kept for ever: devices do not go away.
+ * NULL if there is no memory, or no such address. Mappings are kept for ever: devices do not go away.
  */
 void *mmio_map(paddr_t address, size_t length);
 

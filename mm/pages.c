@@ -49,7 +49,8 @@ static vaddr_t batch_clear(struct space *space, vaddr_t at, vaddr_t end, struct 
 	struct pmap *pmap = &space->pmap;
 
 	spin_lock(&pmap->lock);
-	while (batch->count < BATCH && (at = pmap_next(pmap, at, end)) < end) {
+	/* Those that hold no frame count too: interrupts are off. */
+	for (unsigned i = 0; i < BATCH && (at = pmap_next(pmap, at, end)) < end; i++) {
 		struct pte pte = pmap_clear(pmap, at);
 
 		batch_touch(batch, at);

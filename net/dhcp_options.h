@@ -1,9 +1,10 @@
 /*
- * net/dhcp_options.h - what a DHCP server has told us (RFC 2132), beyond what lwIP's client keeps itself:
- * that takes a message apart, overloaded fields included, and adopts mask, router and DNS servers.
+ * net/dhcp_options.h - what a DHCP server has told us (RFC 2132), beyond what lwIP's client keeps
+ * itself: that takes a message apart, overloaded fields included, and adopts mask, router and DNS
+ * servers.
  *
- * Pure. No length is believed: a value of the wrong size, or a string that holds what has no place in a
- * name, is as good as absent.
+ * Pure. No length is believed: a value of the wrong size, or a string that holds what has no place
+ * in a name, is as good as absent.
  */
 #ifndef HAWSER_NET_DHCP_OPTIONS_H
 #define HAWSER_NET_DHCP_OPTIONS_H

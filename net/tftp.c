@@ -1,11 +1,11 @@
 /*
- * net/tftp.c - TFTP transfers for threads: the state machine of net/tftp_proto.c between lwIP, which
- * brings datagrams on the network thread, and a requester that supplies pages and waits.
+ * net/tftp.c - TFTP transfers for threads: the state machine of net/tftp_proto.c between lwIP,
+ * which brings datagrams on the network thread, and a requester that supplies pages and waits.
  *
  * Everything of a transfer is under net_lock, except what the requester looks at while it waits:
- * `phase`, `received` and `size` are written under the lock and read without it. `wanted` is what the
- * requester waits for; a block that does not reach it wakes nobody, so a transfer costs a context
- * switch per wait and not per block.
+ * `phase`, `received` and `size` are written under the lock and read without it. `wanted` is what
+ * the requester waits for; a block that does not reach it wakes nobody, so a transfer costs a
+ * context switch per wait and not per block.
  *
  * Transfers live in a fixed array: a ninth waits. One timer of lwIP's serves them all: it is set to
  * the earliest deadline when that comes nearer, and left alone when it moves away, as it does with
@@ -65,7 +65,7 @@ static _Atomic uint32_t claimed; /* bit i: transfers[i] has an owner */
 static struct waitq unclaimed = WAITQ_INIT(unclaimed, "TFTP transfers");
 static uint64_t timer_ns = TFTP_NO_DEADLINE; /* when lwIP's timer is set to; net_lock */
 
-/* --- what is remembered of servers -------------------------------------------------------------- */
+/* --- what is remembered of servers ----------------------------------------------------------- */
 
 #define SERVERS_MAX   8
 #define REMEMBERED_NS (600 * NSEC_PER_SEC)
@@ -135,7 +135,7 @@ static void learn_server(uint32_t address, const struct tftp_proto *proto, uint6
 	server->blksize = proto->asked.blksize;
 }
 
-/* --- towards the requester ---------------------------------------------------------------------- */
+/* --- towards the requester ------------------------------------------------------------------- */
 
 static enum phase phase_of(const struct tftp_transfer *transfer)
 {
@@ -208,7 +208,7 @@ static void tell_waiting(struct tftp_transfer *transfer)
 	log_notice("%s: no answer, trying again", url);
 }
 
-/* --- timer -------------------------------------------------------------------------------------- */
+/* --- timer ----------------------------------------------------------------------------------- */
 
 static void tick(void *unused);
 
@@ -243,9 +243,9 @@ static void tick(void *unused)
 	}
 }
 
-/* --- between lwIP and the state machine --------------------------------------------------------- */
+/* --- between lwIP and the state machine ------------------------------------------------------ */
 
-/* Binds to a random port: what a stranger would have to guess. Keeps the old one if none is free. */
+/* Binds to a random port, which a stranger has to guess. Keeps the old one if none is free. */
 static int bind_port(struct udp_pcb *pcb)
 {
 	unsigned try;
@@ -328,7 +328,7 @@ out:
 	pbuf_free(packet);
 }
 
-/* --- transfers ---------------------------------------------------------------------------------- */
+/* --- transfers ------------------------------------------------------------------------------- */
 
 /* A transfer of the array that is now the caller's, or NULL. */
 static struct tftp_transfer *claim(void)
@@ -351,12 +351,13 @@ static void unclaim(struct tftp_transfer *transfer)
 }
 
 /* Sends the first request. */
-static int begin(struct tftp_transfer *transfer)
+static int begin(struct tftp_transfer *transfer, bool plain)
 {
 	struct tftp_request request = {
 		.server = transfer->server,
 		.path = transfer->path,
 		.seed = random_u64(),
+		.plain = plain,
 	};
 	struct net_config config;
 	uint64_t now = clock_ns();
@@ -387,7 +388,7 @@ out:
 	return error;
 }
 
-int tftp_open(uint32_t server, const char *path, struct tftp_transfer **out)
+static int open_transfer(uint32_t server, const char *path, bool plain, struct tftp_transfer **out)
 {
 	struct tftp_transfer *transfer = NULL;
 	size_t length = strnlen(path, TFTP_PATH_MAX + 1);
@@ -411,7 +412,7 @@ int tftp_open(uint32_t server, const char *path, struct tftp_transfer **out)
 	atomic_store(&transfer->size, -1);
 	atomic_store(&transfer->wanted, WANT_NOTHING);
 
-	error = begin(transfer);
+	error = begin(transfer, plain);
 	if (error != 0)
 		goto fail_begin;
 	error = wait_event_killable(&transfer->changed,
@@ -431,6 +432,16 @@ fail_open:
 fail_begin:
 	unclaim(transfer);
 	return error;
+}
+
+int tftp_open(uint32_t server, const char *path, struct tftp_transfer **out)
+{
+	return open_transfer(server, path, false, out);
+}
+
+int tftp_open_plain(uint32_t server, const char *path, struct tftp_transfer **out)
+{
+	return open_transfer(server, path, true, out);
 }
 
 int64_t tftp_size(const struct tftp_transfer *transfer)

@@ -1,5 +1,6 @@
 /*
- * net/tftp.h - reading files from a TFTP server, several at once (RFC 1350, 2347, 2348, 2349, 7440).
+ * net/tftp.h - reading files from a TFTP server, several at once (RFC 1350, 2347, 2348, 2349,
+ * 7440).
  *
  * A transfer is driven by the thread that wants the bytes. It supplies pages of memory; the receive
  * callback, on the network thread, copies blocks into them and moves a watermark; the requester
@@ -37,18 +38,25 @@ struct tftp_transfer;
  */
 int tftp_open(uint32_t server, const char *path, struct tftp_transfer **out);
 
+/*
+ * As tftp_open(), without options: RRQ, DATA and a last ACK are all the packets of a file of fewer
+ * than 512 bytes. The server does not say the size.
+ */
+int tftp_open_plain(uint32_t server, const char *path, struct tftp_transfer **out);
+
 /* The size that the server announced, or -1 if it did not say (yet). */
 int64_t tftp_size(const struct tftp_transfer *transfer);
 
-/* Appends one page (PAGE_SIZE bytes, kernel address). -ENOSPC if TFTP_SUPPLY_MAX are outstanding. */
+/* Appends one page (PAGE_SIZE bytes, kernel address). -ENOSPC: TFTP_SUPPLY_MAX are outstanding. */
 int tftp_supply(struct tftp_transfer *transfer, void *page);
 
 /*
  * Waits until at least `offset` bytes of the file have been received, or it is complete, or the
- * transfer stands still for want of pages: it asks the server for a window at a time, so it moves as
- * long as TFTP_REACH_MAX bytes beyond what has been received are supplied, or all of the announced
- * size. Returns 0, or the error that ended the transfer: -ETIMEDOUT, -EHOSTUNREACH, -EIO (error
- * packet, or bytes != tsize), or -EINTR when the caller is being killed.
+ * transfer stands still for want of pages: it asks the server for a window at a time, so it moves
+ * as long as TFTP_REACH_MAX bytes beyond what has been received are supplied, or all of the
+ * announced size. Returns 0, or the error that ended the transfer: -ETIMEDOUT, -EHOSTUNREACH, -EIO
+ * (error packet, or bytes != tsize), -EISDIR (a size was announced and nothing came), or -EINTR when
+ * the caller is being killed.
  */
 int tftp_wait(struct tftp_transfer *transfer, uint64_t offset);
 

@@ -38,8 +38,7 @@ void tftp_proto_explain(const struct tftp_proto *proto, char *out, size_t size)
 				 announced);
 		else
 			snprintf(out, size, "announced %lld bytes, but block %llu ends at %llu",
-				 announced,
-				 (unsigned long long)proto->wrong_size / proto->blksize + 1,
+				 announced, (unsigned long long)proto->wrong_block,
 				 (unsigned long long)proto->wrong_size);
 		break;
 	case TFTP_CHANGED:

@@ -54,9 +54,9 @@ static inline uint16_t tftp_get16(const uint8_t *at)
 }
 
 /*
- * Writes a read request for `path` in mode octet into `out` (TFTP_REQUEST_MAX bytes) and returns its
- * length, or 0 if the path does not fit. Options that no longer fit are left out and cleared in
- * `asked`, the dearest first to be kept.
+ * Writes a read request for `path` in mode octet into `out` (TFTP_REQUEST_MAX bytes) and returns
+ * its length, or 0 if the path does not fit. Options that no longer fit are left out and cleared
+ * in `asked`, the dearest first to be kept.
  */
 size_t tftp_compose_request(uint8_t *out, const char *path, struct tftp_options *asked);
 
@@ -67,8 +67,8 @@ size_t tftp_compose_ack(uint8_t *out, uint16_t block);
 size_t tftp_compose_error(uint8_t *out, enum tftp_error code, const char *text);
 
 /*
- * Reads an OACK (with its opcode) into `agreed`. False if it is malformed or gives what was not asked
- * for or more than was asked for (RFC 2347): the caller answers with TFTP_ERROR_OPTION.
+ * Reads an OACK (with its opcode) into `agreed`. False if it is malformed or gives what was not
+ * asked for or more than was asked for (RFC 2347): the caller answers with TFTP_ERROR_OPTION.
  */
 bool tftp_parse_oack(const uint8_t *packet, size_t length, const struct tftp_options *asked,
 		     struct tftp_options *agreed);

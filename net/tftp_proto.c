@@ -2,8 +2,8 @@
  * net/tftp_proto.c - the TFTP client's state machine; its picture is in the header.
  *
  * An acknowledgement is sent again only after a time-out of our own, never because a block came
- * twice (the "sorcerer's apprentice" of RFC 1123 4.2.3.1); the one exception is the last block, whose
- * acknowledgement nobody would send otherwise.
+ * twice (the "sorcerer's apprentice" of RFC 1123 4.2.3.1); the one exception is the last block,
+ * whose acknowledgement nobody would send otherwise.
  */
 #include "net/tftp_proto.h"
 
@@ -16,10 +16,10 @@
 #define AHEAD_RESTARTS_MAX 5 /* the same, of a server where every loss takes one */
 
 /*
- * How long to wait, at first and at most. Short at first, since a lost acknowledgement costs the wait;
- * four times as long each time, so that the last is more patient than servers that repeat a block
- * after two seconds, and on no account earlier. A server that never repeats one is given time, for
- * nothing is lost on the way to it but everything has to be asked for again.
+ * How long to wait, at first and at most. Short at first, since a lost acknowledgement costs the
+ * wait; four times as long each time, so that the last is more patient than servers that repeat a
+ * block after two seconds, and on no account earlier. A server that never repeats one is given
+ * time, for nothing is lost on the way to it but everything has to be asked for again.
  */
 #define REQUEST_WAIT   (1 * NSEC_PER_SEC)    /* for the first answer; doubles */
 #define FIRST_WAIT     (500 * NSEC_PER_MSEC) /* for the first block: the server opens the file */
@@ -30,8 +30,8 @@
 
 #define SERVER_TIMEOUT 3 /* seconds: what the server is asked to wait before it repeats itself */
 
-#define STRIKES        3 /* blocks beyond a hole before it is taken for a loss, not a change of order */
-#define REWINDS_MAX    3 /* acknowledgements of one block without waiting for a time-out in between */
+#define STRIKES        3 /* blocks beyond a hole before it is taken for a loss */
+#define REWINDS_MAX    3 /* acknowledgements of one block without a time-out in between */
 
 /* Block sizes to fall back to where larger ones vanish; see lower_blksize(). */
 static const uint32_t blksize_steps[] = { 1428, TFTP_BLOCK_PLAIN };
@@ -55,7 +55,7 @@ static void arm_jittered(struct tftp_proto *proto, uint64_t wait, uint64_t now)
 	proto->deadline = now + wait + next_random(proto) % (wait / 4 + 1);
 }
 
-/* Whether a window has begun to come: its blocks follow each other closely, and a pause is a loss. */
+/* A window has begun to come: its blocks follow each other closely, and a pause is a loss. */
 static bool in_window(const struct tftp_proto *proto)
 {
 	return proto->ahead == 0 && (proto->good > proto->acked || proto->have != 0);
@@ -135,6 +135,14 @@ static void abandon(struct tftp_proto *proto, enum tftp_reason reason, const cha
 {
 	send_error(proto, proto->server, proto->peer_port, TFTP_ERROR_UNDEFINED, text);
 	fail(proto, reason, -EIO);
+}
+
+/* As abandon(). An announced size and then nothing at all is how a server speaks of a directory. */
+static void abandon_nothing(struct tftp_proto *proto, enum tftp_reason reason, const char *text)
+{
+	abandon(proto, reason, text);
+	if (proto->announced > 0 && proto->received == 0)
+		proto->status = -EISDIR;
 }
 
 static void fail_timed_out(struct tftp_proto *proto)
@@ -224,7 +232,7 @@ static void lower_blksize(struct tftp_proto *proto, uint64_t now)
 		ask_anew(proto, now);
 		return;
 	}
-	abandon(proto, TFTP_SILENT, "nothing came");
+	abandon_nothing(proto, TFTP_SILENT, "nothing came");
 }
 
 /* --- acknowledging ---------------------------------------------------------------------------- */
@@ -306,11 +314,11 @@ static void go_back(struct tftp_proto *proto, uint64_t now)
 }
 
 /*
- * Block `block` came while one before it is missing. Does the server not know, or has it not come to
- * the missing one yet? What it sent before it saw our last acknowledgement is no proof. That part is
- * over once a number just beyond the hole comes a second time, a round trip later. Without this care
- * every duplicate would cost a window; without a limit, a block that never gets through would be
- * asked for as fast as the network can.
+ * Block `block` came while one before it is missing. Does the server not know, or has it not come
+ * to the missing one yet? What it sent before it saw our last acknowledgement is no proof. That
+ * part is over once a number just beyond the hole comes a second time, a round trip later. Without
+ * this care every duplicate would cost a window; without a limit, a block that never gets through
+ * would be asked for as fast as the network can.
  */
 static bool is_lost(struct tftp_proto *proto, uint64_t block, uint64_t now)
 {
@@ -401,7 +409,11 @@ static bool check_block(struct tftp_proto *proto, uint64_t block, uint64_t end, 
 	if (proto->announced >= 0 &&
 	    (short_block ? end != (uint64_t)proto->announced : end > (uint64_t)proto->announced)) {
 		proto->wrong_size = end;
-		abandon(proto, TFTP_WRONG_SIZE, "size is not what was announced");
+		proto->wrong_block = block;
+		if (end == 0)
+			abandon_nothing(proto, TFTP_WRONG_SIZE, "nothing came");
+		else
+			abandon(proto, TFTP_WRONG_SIZE, "size is not what was announced");
 		return false;
 	}
 	if (short_block ? !note_last(proto, block, end) : block == proto->last) {
@@ -599,6 +611,10 @@ void tftp_proto_start(struct tftp_proto *proto, const struct tftp_ops *ops, void
 		},
 		.jitter = request->seed | 1,
 	};
+	if (request->plain) {
+		proto->without_options = true;
+		proto->asked = (struct tftp_options){ .size = -1 };
+	}
 	measure_begin(proto, 1, now);
 	send_request(proto, now);
 }
@@ -690,9 +706,4 @@ void tftp_proto_stop(struct tftp_proto *proto)
 		send_error(proto, proto->server, proto->peer_port, TFTP_ERROR_UNDEFINED, "stopped");
 	if (proto->state != TFTP_FAILED)
 		fail(proto, TFTP_STOPPED, -EINTR);
-}
-
-uint64_t tftp_proto_reach(const struct tftp_proto *proto)
-{
-	return (uint64_t)proto->blksize * MAX(proto->window, proto->ahead);
 }

@@ -1,9 +1,10 @@
 /*
- * net/tftp_proto.h - the TFTP client as a pure state machine: no memory, clock or network of its own.
+ * net/tftp_proto.h - the TFTP client as a pure state machine: no memory, clock or network of its
+ * own.
  *
- * Events go in through the functions below; datagrams and file data come out through `ops`; the owner
- * calls tftp_proto_timer() when `deadline` has passed and looks at `state`, `received` and `status`
- * after each event. One owner at a time: the functions lock nothing and sleep on nothing.
+ * Events go in through the functions below; datagrams and file data come out through `ops`; the
+ * owner calls tftp_proto_timer() when `deadline` has passed and looks at `state`, `received` and
+ * `status` after each event. One owner at a time: the functions lock nothing and sleep on nothing.
  *
  *	ASKING ── OACK, or DATA 1 ──► RECEIVING ── last block ──► DONE
  *	  ▲ │                          │   │
@@ -18,10 +19,11 @@
  *	 order│         │      │                  │
  *	──────┴─────────┴──────┴──────────────────┴──────
  *
- * The horizon is `window` blocks past the last acknowledgement: a server sends that far and stops. At
- * the horizon the window is acknowledged, if memory for the next one has been supplied; if not, the
- * acknowledgement is owed and the server waits. A hole is acknowledged early, with the block before
- * it: the server goes back to there (RFC 7440 4), and what we have already only needs to be passed.
+ * The horizon is `window` blocks past the last acknowledgement: a server sends that far and stops.
+ * At the horizon the window is acknowledged, if memory for the next one has been supplied; if not,
+ * the acknowledgement is owed and the server waits. A hole is acknowledged early, with the block
+ * before it: the server goes back to there (RFC 7440 4), and what we have already only needs to be
+ * passed.
  *
  * The window itself stays as negotiated. To acknowledge in mid-window in order to shrink it would
  * make a server that has sent the window already send the rest of it twice. It is adapted between
@@ -32,10 +34,10 @@
  * over: only if size, block size and a digest of all those bytes are the same does the transfer go
  * on; otherwise the file has changed, and mixing two is an error.
  *
- * Servers that answer from port 69 itself are of one kind (QEMU's): they have one transfer per client
- * port, never look at an acknowledgement's number, never repeat a block. There an acknowledgement
- * means "send one more". It is never repeated; TFTP_AHEAD of them are under way at a time instead of
- * one, which saves a round trip per block; and what is lost takes a new request.
+ * Servers that answer from port 69 itself, and know no windows, are QEMU's: one transfer for each
+ * client port, never look at an acknowledgement's number, never repeat a block. There an
+ * acknowledgement means "send one more". It is never repeated; TFTP_AHEAD of them are under way at
+ * a time instead of one, which saves a round trip per block; and what is lost takes a new request.
  */
 #ifndef HAWSER_NET_TFTP_PROTO_H
 #define HAWSER_NET_TFTP_PROTO_H
@@ -49,8 +51,9 @@
 
 struct tftp_ops {
 	/*
-	 * Sends one datagram from the transfer's port. 0, or a negative errno: a datagram that cannot be
-	 * sent counts as lost, and the last error becomes the transfer's if it is never answered.
+	 * Sends one datagram from the transfer's port. 0, or a negative errno: a datagram that
+	 * cannot be sent counts as lost, and the last error becomes the transfer's if it is never
+	 * answered.
 	 */
 	int (*send)(void *context, uint32_t address, uint16_t port, const void *data,
 		    size_t length);
@@ -82,6 +85,7 @@ struct tftp_request {
 	uint32_t blksize; /* what fits into a packet */
 	uint32_t window;  /* blocks, 1..TFTP_WINDOW_MAX */
 	uint64_t seed;    /* of the jitter */
+	bool plain;       /* ask without options: the first answer is the first block */
 };
 
 /* The owner reads; only the functions below write. */
@@ -137,7 +141,8 @@ struct tftp_proto {
 	uint64_t round_trip;  /* ns, smoothed */
 
 	enum tftp_reason reason;
-	uint64_t wrong_size;
+	uint64_t wrong_size;          /* where the file ended, or went on: */
+	uint64_t wrong_block;         /* with this block */
 	unsigned error_code;
 	char error_text[64];
 	uint16_t early_length; /* DATA 1 came before any memory did: kept here */
@@ -161,12 +166,6 @@ void tftp_proto_supply(struct tftp_proto *proto, uint64_t limit, uint64_t now);
 
 /* Ends it, telling a server that might still send. The context is not used again. */
 void tftp_proto_stop(struct tftp_proto *proto);
-
-/*
- * How far beyond `received` memory must reach for the transfer to move on, in bytes (less where the
- * announced size ends before). Only ever shrinks once the server has answered.
- */
-uint64_t tftp_proto_reach(const struct tftp_proto *proto);
 
 /* Writes why it failed, for the log: "timed out after 5 tries, last block 17". */
 void tftp_proto_explain(const struct tftp_proto *proto, char *out, size_t size);

@@ -149,6 +149,12 @@ static int read_deadline(vaddr_t timeout, int operation, uint64_t *deadline_ns)
 	return 0;
 }
 
+static bool answered(int command)
+{
+	return command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET || command == FUTEX_WAKE ||
+	       command == FUTEX_WAKE_BITSET;
+}
+
 SYSCALL6(futex, vaddr_t, address, int, operation, uint32_t, value, vaddr_t, timeout, vaddr_t,
 	 address2, uint32_t, value3)
 {
@@ -157,6 +163,8 @@ SYSCALL6(futex, vaddr_t, address, int, operation, uint32_t, value, vaddr_t, time
 	uint64_t deadline_ns;
 	int error;
 
+	if (!answered(command) || ((operation & FUTEX_CLOCK_REALTIME) && command != FUTEX_WAIT_BITSET))
+		return -ENOSYS;
 	if (!IS_ALIGNED(address, sizeof(uint32_t)))
 		return -EINVAL;
 	if (!user_range_ok(address, sizeof(uint32_t)))
@@ -166,15 +174,8 @@ SYSCALL6(futex, vaddr_t, address, int, operation, uint32_t, value, vaddr_t, time
 	if (bits == 0)
 		return -EINVAL;
 
-	switch (command) {
-	case FUTEX_WAIT:
-	case FUTEX_WAIT_BITSET:
-		error = read_deadline(timeout, operation, &deadline_ns);
-		return error != 0 ? error : futex_wait(address, value, bits, deadline_ns);
-	case FUTEX_WAKE:
-	case FUTEX_WAKE_BITSET:
+	if (command == FUTEX_WAKE || command == FUTEX_WAKE_BITSET)
 		return futex_wake(address, (int)value, bits);
-	default:
-		return -ENOSYS;
-	}
+	error = read_deadline(timeout, operation, &deadline_ns);
+	return error != 0 ? error : futex_wait(address, value, bits, deadline_ns);
 }

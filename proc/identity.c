@@ -153,17 +153,17 @@ static int check_setpgid(const struct process *process, uint32_t pgid)
 SYSCALL2(setpgid, int, pid, int, pgid)
 {
 	struct process *process;
-	uint32_t group;
 	int error;
 
+	if (pgid == 0)
+		pgid = pid != 0 ? pid : (int)current_process()->pid;
 	if (pgid < 0)
 		return -EINVAL;
 	mutex_lock(&family_lock);
 	process = named(pid);
-	group = pgid != 0 ? (uint32_t)pgid : process ? process->pid : 0;
-	error = check_setpgid(process, group);
+	error = check_setpgid(process, (uint32_t)pgid);
 	if (error == 0)
-		process->pgid = group;
+		process->pgid = (uint32_t)pgid;
 	mutex_unlock(&family_lock);
 	return error;
 }

@@ -4,7 +4,8 @@
  * /proc/vmstat is where every frame is accounted for: nr_free_frames and one nr_kind_ line for each
  * kind add up to nr_total_frames. Per-CPU, slab and stack caches are drained before counting, so
  * that equal states give equal numbers. /proc/census is the same after everything has been dropped
- * that may be fetched again: reading it is how a test asks whether anything has leaked.
+ * that may be fetched again: reading it is how a test asks whether anything has leaked, and whether
+ * its own address space keeps every invariant (space_check()).
  */
 #include "fs/synthetic.h"
 #include "kernel/clock.h"
@@ -18,6 +19,7 @@
 #include "mm/kmap.h"
 #include "mm/pmap.h"
 #include "mm/slab.h"
+#include "mm/space.h"
 #include "net/net.h"
 #include "proc/process.h"
 #include "proc/procfs.h"
@@ -72,6 +74,7 @@ static int generate_census(struct text *text, uint32_t number)
 	frame_reclaim(UINT64_MAX);
 	census = take_census();
 	describe_census(text, &census);
+	text_printf(text, "space_check %d\n", space_check(current->space));
 	return 0;
 }
 

@@ -86,9 +86,9 @@ SYSCALL2(setrlimit, unsigned, resource, vaddr_t, in)
 {
 	struct rlimit64 limit;
 
-	if (resource >= RLIM_NLIMITS)
-		return -EINVAL;
 	if (get_user(&limit, in) != 0)
 		return -EFAULT;
+	if (resource >= RLIM_NLIMITS)
+		return -EINVAL;
 	return write_limit(current->limits, resource, &limit);
 }

@@ -92,12 +92,13 @@ SYSCALL2(rt_sigpending, vaddr_t, set, size_t, set_size)
 	struct process *self = current_process();
 	uint64_t pending;
 
-	if (set_size != sizeof(uint64_t))
+	/* As on Linux, a caller with a shorter set gets the beginning. */
+	if (set_size > sizeof(pending))
 		return -EINVAL;
 	spin_lock(&self->signal_lock);
 	pending = self->signal_pending & self->signal_mask;
 	spin_unlock(&self->signal_lock);
-	return put_user(set, pending);
+	return copy_to_user(set, &pending, set_size);
 }
 
 /* --- another stack ----------------------------------------------------------------------------------- */
@@ -252,19 +253,18 @@ static bool is_meant(const struct process *process, int pid)
 SYSCALL2(kill, int, pid, int, signal)
 {
 	siginfo_t info = sent_by_caller(signal, SI_USER);
+	bool valid = signal >= 0 && signal <= NSIG_KERNEL;
 	int64_t result = -ESRCH;
 
-	if (signal < 0 || signal > NSIG_KERNEL)
-		return -EINVAL;
 	if (pid == INT32_MIN)
 		return -ESRCH;
 	mutex_lock(&family_lock);
 	for (struct process *p = family_next(NULL); p; p = family_next(p)) {
 		if (!is_meant(p, pid))
 			continue;
-		if (signal != 0)
+		if (valid && signal != 0)
 			signal_post(p, &info);
-		result = 0;
+		result = valid ? 0 : -EINVAL;
 	}
 	mutex_unlock(&family_lock);
 	return result;
@@ -276,14 +276,16 @@ static int64_t signal_thread(int pid, int tid, const siginfo_t *info)
 	struct process *process;
 	int64_t result = -ESRCH;
 
-	if (pid <= 0 || tid <= 0 || info->si_signo < 0 || info->si_signo > NSIG_KERNEL)
+	bool valid = info->si_signo >= 0 && info->si_signo <= NSIG_KERNEL;
+
+	if (pid <= 0 || tid <= 0)
 		return -EINVAL;
 	mutex_lock(&family_lock);
 	process = family_find((uint32_t)tid);
 	if (process && process->pid == (uint32_t)pid) {
-		if (info->si_signo != 0)
+		if (valid && info->si_signo != 0)
 			signal_post(process, info);
-		result = 0;
+		result = valid ? 0 : -EINVAL;
 	}
 	mutex_unlock(&family_lock);
 	return result;

@@ -41,14 +41,13 @@ SYSCALL1(sysinfo, vaddr_t, out)
 {
 	struct frame_census census;
 	struct sched_stats stats;
-	struct sysinfo info = {
-		.uptime = (long)(clock_ns() / NSEC_PER_SEC),
-		.procs = 1,
-		.mem_unit = 1,
-	};
+	struct sysinfo info;
 
 	frame_census(&census);
 	sched_get_stats(&stats);
+	memset(&info, 0, sizeof(info)); /* with its padding */
+	info.uptime = (long)(clock_ns() / NSEC_PER_SEC);
+	info.mem_unit = 1;
 	info.totalram = census.total * PAGE_SIZE;
 	info.freeram = census.count[FRAME_FREE] * PAGE_SIZE;
 	info.procs = (uint16_t)stats.threads;

@@ -101,9 +101,13 @@ SYSCALL2(clock_settime, int, clock, vaddr_t, in)
 	error = get_user(&time, in);
 	if (error == 0)
 		error = from_timespec(&time, &ns);
-	if (error == 0)
-		clock_set_wall_ns(ns);
-	return error;
+	if (error != 0)
+		return error;
+	/* A time that cannot be told in signed nanoseconds; one before the machine started. */
+	if (ns > INT64_MAX || ns < clock_ns())
+		return -EINVAL;
+	clock_set_wall_ns(ns);
+	return 0;
 }
 
 SYSCALL2(gettimeofday, vaddr_t, out, vaddr_t, zone)
@@ -159,6 +163,7 @@ static int64_t do_nanosleep(int clock, bool absolute, vaddr_t request, vaddr_t r
 	case CLOCK_BOOTTIME:
 		break;
 	case CLOCK_PROCESS_CPUTIME_ID:
+	case CLOCK_THREAD_CPUTIME_ID:
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_REALTIME_COARSE:
 	case CLOCK_MONOTONIC_COARSE:

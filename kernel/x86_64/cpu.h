@@ -55,7 +55,6 @@ struct cpu {
 	uint32_t spin_count;      /* held spinlocks */
 	_Atomic bool need_resched;
 	struct thread *idle;
-	struct thread *fpu_owner; /* whose registers the FPU holds, for diagnosis */
 	struct pmap *pmap;        /* whose table is loaded; NULL: the kernel's own */
 	uint64_t pmap_generation; /* of that pmap, when the TLB was last in step with it */
 

@@ -4,7 +4,7 @@
  *
  * While this runs at boot, physical memory below 4 GiB is mapped one to one by the boot tables and
  * `physmap` is 0, so that phys_to_virt() works before and after the switch alike. Tables come from a
- * bump allocator over the first RAM behind the image; what it took is simply never given to the
+ * bump allocator over the largest piece of free RAM there; what it took is simply never given to the
  * frame allocator.
  *
  * Large pages are used wherever alignment allows. The direct map of the image's own text and
@@ -352,12 +352,6 @@ paddr_t kernel_unmap_page(vaddr_t address)
 	old = atomic_exchange(slot, 0);
 	spin_unlock(&kernel_map_lock);
 	invlpg(address);
+	assert(cpu_count == 1); /* only the boot CPU runs: there is nobody to shoot down */
 	return old & ENTRY_ADDRESS;
-}
-
-bool kernel_mapped(vaddr_t address)
-{
-	entry_t *slot = address >= PHYSMAP_BASE && kernel_root ? kernel_slot(address, false) : NULL;
-
-	return slot && (*slot & ENTRY_PRESENT);
 }

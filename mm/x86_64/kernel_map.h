@@ -28,10 +28,7 @@ paddr_t kernel_image_paddr(const void *pointer);
 
 /* Maps one page in the KMAP area, never executable. -ENOMEM. Any context. */
 int kernel_map_page(vaddr_t address, paddr_t page, unsigned flags);
-/* Unmaps it and returns what it mapped. The caller's CPU forgets it; see kernel_map_flush(). */
+/* Unmaps it and returns what it mapped. Every CPU that runs, which is the caller's, forgets it. */
 paddr_t kernel_unmap_page(vaddr_t address);
-
-/* True if `address` may be read without a fault: what panic's backtrace asks. */
-bool kernel_mapped(vaddr_t address);
 
 #endif

@@ -59,6 +59,9 @@ static void sleeping_takes_its_time(void)
 	fails(nanosleep(&request, NULL), EINVAL, "too many nanoseconds are EINVAL");
 	request.tv_nsec = -1;
 	fails(nanosleep(&request, NULL), EINVAL, "so are negative ones");
+	request.tv_nsec = 1;
+	fails(syscall(SYS_clock_nanosleep, CLOCK_THREAD_CPUTIME_ID, 0, &request, NULL), EOPNOTSUPP,
+	      "nobody sleeps by a thread's own time");
 }
 
 static void the_clocks_agree(void)
@@ -79,6 +82,10 @@ static void the_clocks_agree(void)
 		   now(CLOCK_MONOTONIC_COARSE) > 0 && now(CLOCK_REALTIME_COARSE) > 0,
 	   "the other clocks");
 	fails(syscall(SYS_clock_gettime, 99, &resolution), EINVAL, "an unknown clock is EINVAL");
+	fails(clock_settime(CLOCK_MONOTONIC, &(struct timespec){ .tv_sec = 1 }), EINVAL,
+	      "monotonic time is not set");
+	fails(clock_settime(CLOCK_REALTIME, &(struct timespec){ .tv_sec = INT64_MAX }), EINVAL,
+	      "nor a year that nobody can count");
 }
 
 static void work_is_counted(void)

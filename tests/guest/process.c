@@ -27,10 +27,15 @@ static void numbers(void)
 	count = getgroups(8, groups);
 	ok(count >= 0 && count <= 8, "%d groups", count);
 	fails(wait4(-1, NULL, WNOHANG, NULL), ECHILD, "there is no child");
+	fails(wait4(-1, NULL, 0x10, NULL), EINVAL, "nor such an option of wait4");
+	fails(wait4(INT32_MIN, NULL, WNOHANG, NULL), ESRCH, "nor a group of this number");
 	fails(kill(999999, 0), ESRCH, "nobody to signal");
+	fails(kill(999999, 65), ESRCH, "whatever the signal");
 	fails(kill(getpid(), 65), EINVAL, "no such signal");
 	ok(kill(getpid(), 0) == 0, "signal 0 asks only");
 	fails(setpgid(0, -1), EINVAL, "a negative group");
+	fails(setpgid(-1, 0), EINVAL, "a negative process, which is its group");
+	fails(setpgid(999999, 0), ESRCH, "no process to move");
 }
 
 static void limits(void)
@@ -46,9 +51,17 @@ static void limits(void)
 	fails(dup2(1, 100), EBADF, "and obeyed");
 	setrlimit(RLIMIT_NOFILE, &limit);
 	fails(getrlimit(999, &limit), EINVAL, "no such limit");
+	fails(syscall(SYS_setrlimit, 999, NULL), EFAULT, "a bad address comes first");
 	limit.rlim_cur = 10;
 	limit.rlim_max = 5;
 	fails(setrlimit(RLIMIT_CORE, &limit), EINVAL, "soft above hard");
+}
+
+static bool all_zero(const char *from, const char *end)
+{
+	while (from < end && *from == 0)
+		from++;
+	return from == end;
 }
 
 static void names(void)
@@ -63,7 +76,10 @@ static void names(void)
 	ok(uname(&uts) == 0 && strcmp(uts.sysname, "Linux") == 0 &&
 		   strcmp(uts.machine, "x86_64") == 0,
 	   "uname: %s %s", uts.release, uts.version);
+	memset(&info, 0xaa, sizeof(info));
 	ok(sysinfo(&info) == 0 && info.totalram > 0 && info.freeram <= info.totalram, "sysinfo");
+	ok(all_zero((char *)(&info.procs + 1), (char *)&info.totalhigh),
+	   "its padding holds nothing of the kernel's");
 }
 
 static void handler(int signal)
@@ -90,6 +106,11 @@ static void dispositions(void)
 	ok(sigprocmask(SIG_BLOCK, &set, &before) == 0 && kill(getpid(), SIGUSR2) == 0,
 	   "a blocked signal waits");
 	ok(sigpending(&set) == 0 && sigismember(&set, SIGUSR2) == 1, "it is pending");
+	memset(&set, 0xaa, sizeof(set));
+	ok(syscall(SYS_rt_sigpending, &set, 4) == 0 && sigismember(&set, SIGUSR2) == 1 &&
+		   ((unsigned char *)&set)[4] == 0xaa,
+	   "a short set gets the beginning");
+	fails(syscall(SYS_rt_sigpending, &set, 16), EINVAL, "there is no more than 64");
 	sigprocmask(SIG_SETMASK, NULL, &set);
 	ok(sigismember(&set, SIGKILL) == 0, "SIGKILL cannot be blocked");
 	action.sa_handler = SIG_IGN;
@@ -113,6 +134,12 @@ static void futexes(void)
 	      "an odd address is EINVAL");
 	fails(syscall(SYS_futex, (void *)4096, FUTEX_WAIT_PRIVATE, 5, NULL, NULL, 0), EFAULT,
 	      "a bad address is EFAULT");
+	fails(syscall(SYS_futex, (char *)&word + 1, FUTEX_CMD_MASK, 5, NULL, NULL, 0), ENOSYS,
+	      "an unknown operation is ENOSYS, whatever the address");
+	fails(syscall(SYS_futex, &word, FUTEX_WAKE | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0), ENOSYS,
+	      "waking has no clock");
+	fails(syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, 4, NULL, NULL, 0), EINVAL,
+	      "waiting for no bit is EINVAL");
 	ok(sched_yield() == 0, "sched_yield");
 }
 

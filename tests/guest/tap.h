@@ -131,9 +131,33 @@ static inline int tap_next(void)
 	return failures > 100 ? 100 : failures;
 }
 
-/* The plan so far; failures go into the environment, for whatever runs next. */
+/* One number of /proc/vmstat or /proc/census; -1 where it is not (Linux). */
+static inline long tap_proc_number(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "r");
+	char line[128];
+	size_t length = strlen(name);
+	long value = -1;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, name, length) == 0 && line[length] == ' ')
+			value = atol(line + length + 1);
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/*
+ * The plan so far; failures go into the environment, for whatever runs next. On Hawser the kernel is
+ * asked for its own opinion of the address space that the test has left behind.
+ */
 static inline void tap_end(void)
 {
+	long space_good = tap_proc_number("/proc/census", "space_check");
+
+	if (space_good >= 0)
+		ok(space_good == 1, "the address space keeps its invariants");
 	printf("1..%d\n", tap_tests);
 	tap_set_variable("HAWSER_FAILURES", tap_variable("HAWSER_FAILURES") + tap_failures);
 	tap_tests = tap_failures = 0;
@@ -155,23 +179,6 @@ static inline int tap_exec(const char *path, char *const *arguments)
 	execve(path, arguments, environ);
 	ok(false, "%s starts", path);
 	return done();
-}
-
-/* One number of /proc/vmstat or /proc/census; -1 where it is not (Linux). */
-static inline long tap_proc_number(const char *path, const char *name)
-{
-	FILE *file = fopen(path, "r");
-	char line[128];
-	size_t length = strlen(name);
-	long value = -1;
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (strncmp(line, name, length) == 0 && line[length] == ' ')
-			value = atol(line + length + 1);
-	}
-	if (file)
-		fclose(file);
-	return value;
 }
 
 #endif

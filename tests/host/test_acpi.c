@@ -67,6 +67,7 @@ static struct mapping {
 	struct mapping *next;
 	uint8_t bytes[];
 } *mappings;
+static unsigned mapping_count;
 
 static void *map_copy(paddr_t address, size_t length)
 {
@@ -78,6 +79,7 @@ static void *map_copy(paddr_t address, size_t length)
 		memcpy(mapping->bytes, memory + address, MIN(length, sizeof(memory) - address));
 	mapping->next = mappings;
 	mappings = mapping;
+	mapping_count++;
 	return mapping->bytes;
 }
 
@@ -102,6 +104,7 @@ static int start_again(void **state)
 	}
 	memset(memory, 0, sizeof(memory));
 	memset(&acpi, 0, sizeof(acpi));
+	mapping_count = 0;
 	boot_info = (struct boot_info){0};
 	pm1a = pm1b = 0;
 	enabled = last_reset_port = last_reset_value = 0;
@@ -359,6 +362,25 @@ static void addresses_beyond_physical_memory_are_not_mapped(void **state)
 	power_off_writes(5, 7); /* by way of the RSDT */
 }
 
+/* Looking at a table maps it, for good: a list as long as it may be must not use memory up. */
+static void a_list_without_end_is_not_followed(void **state)
+{
+	struct rsdp *rsdp = (struct rsdp *)(memory + RSDP_AT);
+	uint32_t entries = (sizeof(memory) / 2 - sizeof(struct table)) / sizeof(uint32_t);
+
+	put_roots();
+	rsdp->revision = 0;
+	rsdp->rsdt = sizeof(memory) / 4;
+	seal(rsdp, RSDP_V1_SIZE, offsetof(struct rsdp, checksum));
+	memset(memory + rsdp->rsdt, 0, sizeof(memory) / 2);
+	struct table *list = table(rsdp->rsdt, "RSDT", sizeof(memory) / 2);
+	for (uint32_t i = 0; i < entries; i++)
+		memcpy((uint8_t *)(list + 1) + i * sizeof(uint32_t), &(uint32_t){MADT_AT}, sizeof(uint32_t));
+	seal_table(rsdp->rsdt);
+	acpi_init();
+	assert_true(mapping_count < 2000);
+}
+
 static void processors_that_are_enabled_are_counted(void **state)
 {
 	put_madt();
@@ -409,6 +431,7 @@ int main(void)
 		cmocka_unit_test_setup(the_extended_fields_are_preferred, start_again),
 		cmocka_unit_test_setup(broken_tables_are_refused, start_again),
 		cmocka_unit_test_setup(addresses_beyond_physical_memory_are_not_mapped, start_again),
+		cmocka_unit_test_setup(a_list_without_end_is_not_followed, start_again),
 		cmocka_unit_test_setup(processors_that_are_enabled_are_counted, start_again),
 		cmocka_unit_test_setup(truncated_aml_is_refused, start_again),
 		cmocka_unit_test_setup(no_corruption_is_believed, start_again),

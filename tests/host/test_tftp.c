@@ -108,6 +108,21 @@ static void test_a_refusing_server_is_asked_without_options(void **state)
 	expect_done(&world);
 }
 
+/* What the stamp is fetched with. */
+static void test_a_small_file_costs_one_packet_pair(void **state)
+{
+	for (enum server_kind kind = SERVER_WINDOWED; kind <= SERVER_QEMU; kind++) {
+		struct world world = WORLD(.kind = kind, .file_size = 40, .plain = true);
+
+		run(&world);
+		assert_string_equal(world.asked, "");
+		assert_int_equal(world.requests_sent, 1);
+		assert_int_equal(world.blocks_sent, 1);
+		assert_int_equal(world.acks_sent, 1);
+		expect_done(&world);
+	}
+}
+
 /* A clean network costs what the protocol costs: one request, one acknowledgement per window. */
 static void test_nothing_is_sent_twice_on_a_clean_network(void **state)
 {
@@ -244,13 +259,13 @@ static void test_a_directory_is_an_error_whatever_the_server_makes_of_it(void **
 	struct world silent_too = WORLD(.file_size = 4096, .vanish_above = 60);
 
 	run(&empty);
-	expect_failure(&empty, -EIO, TFTP_WRONG_SIZE);
+	expect_failure(&empty, -EISDIR, TFTP_WRONG_SIZE);
 	run(&silent);
 	assert_in_range(silent.now, 0, 2 * SECOND);
-	expect_failure(&silent, -EIO, TFTP_SILENT);
+	expect_failure(&silent, -EISDIR, TFTP_SILENT);
 	run(&silent_too);
 	assert_in_range(silent_too.now, 0, 10 * SECOND);
-	expect_failure(&silent_too, -EIO, TFTP_SILENT);
+	expect_failure(&silent_too, -EISDIR, TFTP_SILENT);
 }
 
 /* LESSONS 28: a path that holds 20 datagrams at a time. */
@@ -629,6 +644,7 @@ int main(void)
 		cmocka_unit_test(test_a_size_that_is_not_announced_is_found_by_the_short_block),
 		cmocka_unit_test(test_block_numbers_wrap_beyond_65535),
 		cmocka_unit_test(test_a_refusing_server_is_asked_without_options),
+		cmocka_unit_test(test_a_small_file_costs_one_packet_pair),
 		cmocka_unit_test(test_nothing_is_sent_twice_on_a_clean_network),
 		cmocka_unit_test(test_loss_duplication_and_reordering_do_no_harm),
 		cmocka_unit_test(test_losses_cost_little_and_duplicates_next_to_nothing),

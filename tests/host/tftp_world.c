@@ -436,6 +436,7 @@ void world_begin(struct world *world)
 		.blksize = world->blksize,
 		.window = world->window != 0 ? world->window : 1,
 		.seed = world->seed,
+		.plain = world->plain,
 	};
 
 	if (world->delay == 0)

@@ -48,6 +48,7 @@ struct world {
 
 	/* the requester */
 	uint32_t blksize, window; /* of the request */
+	bool plain;               /* a request without options */
 	uint64_t ahead;           /* pages supplied beyond what has come; 0: 256 */
 	uint64_t pause;           /* ns until it supplies more */
 

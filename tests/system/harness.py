@@ -28,6 +28,11 @@ LEASE = f"ip={ADDRESS}:{SERVER}:{SERVER}:255.255.255.0:::none"
 TAP = "tap0"
 BUSYBOX = os.path.join(BUILD, "root/bin/busybox")
 PROMPT = "hawser-prompt> "
+BRIDGE_PORT, GUEST_PORT = 5001, 5002  # on the loopback interface of a test's namespace
+# As tools/qemu has them, for guests whose card is put together by hand.
+NICS = {"modern": "virtio-net-pci,disable-legacy=on,disable-modern=off",
+        "legacy": "virtio-net-pci,disable-legacy=off,disable-modern=on",
+        "transitional": "virtio-net-pci,disable-legacy=off,disable-modern=off"}
 
 
 class Guest:
@@ -196,6 +201,22 @@ class Segment:
                     return server
             time.sleep(0.02)
         raise AssertionError(f"no server on UDP port {port}: {' '.join(command)}\n{server.log}")
+
+    def bridge(self, log, nic="modern", **impairment):
+        """Puts impair.py between the tap and a guest in here; the guest's QEMU arguments.
+
+        The guest is started with net="none": its card is in these arguments.
+        """
+        program = os.path.join(TOP, "tests/system/impair.py")
+        command = ["/usr/bin/python3", program, TAP, str(BRIDGE_PORT), str(GUEST_PORT)]
+        for name, value in impairment.items():
+            command += [f"--{name}", str(value)]
+        self.start(command, log, port=BRIDGE_PORT)
+        local = "127.0.0.1"
+        return ["-netdev", f"dgram,id=net0,local.type=inet,local.host={local},"
+                f"local.port={GUEST_PORT},remote.type=inet,remote.host={local},"
+                f"remote.port={BRIDGE_PORT}",
+                "-device", f"{NICS[nic]},netdev=net0,mac={MAC},romfile="]
 
     def dnsmasq(self, stage, root, log, *, configuration="lab.conf", ranges=None, more=()):
         command = serving.dnsmasq_command(configuration, TAP, str(stage), str(root),

@@ -26,7 +26,7 @@ import socket
 import struct
 import time
 
-TUNSETIFF = 0x400454CA
+TUNSETIFF, TUNSETOFFLOAD = 0x400454CA, 0x400454D0
 IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
 ETHERNET_HEADER = 14
 BATCH = 64
@@ -45,6 +45,7 @@ class Impairment:
     hold: float = 0.003
     rate: float = 0.0       # 0: as fast as it comes
     queue: int = 0          # frames that wait for the rate; more are lost. 0: any number
+    lose: str = ""          # "100,200": these frames of a direction, counted from 1, are lost too
     only: str = ""          # "to-guest" or "from-guest": the other direction is perfect
     seed: int = 1
 
@@ -58,6 +59,7 @@ class Direction:
         self._random = random.Random(f"{name} {impairment.seed}")
         self._free_at = 0.0     # when the line has sent what it was given
         self._perfect = impairment.only not in ("", name)
+        self._lose = {int(number) for number in impairment.lose.split(",") if number}
 
     def _happens(self, probability, what):
         if self._random.random() >= probability:
@@ -78,6 +80,9 @@ class Direction:
                 self.counts["lost"] += 1
                 return []
             due = self._free_at = max(self._free_at, now) + len(frame) / impairment.rate
+        if self.counts["frames"] in self._lose:
+            self.counts["lost"] += 1
+            return []
         if self._happens(impairment.loss, "lost"):
             return []
         due += impairment.delay + self._random.random() * impairment.jitter
@@ -97,6 +102,8 @@ class Direction:
 def open_tap(name):
     tap = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH", name.encode(), IFF_TAP | IFF_NO_PI))
+    # A tap that outlives its QEMU still leaves checksums to it, which nobody would fill in here.
+    fcntl.ioctl(tap, TUNSETOFFLOAD, 0)
     return tap
 
 

@@ -144,7 +144,7 @@ def test_serve_boots_a_machine_from_its_firmware_to_a_program(lab, root, tmp_pat
     server = serve(lab, root, tmp_path)
     log = boot_from_the_wire(lab)
     assert "served by the lab" in log
-    assert "boot.ipxe" in server.log and "/root/bin/busybox" in server.log
+    assert "boot.ipxe" in server.log and "/root/bin/sh to" in server.log
 
 
 def boot_from_the_wire(lab):

@@ -1,6 +1,7 @@
 /*
  * Ends as it is told to: the system tests read the exit status, 128 + the signal's number.
  */
+#include <asm/processor-flags.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static volatile char *volatile nowhere = (volatile char *)8;
@@ -85,6 +87,43 @@ static void port(void)
 static void breakpoint(void)
 {
 	asm volatile("int3");
+}
+
+static void icebp(void)
+{
+	asm volatile(".byte 0xf1");
+}
+
+/* TF is on when SYSCALL enters the kernel: the step is the program's, not the kernel's. */
+static void step_over_call(void)
+{
+	asm volatile("lea -128(%%rsp), %%rsp\n\t"
+		     "pushfq\n\t"
+		     "orq %[step], (%%rsp)\n\t"
+		     "popfq\n\t"
+		     "syscall\n\t"
+		     "nop"
+		     :
+		     : "a"(SYS_getpid), [step] "i"(X86_EFLAGS_TF)
+		     : "rcx", "r11", "memory");
+}
+
+static void x87_exception(void)
+{
+	static const uint16_t unmasked = 0x0340;
+	static const float zero;
+
+	asm volatile("fldcw %0; fld1; fdivs %1; fwait" ::"m"(unmasked), "m"(zero));
+}
+
+static void far_return(void)
+{
+	asm volatile("pushq $0; pushq $0; lretq");
+}
+
+static void jump_to_not_canonical(void)
+{
+	((void (*)(void))UINT64_C(0x800000000000))();
 }
 
 static void software_interrupt(void)
@@ -176,6 +215,11 @@ static const struct way {
 	{ "privileged", SIGSEGV, privileged },
 	{ "port", SIGSEGV, port },
 	{ "breakpoint", SIGTRAP, breakpoint },
+	{ "icebp", SIGTRAP, icebp },
+	{ "step-over-call", SIGTRAP, step_over_call },
+	{ "x87-exception", SIGFPE, x87_exception },
+	{ "far-return", SIGSEGV, far_return },
+	{ "jump-to-not-canonical", SIGSEGV, jump_to_not_canonical },
 	{ "software-interrupt", SIGSEGV, software_interrupt },
 	{ "bad-selector", SIGSEGV, bad_selector },
 	{ "map-the-top", SIGSEGV, syscall_at_the_top },

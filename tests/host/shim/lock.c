@@ -62,14 +62,6 @@ void spin_lock(struct spinlock *lock)
 	lock->word = 1;
 }
 
-bool spin_trylock(struct spinlock *lock)
-{
-	if (lock->word != 0)
-		return false;
-	spin_lock(lock);
-	return true;
-}
-
 void spin_unlock(struct spinlock *lock)
 {
 	assert(lock->word == 1);
@@ -96,14 +88,6 @@ void mutex_lock(struct mutex *mutex)
 	assert(mutex->owner == NULL);
 	take(mutex->rank, mutex);
 	mutex->owner = current;
-}
-
-bool mutex_trylock(struct mutex *mutex)
-{
-	if (mutex->owner != NULL)
-		return false;
-	mutex_lock(mutex);
-	return true;
 }
 
 int mutex_lock_killable(struct mutex *mutex)
