@@ -486,6 +486,61 @@ static void limits(void)
 	   "RLIMIT_NPROC bounds a fork bomb, at %d", WEXITSTATUS(status));
 }
 
+/* So many free pages that a fork begins, and cannot end. Linux would end somebody instead. */
+#define SCARCE_MOST  16
+#define SCARCE_LEAST 6
+
+static unsigned long free_pages(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) == 0 ? info.freeram / PAGE : 0;
+}
+
+static int fork_without_memory(void *argument)
+{
+	size_t size = (size_t)1 << 30, used = 0;
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int refused = 0, status;
+
+	(void)argument;
+	for (unsigned long scarce = SCARCE_MOST; scarce >= SCARCE_LEAST; scarce--) {
+		pid_t child;
+
+		while (free_pages() > scarce)
+			memory[used++ * PAGE] = 'm';
+		child = fork();
+		if (child == 0)
+			_exit(0);
+		if (child > 0)
+			waitpid(child, &status, 0);
+		else if (errno == ENOMEM)
+			refused++;
+		else
+			return 2;
+	}
+	for (size_t i = 0; i < used; i++) {
+		if (memory[i * PAGE] != 'm')
+			return 3;
+		memory[i * PAGE] = 'n';
+	}
+	return refused > 0 ? 0 : 4;
+}
+
+static void out_of_memory(void)
+{
+	long before, after;
+	int status;
+
+	tap_proc_number("/proc/census", "nr_free_frames");
+	before = tap_proc_number("/proc/census", "nr_free_frames");
+	status = in_child(fork_without_memory, NULL);
+	after = tap_proc_number("/proc/census", "nr_free_frames");
+	ok(status == 0, "fork without memory is ENOMEM, and changes nothing (%#x)", status);
+	ok(before == after, "and all memory is back: %ld, %ld before", after, before);
+}
+
 static void times_of_children(void)
 {
 	struct rusage usage;
@@ -527,6 +582,8 @@ int main(int argc, char **argv)
 	clones();
 	limits();
 	times_of_children();
+	if (on_hawser())
+		out_of_memory();
 	while (wait(NULL) > 0) /* orphans, if we are the first process */
 		;
 	return done();
