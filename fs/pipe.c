@@ -39,7 +39,7 @@ struct pipe {
 	uint64_t tail, head;             /* lock */
 	bool reader, writer;             /* that end is open; lock */
 	struct waitq readable, writable;
-	uint64_t number, created_ns;     /* for fstat(2) */
+	uint64_t number, created_ns; /* for fstat(2) */
 };
 
 static _Atomic uint64_t last_number;
@@ -428,8 +428,8 @@ static int64_t make_pipe(vaddr_t to, uint32_t flags)
 	fds[1] = fds[0] < 0 ? fds[0] : files_install(current->files, ends[1], 0, close_on_exec);
 	error = fds[1] < 0 ? fds[1] : copy_to_user(to, fds, sizeof(fds));
 	for (unsigned i = 0; i < 2; i++) {
-		struct file *mine = error != 0 && fds[i] >= 0 ? files_remove(current->files, fds[i])
-							      : NULL;
+		struct file *mine =
+			error != 0 && fds[i] >= 0 ? files_remove(current->files, fds[i]) : NULL;
 		if (mine != NULL)
 			file_put(mine);
 		file_put(ends[i]);

@@ -198,8 +198,8 @@ static void name_number(uint32_t number, char name[NUMBER_DIGITS])
 /* The directory with its files, as far as there is memory; root_lock held. */
 static void make_numbered(uint32_t number, struct inode_order *freed)
 {
-	struct inode *dir = inode_create(S_IFDIR | S_IRUSR | S_IXUSR | S_IRGRP | S_IXGRP | S_IROTH |
-					 S_IXOTH);
+	struct inode *dir =
+		inode_create(S_IFDIR | S_IRUSR | S_IXUSR | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH);
 	char name[NUMBER_DIGITS];
 
 	if (dir == NULL)

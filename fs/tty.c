@@ -34,8 +34,8 @@
 #define VTIME_NS (NSEC_PER_SEC / 10)
 
 static struct {
-	struct mutex writing;         /* RANK_STREAM, before `lock`: a piece is not mixed with others */
-	struct mutex lock;            /* RANK_STREAM */
+	struct mutex writing; /* RANK_STREAM, before `lock`: a piece is not mixed with others */
+	struct mutex lock;    /* RANK_STREAM */
 	struct discipline discipline; /* lock */
 	struct winsize size;          /* lock */
 	uint32_t session, group;      /* that it controls, and in its foreground; lock */
@@ -256,8 +256,9 @@ static ssize_t read_tty(struct file *file, vaddr_t to, size_t length, loff_t *of
 		if (error != 0)
 			return error;
 		done = take_input(to, length, &end);
-	} while (done == 0 && ready && !end); /* another reader was quicker: that is no end of file */
-	announce(); /* there is room again */
+	} while (done == 0 && ready &&
+		 !end); /* another reader was quicker: that is no end of file */
+	announce();     /* there is room again */
 	return done;
 }
 

@@ -28,9 +28,9 @@
 #include <linux/sched.h>
 
 /* Flags of this kernel; the last three change nothing here: nothing is traced, or shared further. */
-#define CLONE_KNOWN                                                                                \
-	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_VFORK | CLONE_SETTLS | CLONE_PARENT_SETTID |    \
-	 CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND | CLONE_PARENT |          \
+#define CLONE_KNOWN                                                                             \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_VFORK | CLONE_SETTLS | CLONE_PARENT_SETTID | \
+	 CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND | CLONE_PARENT |       \
 	 CLONE_UNTRACED | CLONE_DETACHED | CLONE_IO | CLONE_SYSVSEM)
 
 /* Where the registers of a child begin their life. */
@@ -181,8 +181,7 @@ static int reserve(const struct clone_request *request, struct process **process
 	return 0;
 }
 
-static int commit(const struct clone_request *request, struct process *child,
-		  struct thread *thread)
+static int commit(const struct clone_request *request, struct process *child, struct thread *thread)
 {
 	struct process *self = current_process(), *parent = self;
 	int error = -EINTR;
@@ -313,8 +312,9 @@ SYSCALL2(clone3, vaddr_t, from, size_t, size)
 
 	if (error != 0)
 		return error;
-	if (args.set_tid != 0 || args.set_tid_size != 0 || (args.stack == 0) != (args.stack_size == 0) ||
-	    args.exit_signal > NSIG_KERNEL || (args.flags & (CLONE_DETACHED | CSIGNAL)) ||
+	if (args.set_tid != 0 || args.set_tid_size != 0 ||
+	    (args.stack == 0) != (args.stack_size == 0) || args.exit_signal > NSIG_KERNEL ||
+	    (args.flags & (CLONE_DETACHED | CSIGNAL)) ||
 	    !user_range_ok(args.stack, args.stack_size))
 		return -EINVAL;
 	request = (struct clone_request){

@@ -26,12 +26,12 @@ struct mutex family_lock;
 struct process *first_process;
 
 static struct family {
-	TAILQ_HEAD(, process) members;                  /* in order of birth */
+	TAILQ_HEAD(, process) members; /* in order of birth */
 	LIST_HEAD(, process) by_pid[PID_BUCKETS];
 	uint32_t last_pid;
 	uint32_t count;
 	bool wrapped; /* numbers have been given out a second time */
-} family; /* family_lock */
+} family;             /* family_lock */
 
 void family_init(void)
 {

@@ -40,32 +40,33 @@ struct process {
 	TAILQ_ENTRY(process) all;       /* family lock */
 	LIST_ENTRY(process) by_pid;     /* family lock */
 	struct thread *main_thread;     /* family and signal lock; NULL: not begun, or gone */
-	bool zombie;                    /* has exited, and nobody has asked for its status; family lock */
-	bool has_execed;                /* family lock */
-	int exit_signal;                /* to the parent at the end; 0: none; family lock */
-	int exit_status;                /* as wait(2) encodes it; family lock */
-	struct process_times times;     /* its own once it is a zombie; family lock */
+	bool zombie;     /* has exited, and nobody has asked for its status; family lock */
+	bool has_execed; /* family lock */
+	int exit_signal; /* to the parent at the end; 0: none; family lock */
+	int exit_status; /* as wait(2) encodes it; family lock */
+	struct process_times times;          /* its own once it is a zombie; family lock */
 	struct process_times children_times; /* of those it has waited for; family lock */
-	struct waitq child_events;      /* a child has something to be waited for */
+	struct waitq child_events;           /* a child has something to be waited for */
 
 	struct limits limits;
 	struct spinlock signal_lock;               /* RANK_SIGNAL */
 	struct signal_action actions[NSIG_KERNEL]; /* signal_lock */
-	uint64_t signal_mask;    /* signal_lock; bit n - 1 for signal n: blocked */
-	uint64_t signal_pending; /* signal_lock; posted and not delivered */
+	uint64_t signal_mask;                     /* signal_lock; bit n - 1 for signal n: blocked */
+	uint64_t signal_pending;                  /* signal_lock; posted and not delivered */
 	TAILQ_HEAD(, queued_signal) signal_queue; /* signal_lock; what is known about those */
-	uint64_t signal_awaited; /* signal_lock; sigtimedwait(2) takes these though they are blocked */
-	uint64_t signal_saved_mask;  /* signal_lock; to be restored at the next return, if: */
-	bool signal_restores_mask;   /* signal_lock */
-	int kill_signal;             /* signal_lock; what ends it, 0 while it lives */
-	bool stopped;                /* signal_lock */
-	int stop_report;             /* signal_lock; stopped by that, and wait(2) has not told; or 0 */
-	bool continue_report;        /* signal_lock; continued, and wait(2) has not told */
-	struct waitq stop_wait;      /* while stopped */
+	uint64_t
+		signal_awaited; /* signal_lock; sigtimedwait(2) takes these though they are blocked */
+	uint64_t signal_saved_mask; /* signal_lock; to be restored at the next return, if: */
+	bool signal_restores_mask;  /* signal_lock */
+	int kill_signal;            /* signal_lock; what ends it, 0 while it lives */
+	bool stopped;               /* signal_lock */
+	int stop_report;        /* signal_lock; stopped by that, and wait(2) has not told; or 0 */
+	bool continue_report;   /* signal_lock; continued, and wait(2) has not told */
+	struct waitq stop_wait; /* while stopped */
 	struct alternate_stack {
 		vaddr_t base;
-		size_t size;         /* 0: none */
-	} alternate_stack;           /* sigaltstack(2); its thread only */
+		size_t size; /* 0: none */
+	} alternate_stack;   /* sigaltstack(2); its thread only */
 
 	struct mutex exec_lock;     /* RANK_FAMILY: one exec at a time */
 	struct version *exe;        /* held, denied to writers; family lock */
@@ -167,8 +168,8 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 __noreturn void process_exit(int status);
 
 /* The wait(2) status of a process that called exit(code), or that a signal ended. */
-#define PROCESS_EXITED(code)   (((code) & 0xff) << 8)
-#define PROCESS_KILLED(signal) ((signal) & 0x7f)
+#define PROCESS_EXITED(code)   (((code)&0xff) << 8)
+#define PROCESS_KILLED(signal) ((signal)&0x7f)
 
 /*
  * A signal of the kernel's own, to the whole process; any context. The first process is no exception:

@@ -307,7 +307,8 @@ static int generate_stat(struct text *text, uint32_t pid)
 	if (error != 0)
 		return error;
 	usage = measure(s.space);
-	text_printf(text, "%u (%s) %c %u %u %u 0 -1 0 %lu 0 %lu 0 %lu %lu %lu %lu 20 0 1 0 %lu %lu %lu",
+	text_printf(text,
+		    "%u (%s) %c %u %u %u 0 -1 0 %lu 0 %lu 0 %lu %lu %lu %lu 20 0 1 0 %lu %lu %lu",
 		    s.pid, s.command, s.state, s.ppid, s.pgid, s.sid, usage.faults, usage.faults_io,
 		    to_ticks(s.times.user_ns), to_ticks(s.times.system_ns),
 		    to_ticks(s.children_times.user_ns), to_ticks(s.children_times.system_ns),

@@ -20,7 +20,7 @@
 #include <asm/unistd_64.h>
 
 /* What an instruction causes is delivered before what others send. */
-#define SYNCHRONOUS                                                                             \
+#define SYNCHRONOUS                                                                            \
 	(SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | \
 	 SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSYS))
 
@@ -358,7 +358,8 @@ static bool restarts_after_handler(const struct trapframe *tf)
 /* True if a system call has been cut short by a signal and nothing has come of it yet. */
 static bool was_interrupted(const struct trapframe *tf)
 {
-	return tf->vector == TRAP_SYSCALL && tf->error != TRAP_NO_SYSCALL && (int64_t)tf->rax == -EINTR;
+	return tf->vector == TRAP_SYSCALL && tf->error != TRAP_NO_SYSCALL &&
+	       (int64_t)tf->rax == -EINTR;
 }
 
 static void restart_call(struct trapframe *tf)

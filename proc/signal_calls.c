@@ -204,9 +204,10 @@ SYSCALL4(rt_sigtimedwait, vaddr_t, from, vaddr_t, to, vaddr_t, timeout, size_t, 
 	if (timeout != 0) {
 		if (time.tv_sec < 0 || time.tv_nsec < 0 || (uint64_t)time.tv_nsec >= NSEC_PER_SEC)
 			return -EINVAL;
-		deadline_ns = clock_ns() +
-			      MIN((uint64_t)time.tv_sec, NO_DEADLINE / NSEC_PER_SEC / 4) * NSEC_PER_SEC +
-			      (uint64_t)time.tv_nsec;
+		deadline_ns =
+			clock_ns() +
+			MIN((uint64_t)time.tv_sec, NO_DEADLINE / NSEC_PER_SEC / 4) * NSEC_PER_SEC +
+			(uint64_t)time.tv_nsec;
 	}
 	signal = take_awaited(set, &info);
 	error = 0;

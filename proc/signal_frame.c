@@ -27,12 +27,12 @@
 #include <asm/sigcontext.h>
 #include <asm/ucontext.h>
 
-#define RED_ZONE    128
-#define FPU_ALIGN   64
+#define RED_ZONE  128
+#define FPU_ALIGN 64
 
 /* RFLAGS that a program may set: Linux's FIX_EFLAGS. */
-#define USER_FLAGS                                                                              \
-	(X86_EFLAGS_AC | X86_EFLAGS_OF | X86_EFLAGS_DF | X86_EFLAGS_TF | X86_EFLAGS_SF |        \
+#define USER_FLAGS                                                                       \
+	(X86_EFLAGS_AC | X86_EFLAGS_OF | X86_EFLAGS_DF | X86_EFLAGS_TF | X86_EFLAGS_SF | \
 	 X86_EFLAGS_ZF | X86_EFLAGS_AF | X86_EFLAGS_PF | X86_EFLAGS_CF | X86_EFLAGS_RF)
 
 /* Linux's struct rt_sigframe. */
@@ -41,8 +41,10 @@ struct frame {
 	struct ucontext context;
 	siginfo_t info;
 };
-_Static_assert(offsetof(struct frame, info) == 312 && sizeof(struct frame) == 440, "Linux's layout");
-_Static_assert(offsetof(struct _fpstate_64, sw_reserved) == 464, "the processor leaves these alone");
+_Static_assert(offsetof(struct frame, info) == 312 && sizeof(struct frame) == 440,
+	       "Linux's layout");
+_Static_assert(offsetof(struct _fpstate_64, sw_reserved) == 464,
+	       "the processor leaves these alone");
 
 /* --- the stack that handlers run on ------------------------------------------------------------------- */
 
@@ -186,8 +188,8 @@ bool signal_push_frame(struct trapframe *tf, const struct delivery *d)
 
 	memset(&frame, 0, sizeof(frame));
 	frame.restorer = d->action.restorer;
-	frame.context.uc_flags = (cpu_features.xsave ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS |
-				 UC_STRICT_RESTORE_SS;
+	frame.context.uc_flags =
+		(cpu_features.xsave ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
 	frame.context.uc_stack.ss_sp = (void *)stack->base;
 	frame.context.uc_stack.ss_size = stack->size;
 	frame.context.uc_stack.ss_flags = signal_stack_flags(tf->rsp);

@@ -67,7 +67,8 @@ static void statuses(void)
 
 	for (int i = 0; i < 3; i++) {
 		status = in_child(return_code, &codes[i]);
-		ok(WIFEXITED(status) && WEXITSTATUS(status) == codes[i], "exit status %d", codes[i]);
+		ok(WIFEXITED(status) && WEXITSTATUS(status) == codes[i], "exit status %d",
+		   codes[i]);
 	}
 	for (int i = 0; i < 3; i++) {
 		status = in_child(die_of, &signals[i]);
@@ -75,7 +76,8 @@ static void statuses(void)
 		   signals[i]);
 	}
 	status = in_child(fault, NULL);
-	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "a child's fault is the child's end");
+	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV,
+	   "a child's fault is the child's end");
 }
 
 static int who_am_i(void *argument)
@@ -139,7 +141,8 @@ static void waiting(void)
 	second = fork();
 	if (second == 0)
 		_exit(9);
-	ok(waitpid(-1, &status, 0) == second && WEXITSTATUS(status) == 9, "any child: the first to end");
+	ok(waitpid(-1, &status, 0) == second && WEXITSTATUS(status) == 9,
+	   "any child: the first to end");
 	close(ends[1]);
 	ok(waitid(P_PID, (id_t)first, &info, WEXITED | WNOWAIT) == 0 && info.si_pid == first &&
 		   info.si_signo == SIGCHLD && info.si_code == CLD_EXITED && info.si_status == 7,
@@ -149,7 +152,8 @@ static void waiting(void)
 		   usage.ru_utime.tv_sec < 10,
 	   "and leaves it to the next: the same group");
 	fails(wait4(first, &status, 0, NULL), ECHILD, "once");
-	fails(syscall(SYS_wait4, -1, (int *)8, 0, NULL), ECHILD, "a bad pointer is not looked at first");
+	fails(syscall(SYS_wait4, -1, (int *)8, 0, NULL), ECHILD,
+	      "a bad pointer is not looked at first");
 }
 
 static void ignored_children(void)
@@ -161,7 +165,8 @@ static void ignored_children(void)
 	child = fork();
 	if (child == 0)
 		_exit(3);
-	fails(waitpid(child, &status, 0), ECHILD, "who ignores SIGCHLD waits for the end, and no more");
+	fails(waitpid(child, &status, 0), ECHILD,
+	      "who ignores SIGCHLD waits for the end, and no more");
 	fails(kill(child, 0), ESRCH, "nothing is left");
 	signal(SIGCHLD, SIG_DFL);
 }
@@ -246,10 +251,11 @@ static void groups(void)
 		for (;;)
 			pause();
 	}
-	ok(setpgid(a, a) == 0 && setpgid(b, a) == 0 && getpgid(b) == a, "a parent groups its children");
+	ok(setpgid(a, a) == 0 && setpgid(b, a) == 0 && getpgid(b) == a,
+	   "a parent groups its children");
 	ok(kill(-a, SIGTERM) == 0, "and signals them together");
-	ok(waitpid(-a, &status, 0) > 0 && WTERMSIG(status) == SIGTERM && waitpid(-a, &status, 0) > 0 &&
-		   WTERMSIG(status) == SIGTERM,
+	ok(waitpid(-a, &status, 0) > 0 && WTERMSIG(status) == SIGTERM &&
+		   waitpid(-a, &status, 0) > 0 && WTERMSIG(status) == SIGTERM,
 	   "both are ended, and waited for by group");
 	fails(kill(-a, 0), ESRCH, "the group is gone");
 }
@@ -286,8 +292,8 @@ static void memory(void)
 {
 	int one = 1, status;
 
-	private_pages = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			     -1, 0);
+	private_pages = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	shared_pages = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	status = in_child(generation, &one);
 	ok(status == 0, "three generations see their own memory (%#x)", status);

@@ -246,8 +246,8 @@ static void spoil(int signal)
 	(void)signal;
 	count++;
 	asm volatile("pxor %%xmm0, %%xmm0\n\t pxor %%xmm7, %%xmm7\n\t pxor %%xmm15, %%xmm15\n\t"
-		     "fninit\n\t xor %%rax, %%rax"
-		     ::: "xmm0", "xmm7", "xmm15", "rax");
+		     "fninit\n\t xor %%rax, %%rax" ::
+			     : "xmm0", "xmm7", "xmm15", "rax");
 }
 
 /* A handler that comes at any instruction leaves every register as it was. */
@@ -327,7 +327,7 @@ static void spoil_frame(int signal, siginfo_t *info, void *argument)
 		memset(fpu + 24, 0xff, 4); /* MXCSR: reserved bits */
 		break;
 	case 3:
-		if (context->uc_flags & 1) /* UC_FP_XSTATE */
+		if (context->uc_flags & 1)           /* UC_FP_XSTATE */
 			memset(fpu + 512, 0xff, 64); /* XSAVE's header */
 		else
 			memset(fpu + 24, 0xff, 4);
@@ -431,7 +431,8 @@ static void fatal_faults(void)
 	if (child == 0)
 		_exit(blocked_fault());
 	status = status_of(child);
-	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "a blocked fault is fatal (%#x)", status);
+	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "a blocked fault is fatal (%#x)",
+	   status);
 	child = fork();
 	if (child == 0) {
 		signal(SIGSEGV, SIG_IGN);
@@ -499,8 +500,8 @@ static void stacks(void)
 		_exit(overflow(0) & 1);
 	}
 	status = status_of(child);
-	ok(WIFEXITED(status) && WEXITSTATUS(status) == 11, "a stack overflow is handled there (%#x)",
-	   status);
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == 11,
+	   "a stack overflow is handled there (%#x)", status);
 	stack.ss_flags = SS_DISABLE;
 	ok(sigaltstack(&stack, NULL) == 0 && sigaltstack(NULL, &old) == 0 &&
 		   old.ss_flags == SS_DISABLE,
@@ -618,7 +619,8 @@ static void stopped_sleep(void)
 		if (nanosleep(&time, NULL) != 0)
 			_exit(1);
 		clock_gettime(CLOCK_MONOTONIC, &end);
-		long ms = (end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000;
+		long ms = (end.tv_sec - begin.tv_sec) * 1000 +
+			  (end.tv_nsec - begin.tv_nsec) / 1000000;
 		_exit(ms >= 300 && ms < 460 ? 0 : 2);
 	}
 	usleep(100000);
@@ -659,8 +661,8 @@ static int check_after_exec(void)
 	sigaction(SIGUSR2, NULL, &two);
 	sigprocmask(SIG_BLOCK, NULL, &set);
 	sigpending(&pending);
-	return one.sa_handler == SIG_IGN && two.sa_handler == SIG_DFL && sigismember(&set, SIGHUP) &&
-			       sigismember(&pending, SIGHUP)
+	return one.sa_handler == SIG_IGN && two.sa_handler == SIG_DFL &&
+			       sigismember(&set, SIGHUP) && sigismember(&pending, SIGHUP)
 		       ? 0
 		       : 1;
 }

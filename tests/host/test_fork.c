@@ -16,9 +16,9 @@
 #define PAGE(n) (BASE + (n)*PAGE_SIZE)
 #define RW      (PROT_READ | PROT_WRITE)
 
-#define assert_layout(space, drawing)                                                       \
-	do {                                                                                \
-		world_check();                                                              \
+#define assert_layout(space, drawing)                                                            \
+	do {                                                                                     \
+		world_check();                                                                   \
 		assert_string_equal(world_draw((space), BASE, count_pages(drawing)), (drawing)); \
 	} while (0)
 

@@ -91,7 +91,7 @@ def test_a_stopped_job_comes_back_to_the_foreground(guest):
     guest.type("\x1a")
     guest.expect("Stopped")
     guest.expect("hawser-prompt> ")
-    start(guest, "fg", "exec cat'\\s")
+    start(guest, "fg", 'exec cat"\\s')
     guest.type("again\r")
     guest.expect("again\\s+again")
     guest.type("\x04")
