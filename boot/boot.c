@@ -21,13 +21,13 @@ _Static_assert(offsetof(struct boot_params, hdr) == 0x1f1, "setup.S knows it");
 _Static_assert(offsetof(struct boot_params, e820_table) == 0x2d0, "setup.S knows it");
 _Static_assert(sizeof(struct boot_e820_entry) == 20, "setup.S knows it");
 
-#define TABLE_ENTRIES   512
-#define ENTRY_PRESENT   UINT64_C(0x001)
-#define ENTRY_WRITE     UINT64_C(0x002)
-#define ENTRY_LARGE     UINT64_C(0x080)
-#define BOOT_TABLES     4 /* boot_high_pt: an image of up to 8 MiB */
-#define SLIDE_ALIGN     (2 * MIB)
-#define SLIDE_MAX       (1 * GIB - BOOT_TABLES * 2 * MIB) /* boot_high_pd: the lower of the two GiB */
+#define TABLE_ENTRIES      512
+#define ENTRY_PRESENT      UINT64_C(0x001)
+#define ENTRY_WRITE        UINT64_C(0x002)
+#define ENTRY_LARGE        UINT64_C(0x080)
+#define BOOT_TABLES        4 /* boot_high_pt: an image of up to 8 MiB */
+#define SLIDE_ALIGN        (2 * MIB)
+#define SLIDE_MAX          (1 * GIB - BOOT_TABLES * 2 * MIB) /* boot_high_pd: the lower of the two GiB */
 #define CPUID_1_ECX_RDRAND (1u << 30)
 
 extern char __image_start[], __image_end[];
@@ -153,7 +153,7 @@ static void add_memory(paddr_t start, uint64_t size, enum boot_memory_type type)
 
 	if (info->memory_count == BOOT_MEMORY_MAX || __builtin_add_overflow(start, size, &end))
 		return;
-	info->memory[info->memory_count++] = (struct boot_memory){start, end, type};
+	info->memory[info->memory_count++] = (struct boot_memory){ start, end, type };
 }
 
 void boot_main(const struct boot_params *params, uint64_t entry_tsc, paddr_t base)
@@ -178,7 +178,8 @@ void boot_main(const struct boot_params *params, uint64_t entry_tsc, paddr_t bas
 									: BOOT_RESERVED;
 		add_memory(entry->addr, entry->size, type);
 	}
-	if (screen->orig_video_isVGA == VIDEO_TYPE_VLFB || screen->orig_video_isVGA == VIDEO_TYPE_EFI) {
+	if (screen->orig_video_isVGA == VIDEO_TYPE_VLFB ||
+	    screen->orig_video_isVGA == VIDEO_TYPE_EFI) {
 		info->framebuffer.base = screen->lfb_base | (paddr_t)screen->ext_lfb_base << 32;
 		info->framebuffer.width = screen->lfb_width;
 		info->framebuffer.height = screen->lfb_height;

@@ -9,12 +9,10 @@
  * 4 GiB one to one. boot_relocate() adds the kernel's high mapping and relocates the image; then it
  * jumps there, into boot_main().
  */
+#include <asm/processor-flags.h>
+
 #define rva(symbol) ((symbol) - startup_32)
 
-#define CR0_PE          0x00000001
-#define CR0_WP          0x00010000
-#define CR0_PG          0x80000000
-#define CR4_PAE         0x00000020
 #define MSR_EFER        0xc0000080
 #define EFER_LME        0x00000100
 #define EFER_NXE        0x00000800
@@ -72,7 +70,7 @@ startup_32:
 	cpuid
 	testl	$CPUID_LONG_MODE, %edx
 	jz	no_long_mode
-	movl	$CR4_PAE, %eax
+	movl	$X86_CR4_PAE, %eax
 	movl	%eax, %cr4
 	movl	$EFER_LME, %eax
 	testl	$CPUID_NX, %edx
@@ -108,7 +106,7 @@ startup_32:
 	leal	rva(long_mode)(%ebp), %eax
 	pushl	$0x18				# the 64-bit code segment
 	pushl	%eax
-	movl	$(CR0_PG | CR0_WP | CR0_PE), %eax
+	movl	$(X86_CR0_PG | X86_CR0_WP | X86_CR0_PE), %eax
 	movl	%eax, %cr0
 	lretl
 

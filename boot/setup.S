@@ -14,6 +14,9 @@
  * to the 32-bit entry with ESI = boot_params. Loaders that ask the BIOS themselves (GRUB) start
  * there at once.
  */
+#define __ASSEMBLY__ /* of <asm/bootparam.h> the numbers only */
+#include <asm/bootparam.h>
+
 #define SETUP_SECTS      3      /* beside the first one: the code ends below 0x800 */
 #define BOOT_PARAMS      0x4000
 #define STACK_TOP        0x8000
@@ -53,7 +56,7 @@ realmode_swtch:		.long 0
 start_sys_seg:		.word 0
 kernel_version:		.word version_string - 0x200
 type_of_loader:		.byte 0
-loadflags:		.byte 1		# LOADED_HIGH
+loadflags:		.byte LOADED_HIGH
 setup_move_size:	.word 0
 code32_start:		.long 0x100000
 ramdisk_image:		.long 0
@@ -67,7 +70,7 @@ initrd_addr_max:	.long 0x7fffffff
 kernel_alignment:	.long 0x1000
 relocatable_kernel:	.byte 1
 min_alignment:		.byte 12	# 2^12
-xloadflags:		.word 1		# XLF_KERNEL_64: a 64-bit entry at 0x200
+xloadflags:		.word XLF_KERNEL_64	# a 64-bit entry at 0x200
 cmdline_size:		.long 2047
 hardware_subarch:	.long 0
 hardware_subarch_data:	.quad 0

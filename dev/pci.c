@@ -29,7 +29,7 @@
 #define LINE_NONE 0xff
 
 static struct spinlock config_lock = SPINLOCK_INIT("pci config", RANK_DEVICE); /* the two ports */
-static struct pci_device *devices; /* written by pci_init() only */
+static struct pci_device *devices;                                /* written by pci_init() only */
 static enum { BUS_UNKNOWN, BUS_FOUND, BUS_SCANNED } buses[BUSES]; /* pci_init() only */
 
 /* The port behind which the bytes at `offset` are; config_lock held. */
@@ -50,14 +50,14 @@ static uint16_t config_select(const struct pci_device *device, unsigned offset)
 		spin_unlock(&config_lock);                                              \
 		return value;                                                           \
 	}
-#define DEFINE_CONFIG_WRITE(bits, out)                                                  \
-	void pci_write##bits(const struct pci_device *device, unsigned offset,          \
-			     uint##bits##_t value)                                      \
-	{                                                                               \
-		assert(offset < CONFIG_SIZE && offset % (bits / 8) == 0);               \
-		spin_lock(&config_lock);                                                \
-		out(config_select(device, offset), value);                              \
-		spin_unlock(&config_lock);                                              \
+#define DEFINE_CONFIG_WRITE(bits, out)                                         \
+	void pci_write##bits(const struct pci_device *device, unsigned offset, \
+			     uint##bits##_t value)                             \
+	{                                                                      \
+		assert(offset < CONFIG_SIZE && offset % (bits / 8) == 0);      \
+		spin_lock(&config_lock);                                       \
+		out(config_select(device, offset), value);                     \
+		spin_unlock(&config_lock);                                     \
 	}
 DEFINE_CONFIG_READ(8, inb)
 DEFINE_CONFIG_READ(16, inw)

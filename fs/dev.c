@@ -22,7 +22,7 @@
 /* Random bytes are made in pieces of this size, on the stack. */
 #define RANDOM_PIECE 256
 /* Zeroes are made in pieces of this size, and others run in between. */
-#define ZERO_PIECE   (64 * KIB)
+#define ZERO_PIECE (64 * KIB)
 
 /* --- null, zero, full ----------------------------------------------------------------------------- */
 

@@ -134,11 +134,15 @@ static int supply(struct fill *fill, struct frame *frame)
 
 /*
  * As many frames as are useful, and at first no more than it takes: whoever reads a line of a large
- * file should not fetch all of it. -ENOMEM if they are too few for a window.
+ * file should not fetch all of it. Beyond `goal` there is room for one window and no more, so that
+ * this is the most that comes too much. -ENOMEM if they are too few for a window.
  */
-static int supply_ahead(struct fill *fill)
+static int supply_ahead(struct fill *fill, uint64_t goal)
 {
-	uint64_t ahead = MIN((uint64_t)FILL_AHEAD, FILL_WINDOW + fill->first);
+	uint64_t goal_pages = goal / PAGE_SIZE + 1;
+	uint64_t left = goal_pages > fill->first ? goal_pages - fill->first : 0;
+	uint64_t useful = FILL_WINDOW + (left < fill->first ? left : fill->first);
+	uint64_t ahead = MIN((uint64_t)FILL_AHEAD, useful);
 	uint64_t pages =
 		MAX(DIV_ROUND_UP(MIN(announced_size(fill), UINT64_MAX - PAGE_SIZE), PAGE_SIZE),
 		    UINT64_C(1));
@@ -195,8 +199,7 @@ static int take_page(struct version *version, struct fill *fill)
 	if (!same)
 		return -ESTALE;
 	fill->first++;
-	if (supply(fill, frame) != 0)
-		frame_put(frame);
+	frame_put(frame);
 	return 0;
 }
 
@@ -211,13 +214,19 @@ static int finish(struct version *version, uint64_t received)
 	return 0;
 }
 
-/* Everything that the transfer has received in full pages, or to the end. */
-static int harvest(struct version *version)
+/*
+ * What the transfer has received of [0, goal) in full pages, or everything if it has come to its end.
+ * What is beyond the goal is left to the next turn, if there is one: whoever compares a prefix does
+ * not make it longer.
+ */
+static int harvest(struct version *version, uint64_t goal)
 {
 	struct fill *fill = version->fill;
 	bool complete = tftp_complete(fill->transfer);
 	uint64_t received = tftp_received(fill->transfer);
-	uint64_t end = complete ? DIV_ROUND_UP(received, PAGE_SIZE) : received / PAGE_SIZE;
+	uint64_t end = complete ? DIV_ROUND_UP(received, PAGE_SIZE)
+				: MIN(received / PAGE_SIZE,
+				      goal / PAGE_SIZE + (goal % PAGE_SIZE != 0));
 	size_t tail = received % PAGE_SIZE;
 	int error = 0;
 
@@ -256,14 +265,18 @@ static int turn(struct version *version, uint64_t goal)
 	uint64_t size = announced_size(fill);
 	int error, wait_error;
 
-	error = supply_ahead(fill);
+	error = supply_ahead(fill, goal);
 	if (error != 0)
 		return error;
 	/* The end takes one block more than its last byte, if that block was a full one. */
 	if (size != UINT64_MAX && until >= size)
 		until = size + 1;
 	wait_error = tftp_wait(fill->transfer, until);
-	error = harvest(version);
+	/* An announced size and then nothing at all is how a server speaks of a directory. */
+	if (wait_error == -EIO && size != UINT64_MAX && size > 0 &&
+	    tftp_received(fill->transfer) == 0)
+		return -EISDIR;
+	error = harvest(version, goal);
 	return error != 0 ? error : wait_error;
 }
 
@@ -474,8 +487,8 @@ static int fork_version(struct version *version, uint64_t opened_ns, uint64_t ge
 			struct version **out)
 {
 	struct fill *fill = version->fill;
-	uint64_t held = ALIGN_DOWN(MIN(fill->first * PAGE_SIZE, tftp_received(fill->transfer)),
-				   PAGE_SIZE);
+	uint64_t held =
+		ALIGN_DOWN(MIN(fill->first * PAGE_SIZE, tftp_received(fill->transfer)), PAGE_SIZE);
 	struct version *fork = version_create_wire(version->origin);
 	int error = 0;
 

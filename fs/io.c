@@ -40,8 +40,8 @@ static int span_single(struct span *span, vaddr_t address, size_t length)
 {
 	if (!user_range_ok(address, length))
 		return -EFAULT;
-	span->local[0] = (struct iovec){ .iov_base = (void *)address,
-					 .iov_len = MIN(length, TRANSFER_MAX) };
+	span->local[0] =
+		(struct iovec){ .iov_base = (void *)address, .iov_len = MIN(length, TRANSFER_MAX) };
 	span->vectors = span->local;
 	span->count = 1;
 	return 0;
@@ -120,7 +120,10 @@ static ssize_t transfer(struct file *file, const struct span *span, enum directi
 		return -ESPIPE;
 	if (offset != NULL || file->ops->seek == NULL)
 		return move(file, span, direction, &at);
-	mutex_lock(&file->offset_lock);
+	/* Who holds it may be waiting for the wire. */
+	result = mutex_lock_killable(&file->offset_lock);
+	if (result != 0)
+		return result;
 	result = move(file, span, direction, &file->offset);
 	mutex_unlock(&file->offset_lock);
 	return result;
@@ -215,9 +218,11 @@ SYSCALL3(lseek, int, fd, loff_t, offset, int, whence)
 	if (file == NULL || (atomic_load(&file->flags) & O_PATH) != 0) {
 		result = -EBADF;
 	} else if (file->ops->seek != NULL) {
-		mutex_lock(&file->offset_lock);
-		result = file->ops->seek(file, offset, whence);
-		mutex_unlock(&file->offset_lock);
+		result = mutex_lock_killable(&file->offset_lock);
+		if (result == 0) {
+			result = file->ops->seek(file, offset, whence);
+			mutex_unlock(&file->offset_lock);
+		}
 	}
 	if (file != NULL)
 		file_put(file);
@@ -249,9 +254,11 @@ static int64_t sync_file(int fd)
 
 	if (file == NULL)
 		return -EBADF;
-	bool can = file->inode != NULL && file->ops->seek != NULL;
+	int64_t result = (atomic_load(&file->flags) & O_PATH) != 0        ? -EBADF
+			 : file->inode != NULL && file->ops->seek != NULL ? 0
+									  : -EINVAL;
 	file_put(file);
-	return can ? 0 : -EINVAL;
+	return result;
 }
 
 SYSCALL1(fsync, int, fd)

@@ -56,6 +56,8 @@ static int64_t make(int dirfd, vaddr_t user_path, struct inode *inode)
 	error = find(dirfd, user_path, WALK_NOFOLLOW, &path, &place);
 	if (error == 0) {
 		error = -EEXIST;
+	} else if (error == -ENOENT && !fill_has_room()) {
+		error = -ENOSPC;
 	} else if (error == -ENOENT && place_is_free(&place) &&
 		   (!place.slash || S_ISDIR(inode->mode))) {
 		mutex_lock(&root_lock);
@@ -308,8 +310,8 @@ static int try_rename(int from_fd, vaddr_t from_path, int to_fd, vaddr_t to_path
 	error = find(to_fd, to_path, WALK_NOFOLLOW, &new_path, &to);
 	if (from.dots || to.dots)
 		error = -EBUSY;
-	if (error == -ENOENT && place_is_free(&to) && (!to.slash || S_ISDIR(from.inode->mode)))
-		error = 0;
+	if (error == -ENOENT && place_is_free(&to))
+		error = to.slash && !S_ISDIR(from.inode->mode) ? -ENOTDIR : 0;
 	if (error == 0) {
 		mutex_lock(&root_lock);
 		error = rename_locked(&from, &to, flags, &freed);

@@ -31,6 +31,8 @@ static int create_at(struct place *place, uint32_t mode, bool exclusive)
 	struct inode *there;
 	int error = -ENOMEM;
 
+	if (!fill_has_room())
+		return -ENOSPC;
 	if (current->fs != NULL) {
 		mutex_lock(&current->fs->lock);
 		mode &= ~current->fs->umask;
@@ -176,6 +178,9 @@ static int open_at(int dirfd, char *path, int flags, uint32_t mode, struct file 
 		return -EOPNOTSUPP;
 	if ((flags & O_PATH) != 0)
 		flags &= PATH_FLAGS;
+	/* open(2) makes files only. */
+	if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
+		return -EINVAL;
 	error = find_or_create(dirfd, path, flags, mode, &place, &created);
 	if (error == 0)
 		error = check_kind(place.inode, &place, flags);

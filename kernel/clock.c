@@ -24,7 +24,7 @@
 #define TIMER_NEVER    UINT64_MAX
 #define TIMER_MIN_NS   1000 /* nothing is armed for sooner: two of these in a row are a storm */
 #define TIMER_MAX_NS   (3600 * NSEC_PER_SEC) /* nor for later: a program may sleep for centuries */
-#define TIMERS_AT_ONCE 64   /* callbacks run by one interrupt */
+#define TIMERS_AT_ONCE 64                    /* callbacks run by one interrupt */
 
 /* Written once by clock_init(). */
 static struct {

@@ -22,7 +22,7 @@
 /* The image up to its end in memory: the boot stack and the interrupt stacks lie in it. */
 extern const char __bss_start[], __boot_scratch_start[], __image_start[], __text_end[];
 
-static _Atomic uint32_t panicking; /* the number of the CPU that has begun, plus one */
+static _Atomic uint32_t panicking;            /* the number of the CPU that has begun, plus one */
 static const struct machine_ops *machine_ops; /* set once at boot */
 
 bool panic_active(void)
@@ -62,26 +62,17 @@ void machine_reboot(void)
 
 /* --- printing ------------------------------------------------------------------------------------------ */
 
-/* In a panic straight to the consoles, otherwise a line of the log. */
-static __printf(1, 0) void vsay(const char *fmt, va_list ap)
-{
-	if (!panic_active()) {
-		log_vprintf(LOG_ERR, fmt, ap);
-		return;
-	}
-	char line[LOG_LINE_MAX];
-	int length = vsnprintf(line, sizeof(line), fmt, ap);
-	log_emergency_write(line, MIN((size_t)length, sizeof(line) - 1));
-	log_emergency_write("\r\n", 2);
-}
-
+/* A line straight to the consoles. */
 static __printf(1, 2) void say(const char *fmt, ...)
 {
+	char line[LOG_LINE_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsay(fmt, ap);
+	int length = vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	log_emergency_write(line, MIN((size_t)length, sizeof(line) - 1));
+	log_emergency_write("\r\n", 2);
 }
 
 static void say_address(const char *label, vaddr_t address)
@@ -119,8 +110,10 @@ static bool frame_readable(vaddr_t frame)
 	       within(frame, sizeof(struct stack_frame), self->stack_base, self->stack_top);
 }
 
-void backtrace_log(vaddr_t frame_pointer)
+/* From a saved RBP. */
+static void say_backtrace(vaddr_t frame_pointer)
 {
+	say("Backtrace:");
 	for (unsigned depth = 0; depth < BACKTRACE_DEPTH; depth++) {
 		if (!frame_readable(frame_pointer))
 			return;
@@ -209,8 +202,7 @@ void panic(const char *fmt, ...)
 	va_start(ap, fmt);
 	begin(fmt, ap);
 	va_end(ap);
-	say("Backtrace:");
-	backtrace_log((vaddr_t)__builtin_frame_address(0));
+	say_backtrace((vaddr_t)__builtin_frame_address(0));
 	end();
 }
 
@@ -223,8 +215,7 @@ void panic_trap(const struct trapframe *tf, const char *fmt, ...)
 	va_end(ap);
 	say_address("at ", tf->rip);
 	say_registers(tf);
-	say("Backtrace:");
-	backtrace_log(tf->rbp);
+	say_backtrace(tf->rbp);
 	end();
 }
 

@@ -33,7 +33,4 @@ __noreturn void machine_reboot(void);
 /* The symbol that holds a kernel address, from the table linked into the image; NULL if none. */
 const char *symbol_lookup(vaddr_t address, size_t *offset);
 
-/* Logs a backtrace from `frame_pointer` (a saved RBP), following at most 32 frames. */
-void backtrace_log(vaddr_t frame_pointer);
-
 #endif

@@ -137,14 +137,6 @@ static void abandon(struct tftp_proto *proto, enum tftp_reason reason, const cha
 	fail(proto, reason, -EIO);
 }
 
-/* As abandon(). An announced size and then nothing at all is how a server speaks of a directory. */
-static void abandon_nothing(struct tftp_proto *proto, enum tftp_reason reason, const char *text)
-{
-	abandon(proto, reason, text);
-	if (proto->announced > 0 && proto->received == 0)
-		proto->status = -EISDIR;
-}
-
 static void fail_timed_out(struct tftp_proto *proto)
 {
 	fail(proto, TFTP_TIMED_OUT, proto->send_error != 0 ? proto->send_error : -ETIMEDOUT);
@@ -232,7 +224,7 @@ static void lower_blksize(struct tftp_proto *proto, uint64_t now)
 		ask_anew(proto, now);
 		return;
 	}
-	abandon_nothing(proto, TFTP_SILENT, "nothing came");
+	abandon(proto, TFTP_SILENT, "nothing came");
 }
 
 /* --- acknowledging ---------------------------------------------------------------------------- */
@@ -410,10 +402,7 @@ static bool check_block(struct tftp_proto *proto, uint64_t block, uint64_t end, 
 	    (short_block ? end != (uint64_t)proto->announced : end > (uint64_t)proto->announced)) {
 		proto->wrong_size = end;
 		proto->wrong_block = block;
-		if (end == 0)
-			abandon_nothing(proto, TFTP_WRONG_SIZE, "nothing came");
-		else
-			abandon(proto, TFTP_WRONG_SIZE, "size is not what was announced");
+		abandon(proto, TFTP_WRONG_SIZE, "size is not what was announced");
 		return false;
 	}
 	if (short_block ? !note_last(proto, block, end) : block == proto->last) {

@@ -141,8 +141,8 @@ struct tftp_proto {
 	uint64_t round_trip;  /* ns, smoothed */
 
 	enum tftp_reason reason;
-	uint64_t wrong_size;          /* where the file ended, or went on: */
-	uint64_t wrong_block;         /* with this block */
+	uint64_t wrong_size;  /* where the file ended, or went on: */
+	uint64_t wrong_block; /* with this block */
 	unsigned error_code;
 	char error_text[64];
 	uint16_t early_length; /* DATA 1 came before any memory did: kept here */

@@ -163,7 +163,8 @@ SYSCALL6(futex, vaddr_t, address, int, operation, uint32_t, value, vaddr_t, time
 	uint64_t deadline_ns;
 	int error;
 
-	if (!answered(command) || ((operation & FUTEX_CLOCK_REALTIME) && command != FUTEX_WAIT_BITSET))
+	if (!answered(command) ||
+	    ((operation & FUTEX_CLOCK_REALTIME) && command != FUTEX_WAIT_BITSET))
 		return -ENOSYS;
 	if (!IS_ALIGNED(address, sizeof(uint32_t)))
 		return -EINVAL;

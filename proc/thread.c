@@ -9,6 +9,7 @@
 #include "mm/user.h"
 #include "proc/process.h"
 #include <asm/prctl.h>
+#include <linux/futex.h>
 #include <linux/prctl.h>
 
 SYSCALL2(arch_prctl, int, code, uint64_t, argument)
@@ -85,12 +86,9 @@ SYSCALL1(set_tid_address, vaddr_t, address)
 	return current->tid;
 }
 
-/* The kernel's struct robust_list_head: three words. */
-#define ROBUST_LIST_HEAD_SIZE 24
-
 SYSCALL2(set_robust_list, vaddr_t, head, size_t, length)
 {
-	if (length != ROBUST_LIST_HEAD_SIZE)
+	if (length != sizeof(struct robust_list_head))
 		return -EINVAL;
 	current->robust_list = head;
 	return 0;

@@ -27,7 +27,7 @@
 #define PORT_B_OUTPUT_2        0x20
 
 #define WINDOW_PIT_COUNTS      (PIT_HZ / 200) /* 5 ms */
-#define WINDOWS_MAX            10 /* an output that is always high tells nothing */
+#define WINDOWS_MAX            10             /* an output that is always high tells nothing */
 #define READINGS               5
 #define PAUSE_LOOPS            10000 /* between looks at the PIT: 3 to 30 µs, few port accesses */
 #define LOOKS_MAX              20000 /* a PIT that stands still must not hang the machine */

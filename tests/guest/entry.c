@@ -33,8 +33,8 @@ static long with_flags(uint64_t flags, uint64_t *after, long number, const void 
 		     "popfq\n\t"
 		     "lea 128(%%rsp), %%rsp"
 		     : "=a"(result), [after] "=&r"(*after)
-		     : "a"(number), "D"(a), "S"(b), "d"(c), [flags] "r"(flags),
-		       [cleared] "r"(~flags)
+		     : "a"(number), "D"(a), "S"(b),
+		       "d"(c), [flags] "r"(flags), [cleared] "r"(~flags)
 		     : "rcx", "r11", "memory", "cc");
 	return result;
 }

@@ -111,14 +111,17 @@ int main(int argc, char **argv)
 	char beside[512], *slash = strrchr(argv[0], '/');
 	const char *directory = argc > 1 ? argv[1] : beside;
 	long before, after;
-	int count;
+	int count, fd;
 
 	tap_begin(argv);
 	snprintf(beside, sizeof(beside), "%.*smalformed", slash ? (int)(slash + 1 - argv[0]) : 0,
 		 argv[0]);
+	fd = open(argv[0], O_RDONLY | O_CLOEXEC);
 	/* Once to have seen every name; then nothing new may stay. */
 	count = try_all(directory);
 	ok(count >= 40, "%d files were tried", count);
+	ok(fcntl(fd, F_GETFD) == FD_CLOEXEC, "what an exec would close, one that fails does not");
+	close(fd);
 	if (on_hawser()) {
 		before = tap_proc_number("/proc/census", "nr_free_frames");
 		try_all(directory);

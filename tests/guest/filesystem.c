@@ -17,6 +17,7 @@
 #define BASE      "/tmp/hawser-filesystem"
 #define DEPTH     400
 #define ROOM_MAX  (96 << 20) /* what is written at most: a real disk is not filled */
+#define NAMES_MAX 30000
 #define PIECE     (64 << 10)
 #define NOREPLACE 1u /* RENAME_NOREPLACE */
 
@@ -70,12 +71,26 @@ static void a_listing_in_pieces_is_complete(void)
 			seen += strncmp(piece + at + 19, "listed-", 7) == 0;
 	ok(size == 0 && seen == 10, "in the smallest pieces: %d names", seen);
 	lseek(fd, 0, SEEK_SET);
-	while (syscall(SYS_getdents64, fd, piece, 24) > 0)
+	do {
+		errno = 0;
+		size = syscall(SYS_getdents64, fd, piece, 24);
+	} while (size > 0);
+	ok(size == -1 && errno == EINVAL, "a piece too small for a name is EINVAL");
+	/* What was read to its end goes on with what comes later. */
+	while (on_hawser() && syscall(SYS_getdents64, fd, piece, sizeof(piece)) > 0)
 		;
-	fails(syscall(SYS_getdents64, fd, piece, 24), EINVAL, "a piece too small for a name is EINVAL");
+	if (on_hawser()) {
+		snprintf(name, sizeof(name), "%s/listed-11", base);
+		unlink(name);
+		snprintf(name, sizeof(name), "%s/listed-20", base);
+		close(make_file(name));
+		fails(syscall(SYS_getdents64, fd, piece, 24), EINVAL, "nor is it the end");
+		unlink(name);
+	}
 	close(fd);
 	fd = open(base, O_PATH);
-	fails(syscall(SYS_getdents64, fd, piece, sizeof(piece)), EBADF, "an O_PATH one is not listed");
+	fails(syscall(SYS_getdents64, fd, piece, sizeof(piece)), EBADF,
+	      "an O_PATH one is not listed");
 	close(fd);
 	for (int i = 10; i < 20; i++) {
 		snprintf(name, sizeof(name), "%s/listed-%02d", base, i);
@@ -103,6 +118,15 @@ static void what_is_asked_for_is_checked_in_linuxs_order(void)
 	fails(pread(fd, nowhere, 1, -1), EINVAL, "an offset below zero is told first");
 	close(fd);
 	unlink("modes");
+	fails(open("nothing", O_RDWR | O_CREAT | O_DIRECTORY, 0755), EINVAL,
+	      "open makes no directory");
+	fails(open("nothing", O_RDONLY), ENOENT, "and no file instead");
+	close(make_file("modes"));
+	fails(rename("modes", "nothing/"), ENOTDIR, "a file is not renamed to a directory's name");
+	fd = open("modes", O_PATH);
+	fails(fsync(fd), EBADF, "an O_PATH one is not synchronised");
+	close(fd);
+	unlink("modes");
 }
 
 static void names_longer_than_a_server_takes_are_absent(void)
@@ -121,10 +145,12 @@ static void trees_may_be_deep(void)
 	static char path[2 * PATH_MAX];
 	int made = 0, removed = 0;
 
-	while (made < DEPTH && mkdir("deeper-and-deeper", 0755) == 0 && chdir("deeper-and-deeper") == 0)
+	while (made < DEPTH && mkdir("deeper-and-deeper", 0755) == 0 &&
+	       chdir("deeper-and-deeper") == 0)
 		made++;
 	ok(made == DEPTH, "%d directories in each other", made);
-	fails(syscall(SYS_getcwd, path, sizeof(path)), ENAMETOOLONG, "the name is too long to be told");
+	fails(syscall(SYS_getcwd, path, sizeof(path)), ENAMETOOLONG,
+	      "the name is too long to be told");
 	ok(chdir("../../..") == 0 && mkdir("beside", 0755) == 0 && rmdir("beside") == 0,
 	   "but all works down there");
 	fails(rename(BASE "/deeper-and-deeper", "inside"), EINVAL, "none moves into itself");
@@ -149,13 +175,14 @@ static void a_full_file_system_can_be_tidied_up(void)
 		written += (size_t)size;
 	if (written < ROOM_MAX)
 		ok(size < 0 && errno == ENOSPC, "no room after %zu KiB", written >> 10);
-	ok(fstat(fd, &status) == 0 && (size_t)status.st_size == written, "what was written is there");
+	ok(fstat(fd, &status) == 0 && (size_t)status.st_size == written,
+	   "what was written is there");
 	memory = mmap(NULL, 64 << 10, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ok(memory != MAP_FAILED, "memory is mapped");
 	memset(memory, 'm', 64 << 10);
 	ok(memory[12345] == 'm', "and touched");
 	munmap(memory, 64 << 10);
-	ok(mkdir("after", 0755) == 0 && rmdir("after") == 0, "a directory is made");
+	ok((other = open("big", O_RDONLY)) >= 0 && close(other) == 0, "a file is opened");
 	ok(ftruncate(fd, 0) == 0 && write(fd, piece, 100) == 100, "emptied, it takes bytes again");
 	other = make_file("other");
 	for (written = 0; written < 4 << 20; written += (size_t)size)
@@ -165,6 +192,29 @@ static void a_full_file_system_can_be_tidied_up(void)
 	close(other);
 	close(fd);
 	ok(unlink("big") == 0 && unlink("other") == 0, "both are removed");
+}
+
+/* Names take room too; what is left must do to remove them again. */
+static void many_names_can_be_removed(void)
+{
+	int made = 0, removed = 0, fd;
+	char name[32];
+
+	for (; made < NAMES_MAX; made++) {
+		snprintf(name, sizeof(name), "name-%d", made);
+		if ((fd = make_file(name)) < 0)
+			break;
+		close(fd);
+	}
+	if (made < NAMES_MAX)
+		ok(errno == ENOSPC, "no room after %d files", made);
+	while (removed < made) {
+		snprintf(name, sizeof(name), "name-%d", removed);
+		if (unlink(name) != 0)
+			break;
+		removed++;
+	}
+	ok(removed == made, "all files are removed");
 }
 
 int main(int argc, char **argv)
@@ -179,6 +229,7 @@ int main(int argc, char **argv)
 	names_longer_than_a_server_takes_are_absent();
 	trees_may_be_deep();
 	a_full_file_system_can_be_tidied_up();
+	many_names_can_be_removed();
 	ok(chdir("/") == 0 && rmdir(BASE) == 0, "all is removed");
 	return done();
 }

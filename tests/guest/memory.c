@@ -183,10 +183,22 @@ static int deep(int depth)
 	return depth == 0 ? 0 : deep(depth - 1) + (frame[0] == (char)depth);
 }
 
+/* Below everything touched so far, then between: what is resident has no high-water mark. */
+static int far_and_then_near(void)
+{
+	volatile char frame[7 << 20];
+
+	frame[0] = 1;
+	for (size_t i = sizeof(frame) / 2; i < sizeof(frame); i += PAGE)
+		frame[i] = 2;
+	return frame[0] + frame[sizeof(frame) / 2] + frame[sizeof(frame) / 4];
+}
+
 static void the_stack_grows(void)
 {
 	struct rlimit limit;
 
+	ok(far_and_then_near() == 3, "by 7 MiB at once, and then in the middle");
 	ok(deep(100) == 100, "to 400 KiB");
 	ok(deep(1500) == 1500, "to 6 MiB");
 	ok(deep(10) == 10, "and a little, afterwards");

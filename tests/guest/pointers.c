@@ -100,6 +100,27 @@ static void an_argument_vector_with_a_bad_string(void)
 	munmap(page, PAGE);
 }
 
+/* What the kernel writes for a process goes where the process's own writes would go. */
+static void the_kernels_writes_are_private_too(int file)
+{
+	int zero = open("/dev/zero", O_RDONLY);
+	char *area = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+	char *first =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *second = first + PAGE, byte = 0;
+
+	pwrite(file, "f", 1, 0);
+	ok(area[0] == 'f' && read(zero, area, 1) == 1 && area[0] == 0 &&
+		   pread(file, &byte, 1, 0) == 1 && byte == 'f',
+	   "read into a private file page leaves the file alone");
+	ok(first[0] == 0 && second[0] == 0 && pread(file, first, 1, 0) == 1 && first[0] == 'f' &&
+		   second[0] == 0,
+	   "read into the page of zeroes leaves the others zero");
+	munmap(area, PAGE);
+	munmap(first, 2 * PAGE);
+	close(zero);
+}
+
 static void hard_but_good(int file)
 {
 	char *area =
@@ -135,6 +156,7 @@ int main(int argc, char **argv)
 		every_call(bad[i].name, (long)bad[i].address, file);
 	}
 	an_argument_vector_with_a_bad_string();
+	the_kernels_writes_are_private_too(file);
 	hard_but_good(file);
 	unlink("/tmp/hawser-pointers");
 	return done();

@@ -4,6 +4,7 @@
  */
 #include "tap.h"
 
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -136,8 +137,8 @@ static void futexes(void)
 	      "a bad address is EFAULT");
 	fails(syscall(SYS_futex, (char *)&word + 1, FUTEX_CMD_MASK, 5, NULL, NULL, 0), ENOSYS,
 	      "an unknown operation is ENOSYS, whatever the address");
-	fails(syscall(SYS_futex, &word, FUTEX_WAKE | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0), ENOSYS,
-	      "waking has no clock");
+	fails(syscall(SYS_futex, &word, FUTEX_WAKE | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0),
+	      ENOSYS, "waking has no clock");
 	fails(syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, 4, NULL, NULL, 0), EINVAL,
 	      "waiting for no bit is EINVAL");
 	ok(sched_yield() == 0, "sched_yield");
@@ -155,6 +156,41 @@ static bool contains(const char *path, const char *text)
 	content[length] = '\0';
 	fclose(file);
 	return strstr(content, text) != NULL;
+}
+
+/* Without malloc(), which moves the break itself. */
+static int count_in_maps(const char *text)
+{
+	static char maps[16384];
+	int file = open("/proc/self/maps", O_RDONLY), count = 0;
+	size_t length = 0;
+	ssize_t got;
+
+	while ((got = read(file, maps + length, sizeof(maps) - 1 - length)) > 0)
+		length += (size_t)got;
+	close(file);
+	maps[length] = '\0';
+	for (const char *at = maps; (at = strstr(at, text)) != NULL; at++)
+		count++;
+	return count;
+}
+
+/* However often it moves, it is one mapping. */
+static void the_heap_is_one_mapping(void)
+{
+	char *start = (char *)syscall(SYS_brk, 0);
+	int lines = 0;
+
+	/* The libc may have a guard page in it, which is another. */
+	for (int i = 1; i <= 100; i++) {
+		syscall(SYS_brk, start + i * 4096L);
+		start[i * 4096L - 1] = 'h';
+		if (i == 1)
+			lines = count_in_maps("[heap]");
+	}
+	ok(lines > 0 && count_in_maps("[heap]") == lines,
+	   "a hundred steps of brk are one line of /proc/self/maps");
+	syscall(SYS_brk, start);
 }
 
 static void proc_files(char **argv)
@@ -197,6 +233,7 @@ int main(int argc, char **argv)
 	names();
 	dispositions();
 	futexes();
+	the_heap_is_one_mapping();
 	proc_files(argv);
 	return done();
 }

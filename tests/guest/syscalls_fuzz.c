@@ -31,7 +31,7 @@
 #define SCRATCH       "/tmp/hawser-fuzz"
 #define CALL_MAX      480 /* numbers of calls are below this */
 #define CALL_NONE     600 /* Linux has none from here on */
-#define FD_FIRST      3    /* the program keeps its own */
+#define FD_FIRST      3   /* the program keeps its own */
 #define FD_COUNT      40
 #define BUFFER_SIZE   (64 * 1024)
 #define ARENA_SIZE    (1 << 20)
@@ -153,21 +153,22 @@ static const struct known {
 };
 
 /* Never with anything: what the comment at the top says. */
+/* clang-format off */
 static const long left_out[] = {
 	SYS_exit, SYS_exit_group, SYS_fork, SYS_vfork, SYS_clone, SYS_clone3, SYS_execve,
 	SYS_execveat, SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
 	SYS_pidfd_send_signal, SYS_pidfd_open, SYS_reboot, SYS_pause, SYS_rt_sigsuspend,
 	SYS_rt_sigtimedwait, SYS_rt_sigreturn, SYS_rt_sigaction, SYS_rt_sigprocmask,
 	SYS_sigaltstack, SYS_alarm, SYS_setitimer, SYS_timer_create, SYS_timer_settime, SYS_wait4,
-	SYS_waitid, SYS_nanosleep, SYS_clock_nanosleep, SYS_futex, SYS_poll, SYS_ppoll, SYS_select,
-	SYS_pselect6, SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_flock, SYS_msgrcv,
-	SYS_msgsnd, SYS_semop, SYS_semtimedop, SYS_accept, SYS_accept4, SYS_connect, SYS_recvfrom,
-	SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_io_getevents,
-	SYS_mq_timedreceive, SYS_mq_timedsend, SYS_read, SYS_readv, SYS_preadv, SYS_preadv2,
-	SYS_pread64, SYS_write, SYS_writev, SYS_pwrite64, SYS_pwritev, SYS_pwritev2, SYS_sendfile,
-	SYS_splice, SYS_tee, SYS_vmsplice, SYS_copy_file_range, SYS_ioctl, SYS_fcntl, SYS_dup,
-	SYS_dup2, SYS_dup3, SYS_close, SYS_close_range, SYS_mmap, SYS_munmap, SYS_mprotect,
-	SYS_pkey_mprotect, SYS_mremap, SYS_madvise, SYS_process_madvise, SYS_brk,
+	SYS_waitid, SYS_nanosleep, SYS_clock_nanosleep, SYS_futex, SYS_poll, SYS_ppoll,
+	SYS_select, SYS_pselect6, SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_flock,
+	SYS_msgrcv, SYS_msgsnd, SYS_semop, SYS_semtimedop, SYS_accept, SYS_accept4, SYS_connect,
+	SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg, SYS_sendmmsg,
+	SYS_io_getevents, SYS_mq_timedreceive, SYS_mq_timedsend, SYS_read, SYS_readv, SYS_preadv,
+	SYS_preadv2, SYS_pread64, SYS_write, SYS_writev, SYS_pwrite64, SYS_pwritev, SYS_pwritev2,
+	SYS_sendfile, SYS_splice, SYS_tee, SYS_vmsplice, SYS_copy_file_range, SYS_ioctl,
+	SYS_fcntl, SYS_dup, SYS_dup2, SYS_dup3, SYS_close, SYS_close_range, SYS_mmap, SYS_munmap,
+	SYS_mprotect, SYS_pkey_mprotect, SYS_mremap, SYS_madvise, SYS_process_madvise, SYS_brk,
 	SYS_remap_file_pages, SYS_mlockall, SYS_shmat, SYS_shmdt, SYS_process_vm_readv,
 	SYS_process_vm_writev, SYS_ptrace, SYS_arch_prctl, SYS_set_thread_area, SYS_modify_ldt,
 	SYS_prctl, SYS_seccomp, SYS_rseq, SYS_set_robust_list, SYS_set_tid_address, SYS_setrlimit,
@@ -181,22 +182,54 @@ static const long left_out[] = {
 	SYS_personality, SYS_userfaultfd, SYS_io_uring_enter, SYS_unlink, SYS_unlinkat, SYS_rmdir,
 	SYS_rename, SYS_renameat, SYS_renameat2, SYS_link, SYS_linkat, SYS_truncate,
 };
+/* clang-format on */
 
 /* In the scratch directory, whatever the working directory below it is. */
 static const char *const paths[] = {
-	"a", "b", "c", "d", "e", "d/a", "d/b", "d/e", "d/e/f", "e/../a", "./a", "./d/./b", "a/",
-	"d/", "a/b", "", ".", "nope/x", SCRATCH "/a", SCRATCH "/d", SCRATCH "/d/c", SCRATCH "//b",
-	SCRATCH "/d/e/g", SCRATCH, SCRATCH "/",
+	"a",
+	"b",
+	"c",
+	"d",
+	"e",
+	"d/a",
+	"d/b",
+	"d/e",
+	"d/e/f",
+	"e/../a",
+	"./a",
+	"./d/./b",
+	"a/",
+	"d/",
+	"a/b",
+	"",
+	".",
+	"nope/x",
+	SCRATCH "/a",
+	SCRATCH "/d",
+	SCRATCH "/d/c",
+	SCRATCH "//b",
+	SCRATCH "/d/e/g",
+	SCRATCH,
+	SCRATCH "/",
 };
 /* To be looked at. */
 static const char *const places[] = {
-	"/", "..", "/bin", "/bin/busybox", "/proc/self/exe", "/proc", "/proc/self", "/dev/tty",
-	"/no/such/name", "/bin/../tmp/./hawser-fuzz/a", "/tmp/../..//proc/self/exe/",
+	"/",
+	"..",
+	"/bin",
+	"/bin/busybox",
+	"/proc/self/exe",
+	"/proc",
+	"/proc/self",
+	"/dev/tty",
+	"/no/such/name",
+	"/bin/../tmp/./hawser-fuzz/a",
+	"/tmp/../..//proc/self/exe/",
 };
 /* To be opened, on Hawser only: descriptors are not only looked at. */
 static const char *const specials[] = {
 	"/proc/self/exe", "/proc/self/maps", "/proc/meminfo", "/proc/census", "/dev/null",
-	"/dev/zero", "/dev/full", "/dev/urandom", "/dev/kmsg",
+	"/dev/zero",      "/dev/full",       "/dev/urandom",  "/dev/kmsg",
 };
 
 static uint64_t state;
@@ -249,8 +282,18 @@ static uint64_t any_number(void)
 static uint64_t any_pointer(void)
 {
 	static const uint64_t edges[] = {
-		0, 1, 8, PAGE - 1, 0x7ffffffff000 - 1, 0x7ffffffff000, 0x7fffffffffff,
-		0x800000000000, 0xffff800000000000, 0xffffffff80000000, UINT64_MAX - 7, UINT64_MAX,
+		0,
+		1,
+		8,
+		PAGE - 1,
+		0x7ffffffff000 - 1,
+		0x7ffffffff000,
+		0x7fffffffffff,
+		0x800000000000,
+		0xffff800000000000,
+		0xffffffff80000000,
+		UINT64_MAX - 7,
+		UINT64_MAX,
 	};
 
 	switch (below(8)) {
@@ -306,8 +349,9 @@ static uint64_t any_length(void)
 
 static uint64_t any_open_flags(void)
 {
-	static const int some[] = { O_CREAT, O_CREAT | O_TRUNC, O_TRUNC, O_EXCL | O_CREAT, O_APPEND,
-				    O_DIRECTORY, O_NOFOLLOW, O_PATH, O_CLOEXEC, O_NONBLOCK };
+	static const int some[] = { O_CREAT,   O_CREAT | O_TRUNC, O_TRUNC,    O_EXCL | O_CREAT,
+				    O_APPEND,  O_DIRECTORY,       O_NOFOLLOW, O_PATH,
+				    O_CLOEXEC, O_NONBLOCK };
 	uint64_t flags = below(4);
 
 	for (unsigned n = below(4); n > 0; n--)
@@ -342,10 +386,11 @@ static uint64_t argument(char kind)
 {
 	static const long options[] = { PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, -1, 9999 };
 	static const long commands[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, -1 };
-	static const long requests[] = { TCGETS, TCSETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX,
-					 FIONCLEX, TIOCGPGRP, 0, -1 };
-	static const long advice[] = { MADV_NORMAL, MADV_DONTNEED, MADV_WILLNEED, MADV_FREE,
-				       MADV_DONTDUMP, -1, 999 };
+	static const long requests[] = { TCGETS,  TCSETS,   TIOCGWINSZ, FIONREAD, FIONBIO,
+					 FIOCLEX, FIONCLEX, TIOCGPGRP,  0,        -1 };
+	static const long advice[] = { MADV_NORMAL, MADV_DONTNEED, MADV_WILLNEED,
+				       MADV_FREE,   MADV_DONTDUMP, -1,
+				       999 };
 
 	switch (kind) {
 	case 'f':
@@ -412,8 +457,13 @@ static uint64_t argument(char kind)
 
 static void call_mmap(void)
 {
-	static const int flags[] = { MAP_ANONYMOUS, MAP_ANONYMOUS | MAP_NORESERVE, 0, 0, MAP_STACK,
-				     MAP_ANONYMOUS | MAP_GROWSDOWN, MAP_ANONYMOUS | MAP_POPULATE };
+	static const int flags[] = { MAP_ANONYMOUS,
+				     MAP_ANONYMOUS | MAP_NORESERVE,
+				     0,
+				     0,
+				     MAP_STACK,
+				     MAP_ANONYMOUS | MAP_GROWSDOWN,
+				     MAP_ANONYMOUS | MAP_POPULATE };
 	uint64_t page = below(ARENA_SIZE / PAGE);
 	uint64_t length = 1 + below(ARENA_SIZE - page * PAGE);
 	uint64_t type = 1 + below(3), more = PICK(flags);
@@ -478,7 +528,8 @@ static bool is_left_out(long number)
 
 static void call_any(void)
 {
-	long number = hawser && below(64) ? (long)below(CALL_MAX) : (long)(any_number() | CALL_NONE);
+	long number =
+		hawser && below(64) ? (long)below(CALL_MAX) : (long)(any_number() | CALL_NONE);
 	uint64_t a[6];
 
 	if (is_left_out(number))
@@ -492,7 +543,8 @@ static void call_any(void)
 
 static void begin(uint64_t seed)
 {
-	char *text = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *text =
+		mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
 	hawser = on_hawser();
@@ -522,7 +574,8 @@ static bool remove_all(const char *directory)
 		bool any = false;
 
 		while (!any && (size = syscall(SYS_getdents64, fd, listing, sizeof(listing))) > 0) {
-			for (at = 0; at < size && !any; at += *(unsigned short *)(listing + at + 16)) {
+			for (at = 0; at < size && !any;
+			     at += *(unsigned short *)(listing + at + 16)) {
 				const char *name = listing + at + 19;
 
 				if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)

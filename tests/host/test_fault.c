@@ -414,6 +414,20 @@ static void a_stack_grows_within_the_address_space_limit(void **state)
 	world_check();
 }
 
+/* [n].[n]: were the upper one to grow, the two would have to be one. */
+static void a_stack_that_may_not_be_accessed_does_not_grow(void **state)
+{
+	uint8_t byte;
+
+	space = world_space();
+	world_map(space, STACK - 2 * PAGE_SIZE, 1, PROT_NONE, REGION_GROWSDOWN, NULL, 0);
+	world_map(space, STACK, 1, PROT_NONE, REGION_GROWSDOWN, NULL, 0);
+	assert_int_equal(world_read(space, 0, STACK - PAGE_SIZE, &byte), -EFAULT);
+	assert_int_equal(world_write(space, 0, STACK - PAGE_SIZE, 1), -EFAULT);
+	assert_int_equal(space->stats.virtual_pages, 2);
+	world_check();
+}
+
 /* --- what happens while a fault waits --------------------------------------------------------- */
 
 static void unmap_it(struct world_file *file)
@@ -697,6 +711,7 @@ int main(void)
 		test(a_stack_grows_to_its_limit),
 		test(a_stack_stops_a_guard_gap_above_what_is_mapped),
 		test(a_stack_grows_within_the_address_space_limit),
+		test(a_stack_that_may_not_be_accessed_does_not_grow),
 		test(whatever_changes_while_a_fault_waits_counts),
 		test(a_file_made_writable_is_forgotten_when_it_is_replaced),
 		test(a_failed_fill_fails_those_who_waited_and_no_one_after),

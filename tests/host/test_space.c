@@ -3,6 +3,7 @@
  *
  * Layouts are drawn as world_draw() does: [wwww][rr]..[n].
  */
+#include "fake_pmap.h"
 #include "inject.h"
 #include "world.h"
 
@@ -304,6 +305,38 @@ static void what_is_unmapped_cannot_be_reached_through_a_tlb(void **state)
 		assert_int_equal(world_read(space, 0, PAGE(i), &byte), -EFAULT);
 		assert_int_equal(world_read(space, 1, PAGE(i), &byte), -EFAULT);
 	}
+}
+
+#define MANY 1000
+
+static struct space *shrinking;
+static unsigned left_after_the_first_step;
+
+static void count_what_is_left(void)
+{
+	struct pmap *pmap = &shrinking->pmap;
+	vaddr_t end = PAGE(MANY);
+
+	spin_lock(&pmap->lock);
+	for (vaddr_t at = BASE; (at = pmap_next(pmap, at, end)) < end; at += PAGE_SIZE)
+		left_after_the_first_step++;
+	spin_unlock(&pmap->lock);
+}
+
+/* Interrupts are off for one step: pages that hold no frame count like others. */
+static void pages_are_unmapped_in_steps(void **state)
+{
+	uint8_t byte;
+
+	shrinking = world_space();
+	world_map(shrinking, BASE, MANY, PROT_READ, 0, NULL, 0);
+	for (unsigned i = 0; i < MANY; i++)
+		assert_int_equal(world_read(shrinking, 0, PAGE(i), &byte), 0);
+	left_after_the_first_step = 0;
+	fake_during_flush = count_what_is_left;
+	assert_int_equal(unmap(shrinking, 0, MANY), 0);
+	assert_in_range(left_after_the_first_step, MANY / 2, MANY - 1);
+	world_check();
 }
 
 static void unmapping_frees_page_tables(void **state)
@@ -697,6 +730,7 @@ int main(void)
 		test(unmapping_takes_exactly_the_range),
 		test(unmapping_rounds_its_length_up),
 		test(what_is_unmapped_cannot_be_reached_through_a_tlb),
+		test(pages_are_unmapped_in_steps),
 		test(unmapping_frees_page_tables),
 		test(the_gap_before_a_region_follows_what_is_unmapped),
 		test(protecting_splits_and_merges),

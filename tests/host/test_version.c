@@ -383,7 +383,7 @@ static void an_announced_size_and_nothing_is_a_directory(void **state)
 
 	serve(PAGE_SIZE, 1);
 	server.fails_at = 0;
-	server.failure = -EISDIR;
+	server.failure = -EIO;
 	assert_int_equal(fill_probe(version), -EISDIR);
 	version_put(version);
 	version = new_version();
@@ -570,6 +570,28 @@ static void a_failed_comparison_leaves_all_as_it_was(void **state)
 	version_put(version);
 }
 
+/* Without a size from the server, only the end of the transfer tells the two from each other. */
+static void zeroes_at_the_end_are_told_from_no_bytes(void **state)
+{
+	static const uint64_t sizes[] = { PAGES(3) + 900, PAGES(3) + 400, PAGES(4), PAGES(3) + 1 };
+	static uint8_t out[PAGES(5)];
+
+	for (unsigned i = 0; i + 1 < ARRAY_SIZE(sizes); i++) {
+		struct version *version = new_version(), *now;
+
+		serve(sizes[i], 1);
+		server.tells_size = false;
+		memset(server.bytes + PAGES(3), 0, PAGES(1));
+		assert_int_equal(version_require(version, UINT64_MAX), 0);
+		server.size = sizes[i + 1];
+		assert_int_equal(fill_revalidate(version, clock_ns(), 8, &now), 0);
+		assert_ptr_not_equal(now, version);
+		assert_int_equal(version_read(now, 0, out, sizeof(out)), sizes[i + 1]);
+		version_put(now);
+		version_put(version);
+	}
+}
+
 /* --- memory ------------------------------------------------------------------------------------------------------ */
 
 static void every_allocation_may_fail(void **state)
@@ -598,6 +620,34 @@ static void every_allocation_may_fail(void **state)
 		assert_int_equal(transfers_open, 0);
 		if (error == 0 && nth > 1000)
 			break;
+	}
+	assert_true(failures > 0);
+}
+
+/* A new version for which there is no memory must not leave its transfer to the old one. */
+static void another_files_transfer_is_never_gone_on_with(void **state)
+{
+	unsigned failures = 0;
+	int error = -ENOMEM;
+
+	for (unsigned nth = 1; error != 0; nth++) {
+		struct version *version = new_version(), *now = NULL;
+
+		serve(PAGES(600), 1);
+		assert_int_equal(version_require(version, PAGES(20)), 0);
+		fill_stop(version);
+		server.bytes[PAGES(9)] ^= 1;
+		inject_failure(nth);
+		error = fill_revalidate(version, clock_ns(), 8, &now);
+		inject_failure(0);
+		if (error == 0) {
+			version_put(now);
+		} else {
+			failures++;
+			assert_null(version->fill);
+			assert_int_equal(version_require(version, PAGES(100)), -EIO);
+		}
+		version_put(version);
 	}
 	assert_true(failures > 0);
 }
@@ -701,7 +751,11 @@ int main(void)
 						begin, end),
 		cmocka_unit_test_setup_teardown(a_failed_comparison_leaves_all_as_it_was, begin,
 						end),
+		cmocka_unit_test_setup_teardown(zeroes_at_the_end_are_told_from_no_bytes, begin,
+						end),
 		cmocka_unit_test_setup_teardown(every_allocation_may_fail, begin, end),
+		cmocka_unit_test_setup_teardown(another_files_transfer_is_never_gone_on_with, begin,
+						end),
 		cmocka_unit_test_setup_teardown(what_is_written_is_read_and_holes_are_zero, begin,
 						end),
 		cmocka_unit_test_setup_teardown(a_write_that_faults_shows_nothing, begin, end),

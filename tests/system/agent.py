@@ -26,7 +26,7 @@ def loaded_end(program):
 
 
 class Version:
-    """The bytes of one version: its number is in its first pages, all over its late ones, or not."""
+    """The bytes of one version, whose number is in its first pages and all over its late ones."""
 
     def __init__(self, number, tail=b""):
         with open(PROGRAM, "rb") as file:

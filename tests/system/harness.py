@@ -8,6 +8,7 @@ away with the process that holds it.
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -94,8 +95,10 @@ class Guest:
         self.console.close(force=True)
 
     def failure(self, what):
-        tail = "\n".join("    | " + line for line in self.log.splitlines()[-40:])
-        return f"{what}\n  {' '.join(self.command)}\n  the serial line's last lines:\n{tail}"
+        lines = self.log.splitlines()
+        shown = [line for line in lines[:-40] if line.startswith("not ok")] + lines[-40:]
+        tail = "\n".join("    | " + line for line in shown)
+        return f"{what}\n  {shlex.join(self.command)}\n  the serial line's last lines:\n{tail}"
 
     def expect(self, pattern, timeout=None):
         """Waits for a regular expression (or one of a list, whose index it returns)."""

@@ -54,8 +54,8 @@ class Junk:
             header = self.random.randrange(256)
         if self.random.random() < 0.2:
             fragment = self.random.randrange(65536)
-        packet = struct.pack("!BBHHHBBH4s4s", header, 0, length, self.random.randrange(16), fragment,
-                             self.random.choice([0, 1, 64]), protocol, 0,
+        packet = struct.pack("!BBHHHBBH4s4s", header, 0, length, self.random.randrange(16),
+                             fragment, self.random.choice([0, 1, 64]), protocol, 0,
                              source or self.stranger(), self.address)
         total = checksum(packet) if self.random.random() < 0.9 else self.random.randrange(65536)
         packet = packet[:10] + struct.pack("!H", total) + packet[12:]

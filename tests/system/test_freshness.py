@@ -1,7 +1,7 @@
 """A machine runs what is on its server now, and keeps what it runs.
 
-Every test runs twice where it can: with a stamp in the root, which tools/publish rewrites, and without
-one, where the kernel streams and compares. What a check costs is counted on the wire.
+Every test runs twice where it can: with a stamp in the root, which tools/publish rewrites, and
+without one, where the kernel streams and compares. What a check costs is counted on the wire.
 """
 
 import errno
@@ -20,9 +20,9 @@ from harness import LEASE, SERVER, TAP, TOP, Guest, make_root
 STAMP = "root/.hawser/stamp"
 AGENT = "root" + PATH
 PAGE = 4096
-# What is under way when a transfer is stopped (TFTP_REACH_MAX in net/tftp.h, FILL_AHEAD in fs/fill.c),
-# and what is fetched in any case rather than stopped.
-REACH = 64 * 1468 + 64 * PAGE
+# What may be under way when a transfer is stopped (TFTP_REACH_MAX in net/tftp.h, in whole pages), and
+# what is fetched in any case rather than stopped.
+REACH = 64 * 1468 + 2 * PAGE
 SETTLE = 64 * 1024
 
 
@@ -80,13 +80,14 @@ def only_the_stamp(capture, since):
     return True
 
 
-# --- the new one runs, the old one stays --------------------------------------------------------
+# --- the new one runs, the old one stays ----------------------------------------------------------
 
 def test_next_execve_runs_the_new_one_and_who_runs_keeps_the_old(served, capture):
     first = served.publish(Version(1))
     with machine(served, capture) as guest:
         assert guest.ask("version") == first.name
         second = served.publish(Version(2))
+        assert guest.ask(f"sum {PATH}") == second.sum
         # The late pages are looked at for the first time now.
         assert guest.is_version(first)
         assert guest.ask("sum /proc/self/exe") == first.sum
@@ -278,7 +279,7 @@ def test_fresh_is_how_old_an_answer_may_be(tmp_path, capture):
         guest.end()
 
 
-# --- who keeps the stamp ----------------------------------------------------------------------------
+# --- who keeps the stamp --------------------------------------------------------------------------
 
 def test_the_qemu_runner_keeps_the_stamp_for_who_only_renames(tmp_path, capture):
     served = Served(tmp_path, stamped=True)
@@ -329,7 +330,7 @@ def test_a_stamp_may_appear_and_vanish(tmp_path, capture):
         guest.end()
 
 
-# --- prefixes -----------------------------------------------------------------------------------------
+# --- prefixes -------------------------------------------------------------------------------------
 
 TAIL = random.Random(5).randbytes(1 << 20)
 

@@ -101,11 +101,15 @@ def plug_in(lab, other, name):
         subprocess.run([*where.inside, *command.split()], check=True)
 
 
-def dhcp_answer(lab, options, tries=5):
+def dhcp_answer(lab, options, own=None, tries=5):
     """Asks as firmware would, from a machine of its own on the lab's wire; returns the boot file."""
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dhcp_client.py")
     with Segment(address=None) as machine:
         plug_in(lab, machine, "client")
+        if own:
+            subprocess.run([*machine.inside, "ip", "addr", "add", f"{own}/24", "dev", "client"],
+                           check=True)
+            options += f",own={own}"
         for _ in range(tries):
             done = subprocess.run([*machine.inside, "/usr/bin/python3", script, "client", options],
                                   capture_output=True, text=True, timeout=20, check=False)
@@ -167,6 +171,15 @@ def test_serve_beside_an_existing_dhcp_server(lab, root, tmp_path):
                      f"--dhcp-range={ADDRESS},{ADDRESS}"], tmp_path / "other.log", port=67)
         serve(lab, root, tmp_path, "--proxy", "10.0.2.0")
         assert "served by the lab" in boot_from_the_wire(lab)
+
+
+@pytest.mark.parametrize("client,boot_file", [
+    ("arch=0", "undionly.kpxe"), ("arch=7", "ipxe.efi"), ("arch=9", "ipxe.efi"),
+    ("arch=0,class=iPXE", "boot.ipxe"), ("arch=7,option=175", "boot.ipxe"),
+])
+def test_serve_as_a_proxy_gives_each_client_its_file(lab, root, tmp_path, client, boot_file):
+    serve(lab, root, tmp_path, "--proxy", "10.0.2.0")
+    assert dhcp_answer(lab, client, own="10.0.2.77") == boot_file
 
 
 def test_serve_names_what_it_cannot_do(root):

@@ -30,8 +30,8 @@
 #define WORDS      16
 
 static const volatile char version_text[] = "HAWSER-AGENT 0000";
-static const volatile unsigned char late_pages[LATE_PAGES * 4096]
-	__attribute__((aligned(4096))) = "HAWSER-LATE-PAGES";
+static const volatile unsigned char late_pages[LATE_PAGES * 4096] __attribute__((aligned(4096))) =
+	"HAWSER-LATE-PAGES";
 
 static uint32_t crc_table[256];
 static unsigned char buffer[65536];

@@ -89,11 +89,6 @@ static void breakpoint(void)
 	asm volatile("int3");
 }
 
-static void icebp(void)
-{
-	asm volatile(".byte 0xf1");
-}
-
 /* TF is on when SYSCALL enters the kernel: the step is the program's, not the kernel's. */
 static void step_over_call(void)
 {
@@ -114,11 +109,6 @@ static void x87_exception(void)
 	static const float zero;
 
 	asm volatile("fldcw %0; fld1; fdivs %1; fwait" ::"m"(unmasked), "m"(zero));
-}
-
-static void far_return(void)
-{
-	asm volatile("pushq $0; pushq $0; lretq");
 }
 
 static void jump_to_not_canonical(void)
@@ -215,10 +205,8 @@ static const struct way {
 	{ "privileged", SIGSEGV, privileged },
 	{ "port", SIGSEGV, port },
 	{ "breakpoint", SIGTRAP, breakpoint },
-	{ "icebp", SIGTRAP, icebp },
 	{ "step-over-call", SIGTRAP, step_over_call },
 	{ "x87-exception", SIGFPE, x87_exception },
-	{ "far-return", SIGSEGV, far_return },
 	{ "jump-to-not-canonical", SIGSEGV, jump_to_not_canonical },
 	{ "software-interrupt", SIGSEGV, software_interrupt },
 	{ "bad-selector", SIGSEGV, bad_selector },
