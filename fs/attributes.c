@@ -260,7 +260,7 @@ static int64_t read_link(int dirfd, vaddr_t user_path, vaddr_t to, int size)
 	error = 0;
 	target = inode->target;
 	if (inode->is_synthetic) {
-		error = synthetic_read(inode->synthetic, &text);
+		error = synthetic_read(inode, &text);
 		target = text.data != NULL ? text.data : "";
 	}
 	if (error != 0)

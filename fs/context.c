@@ -62,6 +62,11 @@ struct fs_context *fs_context_copy(struct fs_context *from)
 	return copy;
 }
 
+void fs_context_get(struct fs_context *context)
+{
+	atomic_fetch_add(&context->refs, 1);
+}
+
 void fs_context_put(struct fs_context *context)
 {
 	if (atomic_fetch_sub(&context->refs, 1) != 1)

@@ -6,7 +6,9 @@
  */
 #include "fs/inode.h"
 #include "fs/ops.h"
+#include "fs/root.h"
 #include "fs/stat.h"
+#include "fs/synthetic.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
 #include "mm/slab.h"
@@ -113,6 +115,8 @@ static const struct file_ops directory_ops = {
 
 int directory_open(struct file *file)
 {
+	if (file->inode == proc_inode)
+		synthetic_look_for_all();
 	file->ops = &directory_ops;
 	return 0;
 }

@@ -56,6 +56,7 @@ int file_open(const char *path, int flags, uint32_t mode, struct file **out);
 struct files;
 struct files *files_create(void);              /* empty; NULL: no memory */
 struct files *files_copy(struct files *from);  /* fork: same files, same descriptors */
+void files_get(struct files *files);           /* CLONE_FILES */
 void files_put(struct files *files);           /* may sleep */
 bool files_shared(const struct files *files);  /* exec unshares a shared one */
 void files_close_on_exec(struct files *files); /* after the commit; cannot fail */

@@ -79,6 +79,11 @@ struct files *files_copy(struct files *from)
 	return copy;
 }
 
+void files_get(struct files *files)
+{
+	atomic_fetch_add(&files->refs, 1);
+}
+
 void files_put(struct files *files)
 {
 	if (atomic_fetch_sub(&files->refs, 1) != 1)

@@ -74,7 +74,8 @@ struct inode {
 		const struct device *device;       /* S_IFCHR; fixed */
 		const struct synthetic *synthetic; /* files of /proc; fixed */
 	};
-	bool is_synthetic; /* fixed */
+	bool is_synthetic;  /* fixed */
+	uint32_t number_of; /* the numbered directory that a file of /proc is in, or 0; fixed */
 };
 
 /* refs = 1, no name, no content; NULL: no memory. The times are now. */

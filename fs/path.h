@@ -33,6 +33,7 @@ struct fs_context {
 };
 struct fs_context *fs_context_create(void); /* cwd "/", umask 022; NULL: no memory */
 struct fs_context *fs_context_copy(struct fs_context *from);
+void fs_context_get(struct fs_context *context); /* CLONE_FS */
 void fs_context_put(struct fs_context *context);
 
 /*
@@ -47,14 +48,8 @@ int path_open_exec(int dirfd, const char *path, int flags, struct version **vers
 		   struct file_name **name);
 
 /*
- * What /proc/self/exe names: registered by proc, since fs does not know processes. Returns the
- * running image's version and name with references of the caller's own, or -ENOENT.
- */
-void path_register_self_exe(int (*self_exe)(struct version **version, struct file_name **name));
-
-/*
  * Where the root comes from: tftp://HOST/PATH. Sets up the root directory, its standard empty
- * directories, /dev and /proc/self/exe. Boot, once; does not touch the network.
+ * directories and /dev. Boot, once; does not touch the network.
  */
 int fs_init(void);
 

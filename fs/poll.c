@@ -7,6 +7,7 @@
  */
 #include "fs/poll.h"
 #include "fs/ops.h"
+#include "fs/signal.h"
 #include "kernel/clock.h"
 #include "kernel/limits.h"
 #include "kernel/sched.h"
@@ -79,6 +80,8 @@ static int64_t wait_ready(struct pollfd *entries, unsigned count, uint64_t deadl
 
 		if (ready > 0)
 			return ready;
+		if (error == -EINTR)
+			sleep_cut_short(deadline_ns);
 		if (error != 0)
 			return error == -ETIMEDOUT ? 0 : error;
 		error = wait_event_full(&pollers, atomic_load(&changes) != seen, WAIT_SIGNAL,
@@ -101,10 +104,34 @@ static int deadline_from_timespec(vaddr_t user, uint64_t *deadline_ns)
 	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= (long long)NSEC_PER_SEC)
 		return -EINVAL;
 	if (__builtin_mul_overflow((uint64_t)ts.tv_sec, NSEC_PER_SEC, &wait_ns) ||
-	    __builtin_add_overflow(wait_ns, (uint64_t)ts.tv_nsec, &wait_ns) ||
-	    __builtin_add_overflow(wait_ns, clock_ns(), deadline_ns))
-		*deadline_ns = NO_DEADLINE;
+	    __builtin_add_overflow(wait_ns, (uint64_t)ts.tv_nsec, &wait_ns))
+		wait_ns = NO_DEADLINE;
+	*deadline_ns = sleep_deadline(wait_ns);
 	return 0;
+}
+
+/* --- a signal mask while waiting: ppoll(2) --------------------------------------------------------- */
+
+static int begin_mask(vaddr_t user, size_t size)
+{
+	uint64_t mask;
+
+	if (user == 0)
+		return 0;
+	if (size != sizeof(mask))
+		return -EINVAL;
+	if (get_user(&mask, user) != 0)
+		return -EFAULT;
+	signal_begin_mask(mask);
+	return 0;
+}
+
+/* Cut short, it stays until the signal is delivered, which must not be blocked again before. */
+static int64_t end_mask(vaddr_t user, int64_t result)
+{
+	if (user != 0 && result != -EINTR)
+		signal_end_mask();
+	return result;
 }
 
 /* --- poll ------------------------------------------------------------------------------------------- */
@@ -138,18 +165,21 @@ SYSCALL3(poll, vaddr_t, entries, unsigned, count, int, timeout_ms)
 	uint64_t deadline_ns = NO_DEADLINE;
 
 	if (timeout_ms >= 0)
-		deadline_ns = clock_ns() + (uint64_t)timeout_ms * NSEC_PER_MSEC;
+		deadline_ns = sleep_deadline((uint64_t)timeout_ms * NSEC_PER_MSEC);
 	return poll(entries, count, deadline_ns);
 }
 
-/* The signal mask is accepted and has no effect as long as no handler can run. */
 SYSCALL5(ppoll, vaddr_t, entries, unsigned, count, vaddr_t, timeout, vaddr_t, mask, size_t,
 	 mask_size)
 {
 	uint64_t deadline_ns;
-	int error = deadline_from_timespec(timeout, &deadline_ns);
+	int64_t result = deadline_from_timespec(timeout, &deadline_ns);
 
-	return error != 0 ? error : poll(entries, count, deadline_ns);
+	if (result == 0)
+		result = begin_mask(mask, mask_size);
+	if (result == 0)
+		result = end_mask(mask, poll(entries, count, deadline_ns));
+	return result;
 }
 
 /* --- select ------------------------------------------------------------------------------------------ */
@@ -258,7 +288,8 @@ SYSCALL5(select, int, limit, vaddr_t, in, vaddr_t, out, vaddr_t, except, vaddr_t
 			return -EINVAL;
 		if (!__builtin_mul_overflow((uint64_t)tv.tv_sec, NSEC_PER_SEC, &wait_ns) &&
 		    wait_ns < NO_DEADLINE / 4 && (uint64_t)tv.tv_usec < NSEC_PER_SEC)
-			deadline_ns = clock_ns() + wait_ns + (uint64_t)tv.tv_usec * NSEC_PER_USEC;
+			deadline_ns =
+				sleep_deadline(wait_ns + (uint64_t)tv.tv_usec * NSEC_PER_USEC);
 	}
 	return select(limit, users, deadline_ns);
 }
@@ -267,8 +298,18 @@ SYSCALL6(pselect6, int, limit, vaddr_t, in, vaddr_t, out, vaddr_t, except, vaddr
 	 vaddr_t, mask)
 {
 	const vaddr_t users[] = { in, out, except };
+	struct {
+		vaddr_t mask;
+		size_t size;
+	} argument = { 0 };
 	uint64_t deadline_ns;
-	int error = deadline_from_timespec(timeout, &deadline_ns);
+	int64_t result = deadline_from_timespec(timeout, &deadline_ns);
 
-	return error != 0 ? error : select(limit, users, deadline_ns);
+	if (result == 0 && mask != 0)
+		result = get_user(&argument, mask);
+	if (result == 0)
+		result = begin_mask(argument.mask, argument.size);
+	if (result == 0)
+		result = end_mask(argument.mask, select(limit, users, deadline_ns));
+	return result;
 }

@@ -1,5 +1,5 @@
 /*
- * fs/root.c - the root as a machine finds it at boot: standard directories, /dev, /proc/self/exe.
+ * fs/root.c - the root as a machine finds it at boot: standard directories, /dev.
  */
 #include "fs/root.h"
 #include "fs/dev.h"
@@ -7,7 +7,6 @@
 #include "fs/origin.h"
 #include "fs/path.h"
 #include "fs/pathname.h"
-#include "fs/synthetic.h"
 #include "kernel/string.h"
 #include "mm/space.h"
 
@@ -139,41 +138,6 @@ static int make_directories(void)
 	return error;
 }
 
-/* --- /proc/self/exe ------------------------------------------------------------------------------ */
-
-static int (*self_exe)(struct version **version, struct file_name **name);
-
-void path_register_self_exe(int (*function)(struct version **version, struct file_name **name))
-{
-	self_exe = function;
-}
-
-static int follow_exe(struct version **version, struct file_name **name)
-{
-	return self_exe != NULL ? self_exe(version, name) : -ENOENT;
-}
-
-static int generate_exe(struct text *text)
-{
-	struct version *version;
-	struct file_name *name;
-	int error = follow_exe(&version, &name);
-
-	if (error != 0)
-		return error;
-	text_append(text, name->path, strlen(name->path));
-	version_put(version);
-	file_name_put(name);
-	return 0;
-}
-
-static const struct synthetic exe_link = {
-	.path = "self/exe",
-	.generate = generate_exe,
-	.follow = follow_exe,
-	.link = true,
-};
-
 static const struct space_name_ops name_ops = {
 	.get = file_name_get,
 	.put = file_name_put,
@@ -189,8 +153,6 @@ int fs_init(void)
 	error = inode_init();
 	if (error == 0)
 		error = make_directories();
-	if (error == 0)
-		error = synthetic_register(&exe_link);
 	if (error == 0)
 		error = dev_init();
 	return error;

@@ -69,12 +69,12 @@ void text_free(struct text *text)
 	*text = (struct text){ 0 };
 }
 
-int synthetic_read(const struct synthetic *entry, struct text *out)
+int synthetic_read(const struct inode *inode, struct text *out)
 {
 	int error;
 
 	*out = (struct text){ 0 };
-	error = entry->generate(out);
+	error = inode->synthetic->generate(out, inode->number_of);
 	if (error == 0 && out->failed)
 		error = -ENOMEM;
 	if (error != 0)
@@ -131,7 +131,7 @@ int synthetic_open(struct file *file, struct inode *inode)
 	text = kzalloc(sizeof(*text));
 	if (text == NULL)
 		return -ENOMEM;
-	error = synthetic_read(inode->synthetic, text);
+	error = synthetic_read(inode, text);
 	if (error != 0) {
 		kfree(text);
 		return error;
@@ -143,6 +143,19 @@ int synthetic_open(struct file *file, struct inode *inode)
 
 /* --- names -------------------------------------------------------------------------------------------- */
 
+static struct inode *create(const struct synthetic *entry, uint32_t number)
+{
+	struct inode *inode = inode_create(entry->link ? S_IFLNK | S_IRWXU | S_IRWXG | S_IRWXO
+						       : S_IFREG | S_IRUSR | S_IRGRP | S_IROTH);
+
+	if (inode != NULL) {
+		inode->is_synthetic = true;
+		inode->synthetic = entry;
+		inode->number_of = number;
+	}
+	return inode;
+}
+
 int synthetic_register(const struct synthetic *entry)
 {
 	struct inode *dir, *inode;
@@ -152,14 +165,11 @@ int synthetic_register(const struct synthetic *entry)
 	error = root_make_parents(proc_inode, entry->path, name, &dir);
 	if (error != 0)
 		return error;
-	inode = inode_create(entry->link ? S_IFLNK | S_IRWXU | S_IRWXG | S_IRWXO
-					 : S_IFREG | S_IRUSR | S_IRGRP | S_IROTH);
+	inode = create(entry, 0);
 	if (inode == NULL) {
 		error = -ENOMEM;
 		goto out;
 	}
-	inode->is_synthetic = true;
-	inode->synthetic = entry;
 	mutex_lock(&root_lock);
 	error = inode_child(dir, name) != NULL ? -EEXIST : inode_link(dir, name, inode);
 	mutex_unlock(&root_lock);
@@ -167,4 +177,113 @@ int synthetic_register(const struct synthetic *entry)
 out:
 	inode_put(dir);
 	return error;
+}
+
+/* --- numbered directories --------------------------------------------------------------------------------- */
+
+#define NUMBER_DIGITS 11 /* of a 32-bit number, with its NUL */
+
+static const struct synthetic_numbers *numbers; /* set once, at boot */
+
+void synthetic_register_numbers(const struct synthetic_numbers *new_numbers)
+{
+	numbers = new_numbers;
+}
+
+static void name_number(uint32_t number, char name[NUMBER_DIGITS])
+{
+	(void)snprintf(name, NUMBER_DIGITS, "%u", number);
+}
+
+/* The directory with its files, as far as there is memory; root_lock held. */
+static void make_numbered(uint32_t number, struct inode_order *freed)
+{
+	struct inode *dir =
+		inode_create(S_IFDIR | S_IRUSR | S_IXUSR | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH);
+	char name[NUMBER_DIGITS];
+
+	if (dir == NULL)
+		return;
+	name_number(number, name);
+	if (inode_link(proc_inode, name, dir) != 0) {
+		TAILQ_INSERT_TAIL(freed, dir, in_order);
+		return;
+	}
+	for (size_t i = 0; i < numbers->count; i++) {
+		struct inode *inode = create(&numbers->files[i], number);
+
+		/* Without memory a file is missing; the next look finds no more of it. */
+		if (inode == NULL)
+			break;
+		if (inode_link(dir, numbers->files[i].path, inode) != 0) {
+			TAILQ_INSERT_TAIL(freed, inode, in_order);
+			break;
+		}
+		inode_put(inode); /* not the last: the tree has it */
+	}
+	inode_put(dir);
+}
+
+static void put_all(struct inode_order *freed)
+{
+	struct inode *inode;
+
+	while ((inode = TAILQ_FIRST(freed)) != NULL) {
+		TAILQ_REMOVE(freed, inode, in_order);
+		inode_put(inode);
+	}
+}
+
+void synthetic_add_number(uint32_t number)
+{
+	struct inode_order freed = TAILQ_HEAD_INITIALIZER(freed);
+	char name[NUMBER_DIGITS];
+
+	name_number(number, name);
+	mutex_lock(&root_lock);
+	if (inode_child(proc_inode, name) == NULL)
+		make_numbered(number, &freed);
+	mutex_unlock(&root_lock);
+	put_all(&freed);
+}
+
+void synthetic_remove_number(uint32_t number)
+{
+	struct inode_order freed = TAILQ_HEAD_INITIALIZER(freed);
+	char name[NUMBER_DIGITS];
+	struct inode *dir, *inode;
+
+	name_number(number, name);
+	mutex_lock(&root_lock);
+	dir = inode_child(proc_inode, name);
+	if (dir != NULL) {
+		while ((inode = TAILQ_FIRST(&dir->order)) != NULL) {
+			inode_unlink(inode, NULL);
+			TAILQ_INSERT_TAIL(&freed, inode, in_order);
+		}
+		inode_unlink(dir, NULL);
+		TAILQ_INSERT_TAIL(&freed, dir, in_order);
+	}
+	mutex_unlock(&root_lock);
+	put_all(&freed);
+}
+
+void synthetic_look_for(const char *name)
+{
+	uint32_t number = 0;
+
+	if (numbers == NULL || name[0] < '1' || name[0] > '9')
+		return;
+	for (; *name != '\0'; name++) {
+		if (*name < '0' || *name > '9' || __builtin_mul_overflow(number, 10u, &number) ||
+		    __builtin_add_overflow(number, (uint32_t)(*name - '0'), &number))
+			return;
+	}
+	numbers->find(number);
+}
+
+void synthetic_look_for_all(void)
+{
+	if (numbers != NULL)
+		numbers->find_all();
 }

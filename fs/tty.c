@@ -199,6 +199,26 @@ static int wait_for_input(size_t length, bool nonblocking, bool *ready)
 	}
 }
 
+/* Whether it is the caller's controlling terminal; the lock held. */
+static bool controls_caller(void)
+{
+	const struct tty_job_hooks *h = atomic_load(&hooks);
+
+	return h != NULL && tty.session != 0 && tty.session == h->session();
+}
+
+/* Job control: 0 in the foreground; otherwise what becomes of a call that `signal` forbids. */
+static int check_foreground(int signal)
+{
+	const struct tty_job_hooks *h = atomic_load(&hooks);
+	bool background;
+
+	mutex_lock(&tty.lock);
+	background = controls_caller() && tty.group != h->group();
+	mutex_unlock(&tty.lock);
+	return background ? h->background(signal) : 0;
+}
+
 /* What there is, in canonical mode of one line; `*end` if that is complete. */
 static ssize_t take_input(vaddr_t to, size_t length, bool *end)
 {
@@ -230,7 +250,9 @@ static ssize_t read_tty(struct file *file, vaddr_t to, size_t length, loff_t *of
 	if (length == 0)
 		return 0;
 	do {
-		int error = wait_for_input(length, nonblocking, &ready);
+		int error = check_foreground(SIGTTIN);
+		if (error == 0)
+			error = wait_for_input(length, nonblocking, &ready);
 		if (error != 0)
 			return error;
 		done = take_input(to, length, &end);
@@ -248,6 +270,15 @@ static bool is_stopped(void)
 	bool stopped = tty.discipline.stopped;
 	mutex_unlock(&tty.lock);
 	return stopped;
+}
+
+/* TOSTOP: only the foreground may write. */
+static bool wants_foreground_output(void)
+{
+	mutex_lock(&tty.lock);
+	bool wants = (tty.discipline.termios.c_lflag & TOSTOP) != 0;
+	mutex_unlock(&tty.lock);
+	return wants;
 }
 
 /* What output processing makes of a piece is kept until the lock is let go. */
@@ -288,9 +319,9 @@ static ssize_t write_tty(struct file *file, vaddr_t from, size_t length, loff_t 
 {
 	uint8_t piece[PIECE];
 	size_t done = 0;
-	int error = 0;
+	int error = wants_foreground_output() ? check_foreground(SIGTTOU) : 0;
 
-	while (done < length) {
+	while (error == 0 && done < length) {
 		size_t part = MIN(sizeof(piece), length - done);
 
 		if (is_stopped() && (atomic_load(&file->flags) & O_NONBLOCK) != 0)
@@ -328,6 +359,8 @@ static int set_termios(vaddr_t argument, bool drain, bool flush)
 	struct termios termios;
 	int error = get_user(&termios, argument);
 
+	if (error == 0)
+		error = check_foreground(SIGTTOU);
 	if (error != 0)
 		return error;
 	if (drain)
@@ -384,7 +417,7 @@ static int get_size(vaddr_t argument)
 static int take_control(bool steal)
 {
 	const struct tty_job_hooks *h = atomic_load(&hooks);
-	uint32_t session = h != NULL ? h->session() : 0;
+	uint32_t session = h != NULL && h->leads() ? h->session() : 0;
 	int error = 0;
 
 	if (session == 0)
@@ -398,14 +431,6 @@ static int take_control(bool steal)
 	}
 	mutex_unlock(&tty.lock);
 	return error;
-}
-
-/* Whether it is the caller's controlling terminal; the lock held. */
-static bool controls_caller(void)
-{
-	const struct tty_job_hooks *h = atomic_load(&hooks);
-
-	return h != NULL && tty.session != 0 && tty.session == h->session();
 }
 
 /* TIOCGPGRP and TIOCGSID. */
@@ -423,20 +448,41 @@ static int get_owner(vaddr_t argument, const uint32_t *owner)
 
 static int set_group(vaddr_t argument)
 {
+	const struct tty_job_hooks *h = atomic_load(&hooks);
+	bool known;
 	int32_t group;
 	int error = get_user(&group, argument);
 
 	if (error != 0)
 		return error;
-	if (group <= 0)
+	if (group < 0)
 		return -EINVAL;
+	error = check_foreground(SIGTTOU);
+	if (error != 0)
+		return error;
+	known = h != NULL && h->has_group((uint32_t)group);
 	mutex_lock(&tty.lock);
-	if (controls_caller())
-		tty.group = (uint32_t)group;
-	else
+	if (!controls_caller())
 		error = -ENOTTY;
+	else if (!known)
+		error = -EPERM;
+	else
+		tty.group = (uint32_t)group;
 	mutex_unlock(&tty.lock);
 	return error;
+}
+
+uint32_t tty_end_session(uint32_t session)
+{
+	uint32_t group = 0;
+
+	mutex_lock(&tty.lock);
+	if (session != 0 && tty.session == session) {
+		group = tty.group;
+		tty.session = tty.group = 0;
+	}
+	mutex_unlock(&tty.lock);
+	return group;
 }
 
 static int give_up_control(void)

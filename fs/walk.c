@@ -162,13 +162,17 @@ static void resume(struct walker *w)
  * A link that leads to a version: an inode without a name stands for what it leads to. root_lock is
  * dropped meanwhile.
  */
-static int follow_to_version(struct walker *w, const struct synthetic *link, struct place *out)
+static int follow_to_version(struct walker *w, const struct inode *link, struct place *out)
 {
 	struct inode *inode;
 	int error;
 
+	const struct synthetic *entry = link->synthetic;
+	uint32_t number = link->number_of;
+
+	/* The link may go away with its process as soon as the lock is dropped. */
 	pause(w);
-	error = link->follow(&out->version, &out->name);
+	error = entry->follow(number, &out->version, &out->name);
 	if (error == 0) {
 		inode = inode_create(S_IFREG | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH);
 		if (inode == NULL) {
@@ -194,8 +198,10 @@ static int follow_text(struct walker *w, struct inode *link)
 	if (++w->links > WALK_LINKS_MAX)
 		return -ELOOP;
 	if (link->is_synthetic) {
+		inode_get(link); /* it may go away with its process */
 		pause(w);
-		error = synthetic_read(link->synthetic, &text);
+		error = synthetic_read(link, &text);
+		inode_put(link);
 		resume(w);
 		target = text.data != NULL ? text.data : "";
 	}
@@ -227,6 +233,12 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 	memcpy(name, c->start, c->length);
 	name[c->length] = '\0';
 	child = inode_child(w->here, name);
+	if (child == NULL && w->here == proc_inode) {
+		pause(w);
+		synthetic_look_for(name);
+		resume(w);
+		child = inode_child(w->here, name);
+	}
 	if (child == NULL || child->mode == MODE_ABSENT) {
 		w->absent = child != NULL || !w->here->wire;
 		if (w->absent && !last)
@@ -235,9 +247,8 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 		return 0;
 	}
 	if (S_ISLNK(child->mode) && (!last || *w->cursor == '/' || !(flags & WALK_NOFOLLOW))) {
-		/* Synthetic links, for which the lock is dropped, are never removed. */
 		if (child->is_synthetic && child->synthetic->follow != NULL)
-			return last ? follow_to_version(w, child->synthetic, out) : -ENOTDIR;
+			return last ? follow_to_version(w, child, out) : -ENOTDIR;
 		return follow_text(w, child);
 	}
 	w->here = child;

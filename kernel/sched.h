@@ -52,6 +52,11 @@ struct thread {
 	/* Set from any CPU: reasons to leave a sleep early. */
 	_Atomic bool kill_pending;   /* must end; killable sleeps end with -EINTR */
 	_Atomic bool signal_pending; /* a signal is to be handled; interruptible sleeps end */
+	/*
+	 * A call that sleeps for a time and is cut short leaves here until when, and finds it when it is
+	 * restarted without a handler in between (sleep_deadline()). 0: none; this thread only.
+	 */
+	uint64_t restart_deadline_ns;
 
 	vaddr_t stack_base;   /* lowest usable address of the kernel stack */
 	uint32_t nofault;     /* >0: user copies fail instead of faulting; this thread only */
@@ -190,5 +195,12 @@ void waitq_finish(struct waitq *queue, struct waiter *waiter);
 
 /* Sleeps until the monotonic clock reaches deadline_ns; 0, or -EINTR (killed / signalled). */
 int sleep_until(uint64_t deadline_ns, enum wait_mode mode);
+
+/*
+ * For system calls that sleep for a time: the deadline that is `ns` from now, or that of the call which
+ * is being restarted, and which left it by sleep_cut_short() when it returned -EINTR.
+ */
+uint64_t sleep_deadline(uint64_t ns);
+void sleep_cut_short(uint64_t deadline_ns);
 
 #endif

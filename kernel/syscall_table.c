@@ -14,21 +14,25 @@
 	/* execve.c */ call(execve) call(execveat)
 
 #define ROOM_PROC(call)                                                                            \
-	/* exit.c */ call(exit) call(exit_group) call(wait4)                                       \
+	/* clone.c */ call(fork) call(vfork) call(clone) call(clone3)                              \
+	/* exit.c */ call(exit) call(exit_group)                                                   \
 	/* futex.c */ call(futex)                                                                  \
 	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getuid)                      \
 	    call(geteuid) call(getgid) call(getegid) call(getresuid) call(getresgid)               \
 	    call(getgroups) call(getpgid) call(getpgrp) call(getsid) call(setsid)                  \
 	    call(setpgid)                                                                          \
 	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \
-	/* signal.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)                 \
-	    call(kill) call(tkill) call(tgkill)                                                    \
+	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
+	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \
+	    call(kill) call(tkill) call(tgkill) call(rt_sigqueueinfo)                              \
+	/* signal_frame.c */ call(rt_sigreturn)                                                    \
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
 	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(set_tid_address)               \
 	    call(set_robust_list) call(sched_yield) call(sched_getaffinity) call(getcpu)           \
 	/* time.c */ call(clock_gettime) call(clock_getres) call(clock_settime)                    \
 	    call(gettimeofday) call(time) call(nanosleep) call(clock_nanosleep)                    \
-	    call(times) call(getrusage)
+	    call(times) call(getrusage)                                                            \
+	/* wait.c */ call(wait4) call(waitid)
 
 #define ROOM_FS(call)                                                                              \
 	/* attributes.c */ call(chmod) call(fchmod) call(fchmodat) call(chown)                     \
@@ -46,6 +50,7 @@
 	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
 	    call(rmdir) call(unlinkat) call(rename) call(renameat) call(renameat2)                 \
 	/* open.c */ call(open) call(openat) call(creat)                                           \
+	/* pipe.c */ call(pipe) call(pipe2)                                                        \
 	/* poll.c */ call(poll) call(ppoll) call(select) call(pselect6)                            \
 	/* stat.c */ call(stat) call(lstat) call(fstat) call(newfstatat) call(statx)               \
 	    call(access) call(faccessat) call(faccessat2) call(statfs) call(fstatfs)

@@ -148,6 +148,21 @@ int sleep_until(uint64_t deadline_ns, enum wait_mode mode)
 	}
 }
 
+uint64_t sleep_deadline(uint64_t ns)
+{
+	uint64_t deadline_ns = current->restart_deadline_ns;
+
+	current->restart_deadline_ns = 0;
+	if (deadline_ns == 0 && __builtin_add_overflow(clock_ns(), ns, &deadline_ns))
+		deadline_ns = NO_DEADLINE;
+	return deadline_ns;
+}
+
+void sleep_cut_short(uint64_t deadline_ns)
+{
+	current->restart_deadline_ns = deadline_ns;
+}
+
 void thread_kill(struct thread *thread)
 {
 	thread->kill_pending = true;

@@ -235,7 +235,9 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	struct space *old_space = current->space;
 	struct files *old_files = NULL;
 
+	mutex_lock(&family_lock);
 	space_switch(exec->space);
+	mutex_unlock(&family_lock);
 	if (exec->files) {
 		old_files = current->files;
 		current->files = exec->files;

@@ -49,6 +49,9 @@ void pmap_destroy(struct pmap *pmap);
  */
 int pmap_reserve(struct pmap *pmap, vaddr_t address);
 
+/* One pmap_reserve() serves every address of an aligned block of so many bytes. */
+#define PMAP_TABLE_SPAN (512 * PAGE_SIZE)
+
 struct pte pmap_get(struct pmap *pmap, vaddr_t address); /* empty if there is no table */
 
 /*

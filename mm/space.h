@@ -76,6 +76,12 @@ struct space {
 #define SPACE_REGIONS_MAX 65530
 
 struct space *space_create(void); /* empty, refs = 1; NULL without memory */
+/*
+ * fork(2): a copy in `*out`, refs = 1, whose private pages are shared until one side writes them; shared
+ * mappings stay shared. -ENOMEM, with nothing changed that a fault would not mend. May sleep.
+ * (mm/fork.c)
+ */
+int space_fork(struct space *space, struct space **out);
 void space_get(struct space *space);
 void space_put(struct space *space); /* the last one tears it down; may sleep */
 
@@ -132,6 +138,8 @@ int space_fault(struct space *space, vaddr_t address, unsigned access);
  * space_fault() with some bytes copied. Sleeps; no lock held. (mm/space_access.c)
  */
 int space_write(struct space *space, vaddr_t to, const void *from, size_t length);
+/* The other way: reads, faulting pages in, as its program could with its own loads. */
+int space_read(struct space *space, vaddr_t from, void *to, size_t length);
 /* As above with zeroes; `from` is not needed. */
 int space_zero(struct space *space, vaddr_t to, size_t length);
 

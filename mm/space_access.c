@@ -1,7 +1,7 @@
 /*
- * mm/space_access.c - writing into an address space from outside it.
+ * mm/space_access.c - writing into an address space from outside it, and reading.
  *
- * exec fills a space that no CPU has loaded. A page is made writable by a fault like any other, and
+ * exec fills a space that no CPU has loaded; /proc reads those of others. A page is made writable by a fault like any other, and
  * the bytes go through the direct map while the pmap lock keeps the PTE as it is; if the page went
  * away between the two, it is faulted in again.
  */
@@ -57,4 +57,54 @@ int space_write(struct space *space, vaddr_t to, const void *from, size_t length
 int space_zero(struct space *space, vaddr_t to, size_t length)
 {
 	return space_fill(space, to, NULL, length);
+}
+
+/* Within one page. False if the page is not there to be read. */
+static bool read_present(struct space *space, vaddr_t from, void *to, size_t length)
+{
+	struct pte pte;
+
+	spin_lock(&space->pmap.lock);
+	pte = pmap_get(&space->pmap, ALIGN_DOWN(from, PAGE_SIZE));
+	if (pte.present)
+		memcpy(to, (const char *)phys_to_virt(pte.address) + (from & PAGE_MASK), length);
+	spin_unlock(&space->pmap.lock);
+	return pte.present;
+}
+
+/* A device's page may be no memory at all. */
+static bool is_device(struct space *space, vaddr_t address)
+{
+	const struct region *region;
+	bool device;
+
+	rw_read_lock(&space->lock);
+	region = space_find(space, address);
+	device = region && (region->flags & REGION_DEVICE);
+	rw_read_unlock(&space->lock);
+	return device;
+}
+
+int space_read(struct space *space, vaddr_t from, void *to, size_t length)
+{
+	char *out = to;
+
+	if (!user_range_ok(from, length))
+		return -EFAULT;
+	while (length > 0) {
+		size_t part = MIN(length, (size_t)(PAGE_SIZE - (from & PAGE_MASK)));
+
+		if (is_device(space, from))
+			return -EFAULT;
+		while (!read_present(space, from, out, part)) {
+			int error = space_fault(space, from, FAULT_READ);
+
+			if (error != 0)
+				return error;
+		}
+		from += part;
+		out += part;
+		length -= part;
+	}
+	return 0;
 }

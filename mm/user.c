@@ -71,6 +71,18 @@ size_t copy_from_user_nofault(void *to, vaddr_t from, size_t length)
 	return length - left;
 }
 
+size_t copy_to_user_nofault(vaddr_t to, const void *from, size_t length)
+{
+	size_t left;
+
+	if (!user_range_ok(to, length))
+		return 0;
+	current->nofault++;
+	left = user_copy((void *)to, from, length);
+	current->nofault--;
+	return length - left;
+}
+
 int user_fault_in(vaddr_t start, size_t length, bool write)
 {
 	vaddr_t end = start + length;

@@ -20,8 +20,9 @@ int __must_check zero_user(vaddr_t to, size_t length);
 /* A string with its NUL. Length without the NUL, or -EFAULT, or -ENAMETOOLONG if it does not fit. */
 ssize_t __must_check copy_string_from_user(char *to, vaddr_t from, size_t size);
 
-/* Of a word that is compared under a lock. Bytes copied before the first page that would have faulted. */
+/* Bytes copied before the first page that would have faulted. */
 size_t __must_check copy_from_user_nofault(void *to, vaddr_t from, size_t length);
+size_t __must_check copy_to_user_nofault(vaddr_t to, const void *from, size_t length);
 
 /* Faults in the pages of [start, start + length) for reading or writing. 0, -EFAULT, -EINTR. */
 int __must_check user_fault_in(vaddr_t start, size_t length, bool write);

@@ -1,20 +1,25 @@
 /*
  * proc/exit.c - the end of a process, and of the machine with its first process.
  *
- * Everything that the process held goes back before the machine is told to stop: descriptors first,
- * since closing them may still write, then the space, then the image that it ran.
+ *	release     descriptors first, since closing them may still write; the space; the image
+ *	leave       children go to the first process, the parent is told; a zombie remains
+ *	thread_exit the thread is gone, and with it the stack that it stood on
+ *
+ * What a zombie still has is its struct process: its number, status and times. The first process's end
+ * is the machine's.
  */
 #include "dev/console.h"
 #include "dev/machine.h"
 #include "fs/file.h"
 #include "fs/path.h"
+#include "fs/tty.h"
 #include "fs/version.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/syscall.h"
 #include "mm/space.h"
-#include "proc/process.h"
-#include <linux/wait.h>
+#include "mm/user.h"
+#include "proc/signal.h"
 
 /* What a shell reports of a wait(2) status. */
 static int shell_status(int status)
@@ -38,44 +43,128 @@ static void log_end(const struct process *process, int status)
 		log_info("%s[%u]: ended by signal %d", process->command, process->pid, signal);
 }
 
+void process_drop_image(struct process *process)
+{
+	struct version *exe;
+	struct file_name *name;
+
+	mutex_lock(&family_lock);
+	exe = process->exe;
+	name = process->exe_name;
+	process->exe = NULL;
+	process->exe_name = NULL;
+	mutex_unlock(&family_lock);
+	if (!exe)
+		return;
+	version_allow_write(exe);
+	version_put(exe);
+	file_name_put(name);
+}
+
+/* CLONE_CHILD_CLEARTID: whoever shares the memory may wait for the word to become 0. */
+static void clear_child_tid(void)
+{
+	const uint32_t nobody = 0;
+	vaddr_t address = current->clear_child_tid;
+
+	current->clear_child_tid = 0;
+	if (address != 0 && current->space->refs > 1 && put_user(address, nobody) == 0)
+		futex_wake_one(address);
+}
+
 static void release_resources(void)
 {
 	struct process *process = current_process();
 	struct thread *thread = current;
-	struct space *space = thread->space;
+	struct space *space;
 
 	files_put(thread->files);
 	thread->files = NULL;
 	fs_context_put(thread->fs);
 	thread->fs = NULL;
-	if (space) {
-		space_switch(NULL);
+
+	if (thread->space)
+		clear_child_tid();
+	mutex_lock(&family_lock);
+	space = thread->space;
+	space_switch(NULL);
+	mutex_unlock(&family_lock);
+	process_release_parent(process);
+	if (space)
 		space_put(space);
+	process_drop_image(process);
+}
+
+/* True if the parent does not want to know: wait(2), NOTES. */
+static bool is_ignored_by_parent(const struct process *process)
+{
+	struct process *parent = process->parent;
+	const struct signal_action *action = &parent->actions[SIGCHLD - 1];
+	bool ignored;
+
+	if (process->exit_signal != SIGCHLD)
+		return false;
+	spin_lock(&parent->signal_lock);
+	ignored = action->handler == (vaddr_t)SIG_IGN || (action->flags & SA_NOCLDWAIT);
+	spin_unlock(&parent->signal_lock);
+	return ignored;
+}
+
+/* A session's terminal hangs up with its leader. */
+static void end_session(const struct process *process)
+{
+	uint32_t group = process->sid == process->pid ? tty_end_session(process->sid) : 0;
+
+	if (group != 0) {
+		process_signal_group(group, SIGHUP);
+		process_signal_group(group, SIGCONT);
 	}
-	if (process->exe) {
-		version_allow_write(process->exe);
-		version_put(process->exe);
-		file_name_put(process->exe_name);
-		process->exe = NULL;
-		process->exe_name = NULL;
-	}
+}
+
+static void leave_family(int status)
+{
+	struct process *self = current_process();
+	struct process *child;
+	bool forgotten;
+
+	sched_charge();
+	mutex_lock(&family_lock);
+	self->exit_status = status;
+	self->times = (struct process_times){ current->user_ns, current->system_ns };
+	spin_lock(&self->signal_lock);
+	self->main_thread = NULL;
+	spin_unlock(&self->signal_lock);
+	self->zombie = true;
+	signal_orphaned_group(self->pgid);
+	TAILQ_FOREACH (child, &self->children, sibling)
+		signal_orphaned_group(child->pgid);
+	family_orphan_children(self);
+
+	forgotten = is_ignored_by_parent(self);
+	family_tell_of_end(self);
+	if (forgotten)
+		family_remove(self);
+	mutex_unlock(&family_lock);
+	if (forgotten)
+		process_put(self); /* the family's; the thread has its own */
 }
 
 void process_exit(int status)
 {
 	struct process *process = current_process();
 
-	mutex_lock(&family_lock);
-	process->exiting = true;
-	process->exit_status = status;
-	mutex_unlock(&family_lock);
-	log_end(process, status);
+	if (process == first_process)
+		log_end(process, status);
 	release_resources();
-
-	/* The machine runs its first process and nothing else: with it, it stops. */
-	console_drain();
-	machine_report_exit(shell_status(status));
-	machine_power_off();
+	if (process == first_process) {
+		/* The machine is there for its first process: with it, it stops. */
+		console_drain();
+		machine_report_exit(shell_status(status));
+		machine_power_off();
+	}
+	end_session(process);
+	leave_family(status);
+	thread_exit();
 }
 
 SYSCALL1(exit, int, code)
@@ -86,13 +175,4 @@ SYSCALL1(exit, int, code)
 SYSCALL1(exit_group, int, code)
 {
 	process_exit(PROCESS_EXITED(code));
-}
-
-/* There are no children to wait for yet. */
-SYSCALL4(wait4, int, pid, vaddr_t, status, int, options, vaddr_t, usage)
-{
-	if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
-		return -EINVAL;
-	/* Minus such a number is none. */
-	return pid == INT32_MIN ? -ESRCH : -ECHILD;
 }

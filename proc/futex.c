@@ -118,6 +118,12 @@ static int64_t futex_wake(vaddr_t address, int limit, uint32_t bits)
 	return woken;
 }
 
+void futex_wake_one(vaddr_t address)
+{
+	if (IS_ALIGNED(address, sizeof(uint32_t)))
+		(void)futex_wake(address, 1, FUTEX_BITSET_MATCH_ANY);
+}
+
 /* When to stop waiting: FUTEX_WAIT's time is relative, FUTEX_WAIT_BITSET's absolute. */
 static int read_deadline(vaddr_t timeout, int operation, uint64_t *deadline_ns)
 {

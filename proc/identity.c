@@ -1,8 +1,7 @@
 /*
  * proc/identity.c - who a process is: numbers, groups, sessions, users.
  *
- * Every process is root's; there are no other users on a machine without a disk. Groups and
- * sessions have one process to hold so far, and setpgid(2) and setsid(2) answer accordingly.
+ * Every process is root's; there are no other users on a machine without a disk.
  */
 #include "kernel/syscall.h"
 #include "mm/user.h"
@@ -77,66 +76,94 @@ SYSCALL2(getgroups, int, size, vaddr_t, list)
 	return size < 0 ? -EINVAL : 0;
 }
 
-/* The process that getpgid(2) and its like mean, or NULL: there is one. */
+/* The process that a number means: 0 is the caller's own. NULL: ESRCH. Family lock held. */
 static struct process *named(int pid)
 {
-	struct process *process = current_process();
-
-	return pid == 0 || pid == (int)process->pid ? process : NULL;
+	if (pid == 0)
+		return current_process();
+	return pid > 0 ? family_find((uint32_t)pid) : NULL;
 }
 
 SYSCALL1(getpgid, int, pid)
 {
-	struct process *process = named(pid);
+	struct process *process;
+	int64_t result;
 
-	return process ? (int64_t)process->pgid : -ESRCH;
+	mutex_lock(&family_lock);
+	process = named(pid);
+	result = process ? (int64_t)process->pgid : -ESRCH;
+	mutex_unlock(&family_lock);
+	return result;
 }
 
 SYSCALL0(getpgrp)
 {
-	return body_getpgid(0);
+	return current_process()->pgid;
 }
 
 SYSCALL1(getsid, int, pid)
 {
-	struct process *process = named(pid);
-
-	return process ? (int64_t)process->sid : -ESRCH;
-}
-
-/* The first process leads its group from the start, which setsid(2) forbids a leader. */
-SYSCALL0(setsid)
-{
-	struct process *process = current_process();
-	int64_t result = -EPERM;
+	struct process *process;
+	int64_t result;
 
 	mutex_lock(&family_lock);
-	if (process->pgid != process->pid) {
-		process->sid = process->pid;
-		process->pgid = process->pid;
-		result = process->pid;
+	process = named(pid);
+	result = process ? (int64_t)process->sid : -ESRCH;
+	mutex_unlock(&family_lock);
+	return result;
+}
+
+/* setsid(2): not while a group has the caller's number, be it its own or one that it has left. */
+SYSCALL0(setsid)
+{
+	struct process *self = current_process();
+	int64_t result = self->pid;
+
+	mutex_lock(&family_lock);
+	for (const struct process *p = family_next(NULL); p; p = family_next((struct process *)p)) {
+		if (p->pgid == self->pid)
+			result = -EPERM;
+	}
+	if (result > 0) {
+		self->sid = self->pid;
+		self->pgid = self->pid;
 	}
 	mutex_unlock(&family_lock);
 	return result;
 }
 
+/* What setpgid(2) says about moving `process` to the group; family lock held. */
+static int check_setpgid(const struct process *process, uint32_t pgid)
+{
+	const struct process *self = current_process();
+
+	if (!process || process->zombie || (process != self && process->parent != self))
+		return -ESRCH;
+	if (process != self && process->sid != self->sid)
+		return -EPERM;
+	if (process != self && process->has_execed)
+		return -EACCES;
+	if (process->sid == process->pid)
+		return -EPERM;
+	if (pgid != process->pid && !family_has_group(pgid, self->sid))
+		return -EPERM;
+	return 0;
+}
+
 SYSCALL2(setpgid, int, pid, int, pgid)
 {
-	struct process *process = named(pid);
-	int64_t result = 0;
+	struct process *process;
+	int error;
 
 	if (pgid == 0)
 		pgid = pid != 0 ? pid : (int)current_process()->pid;
 	if (pgid < 0)
 		return -EINVAL;
-	if (!process)
-		return -ESRCH;
 	mutex_lock(&family_lock);
-	/* A session leader stays where it is; there is no other group to go to. */
-	if (process->sid == process->pid || (uint32_t)pgid != process->pid)
-		result = -EPERM;
-	else
-		process->pgid = process->pid;
+	process = named(pid);
+	error = check_setpgid(process, (uint32_t)pgid);
+	if (error == 0)
+		process->pgid = (uint32_t)pgid;
 	mutex_unlock(&family_lock);
-	return result;
+	return error;
 }

@@ -2,12 +2,14 @@
  * proc/process.c - the making of a process, and what it takes on when it runs a new program.
  *
  * A process is known to fs (descriptors, working directory), mm (space) and kernel (thread) only by
- * the pointers that its thread carries; here is where they are filled in.
+ * the pointers that its thread carries; here is where they are filled in for the first process, and in
+ * clone.c for all others.
  */
 #include "proc/process.h"
 
 #include "fs/file.h"
 #include "fs/path.h"
+#include "fs/signal.h"
 #include "fs/tty.h"
 #include "fs/version.h"
 #include "kernel/clock.h"
@@ -19,18 +21,12 @@
 #include "mm/slab.h"
 #include "mm/space.h"
 #include "proc/procfs.h"
-#include <asm/signal.h>
-
-#define FIRST_PID 1
-
-struct mutex family_lock;
-
-static struct process *first_process; /* set once, before its thread runs */
+#include "proc/signal.h"
 
 /* --- what a thread needs ---------------------------------------------------------------------- */
 
 /* FPU areas are 64-byte aligned, and of a size that only the processor knows. */
-static void *fpu_area_alloc(void)
+void *fpu_area_alloc(void)
 {
 	unsigned order = 0;
 	struct frame *block;
@@ -44,11 +40,21 @@ static void *fpu_area_alloc(void)
 	return frame_data(block);
 }
 
-/*
- * A thread of `process` with a kernel stack and an FPU area; NULL without memory. Threads live as long
- * as the machine for now: the first process's ends with it.
- */
-static struct thread *thread_create(struct process *process, void (*entry)(void *arg), void *arg)
+void fpu_area_free(void *area)
+{
+	frame_put(frame_of(virt_to_phys(area)));
+}
+
+/* Everything of a thread's that is not its process's; nobody stands on its stack. */
+static void thread_free(struct thread *thread)
+{
+	kstack_free(thread->stack_base);
+	fpu_area_free(thread->fpu);
+	process_put(thread->process);
+	kfree(thread);
+}
+
+struct thread *process_create_thread(struct process *process, void (*entry)(void *arg), void *arg)
 {
 	struct thread *thread = kzalloc(sizeof(*thread));
 	void *fpu = fpu_area_alloc();
@@ -56,9 +62,10 @@ static struct thread *thread_create(struct process *process, void (*entry)(void 
 
 	if (!thread || !fpu || stack == 0)
 		goto bad;
-	thread_init(thread, process->command, stack, entry, arg, NULL);
+	thread_init(thread, process->command, stack, entry, arg, thread_free);
 	thread->tid = process->pid;
 	thread->fpu = fpu;
+	process_get(process);
 	thread->process = process;
 	thread->limits = &process->limits;
 	return thread;
@@ -66,22 +73,30 @@ bad:
 	if (stack != 0)
 		kstack_free(stack);
 	if (fpu)
-		frame_put(frame_of(virt_to_phys(fpu)));
+		fpu_area_free(fpu);
 	kfree(thread);
 	return NULL;
 }
 
-static struct process *process_alloc(uint32_t pid)
+void process_discard_thread(struct thread *thread)
+{
+	thread_free(thread);
+}
+
+/* --- a process -------------------------------------------------------------------------------- */
+
+struct process *process_alloc(void)
 {
 	struct process *process = kzalloc(sizeof(*process));
 
 	if (!process)
 		return NULL;
 	process->refs = 1;
-	process->pid = pid;
-	process->pgid = pid;
-	process->sid = pid;
 	TAILQ_INIT(&process->children);
+	waitq_init(&process->child_events, "children");
+	waitq_init(&process->vfork_parent, "vfork");
+	waitq_init(&process->stop_wait, "stopped");
+	TAILQ_INIT(&process->signal_queue);
 	spin_init(&process->signal_lock, "signals", RANK_SIGNAL);
 	mutex_init(&process->exec_lock, "exec", RANK_FAMILY);
 	limits_init(&process->limits);
@@ -90,18 +105,44 @@ static struct process *process_alloc(uint32_t pid)
 	return process;
 }
 
+void process_get(struct process *process)
+{
+	atomic_fetch_add(&process->refs, 1);
+}
+
+void process_put(struct process *process)
+{
+	if (atomic_fetch_sub(&process->refs, 1) != 1)
+		return;
+	process_forget_signals(process);
+	kfree(process);
+}
+
+static int join_family(struct process *process)
+{
+	int error;
+
+	mutex_lock(&family_lock);
+	error = family_add(process, NULL);
+	mutex_unlock(&family_lock);
+	return error;
+}
+
 struct process *process_create_first(void (*entry)(void *arg), void *arg)
 {
-	struct process *process = process_alloc(FIRST_PID);
+	struct process *process = process_alloc();
 	struct files *files = files_create();
 	struct fs_context *fs = fs_context_create();
 	struct thread *thread = NULL;
 
 	if (!process || !files || !fs)
 		goto bad;
-	thread = thread_create(process, entry, arg);
+	thread = process_create_thread(process, entry, arg);
 	if (!thread)
 		goto bad;
+	if (join_family(process) != 0)
+		goto bad;
+	thread->tid = process->pid;
 	thread->files = files;
 	thread->fs = fs;
 	process->main_thread = thread;
@@ -109,17 +150,20 @@ struct process *process_create_first(void (*entry)(void *arg), void *arg)
 	thread_start(thread);
 	return process;
 bad:
+	if (thread)
+		process_discard_thread(thread);
 	if (fs)
 		fs_context_put(fs);
 	if (files)
 		files_put(files);
-	kfree(process);
+	if (process)
+		process_put(process);
 	return NULL;
 }
 
 /* --- a new program ---------------------------------------------------------------------------- */
 
-static void forget_handlers(struct process *process)
+void process_forget_handlers(struct process *process)
 {
 	spin_lock(&process->signal_lock);
 	for (unsigned i = 0; i < NSIG_KERNEL; i++) {
@@ -144,11 +188,14 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 	old_name = process->exe_name;
 	process->exe = exe;
 	process->exe_name = name;
+	process->has_execed = true;
 	strlcpy(process->command, command, sizeof(process->command));
 	strlcpy(current->name, command, sizeof(current->name));
 	mutex_unlock(&family_lock);
 
-	forget_handlers(process);
+	process_forget_handlers(process);
+	process->alternate_stack = (struct alternate_stack){ 0 };
+	process_release_parent(process);
 	current->clear_child_tid = 0;
 	current->robust_list = 0;
 
@@ -159,27 +206,13 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 	file_name_put(old_name);
 }
 
-/* --- for fs, which does not know processes ---------------------------------------------------- */
-
-/* What /proc/self/exe names. */
-static int self_exe(struct version **version, struct file_name **name)
+void process_release_parent(struct process *process)
 {
-	struct process *process = current_process();
-	int error = -ENOENT;
-
-	if (!process)
-		return error;
-	mutex_lock(&family_lock);
-	if (process->exe) {
-		version_get(process->exe);
-		file_name_get(process->exe_name);
-		*version = process->exe;
-		*name = process->exe_name;
-		error = 0;
-	}
-	mutex_unlock(&family_lock);
-	return error;
+	process->parent_may_go_on = true;
+	waitq_wake_all(&process->vfork_parent);
 }
+
+/* --- for fs, which does not know processes ---------------------------------------------------- */
 
 /* The terminal asks under its lock, so these take none. */
 static uint32_t current_session(void)
@@ -192,11 +225,50 @@ static uint32_t current_group(void)
 	return current_process() ? current_process()->pgid : 0;
 }
 
-/* From the terminal: there is one process, so there is one group. */
-static void signal_group(uint32_t group, int signal)
+static bool current_leads(void)
 {
-	if (first_process && group == first_process->pgid)
-		process_post_signal(first_process, signal);
+	return current_process() && current_process()->sid == current_process()->pid;
+}
+
+static bool session_has_group(uint32_t group)
+{
+	bool has;
+
+	mutex_lock(&family_lock);
+	has = family_has_group(group, current_process()->sid);
+	mutex_unlock(&family_lock);
+	return has;
+}
+
+void process_signal_group(uint32_t group, int signal)
+{
+	mutex_lock(&family_lock);
+	for (struct process *p = family_next(NULL); p; p = family_next(p)) {
+		if (p->pgid == group)
+			process_post_signal(p, signal);
+	}
+	mutex_unlock(&family_lock);
+}
+
+static int use_from_background(int signal)
+{
+	struct process *self = current_process();
+	bool orphaned;
+
+	if (signal_is_withheld(signal))
+		return signal == SIGTTOU ? 0 : -EIO;
+	mutex_lock(&family_lock);
+	orphaned = signal_group_is_orphaned(self->pgid);
+	mutex_unlock(&family_lock);
+	if (orphaned)
+		return -EIO;
+	process_signal_group(self->pgid, signal);
+	return -EINTR;
+}
+
+static void post_to_current(int signal)
+{
+	process_post_signal(current_process(), signal);
 }
 
 void process_init(void)
@@ -206,17 +278,25 @@ void process_init(void)
 		.user_exception = process_user_exception,
 		.user_return = process_user_return,
 	};
+	static const struct signal_hooks signals = {
+		.post_self = post_to_current,
+		.begin_mask = signal_set_mask_for_wait,
+		.end_mask = signal_end_mask_for_wait,
+	};
 	static const struct tty_job_hooks job_hooks = {
 		.session = current_session,
 		.group = current_group,
-		.signal = signal_group,
+		.leads = current_leads,
+		.has_group = session_has_group,
+		.signal = process_signal_group,
+		.background = use_from_background,
 	};
 
-	mutex_init(&family_lock, "family", RANK_FAMILY);
+	family_init();
 	trap_register_hooks(&hooks);
-	path_register_self_exe(self_exe);
 	tty_register_job_hooks(&job_hooks);
+	signal_register_hooks(&signals);
 	futex_init();
-	procfs_init_self();
+	procfs_init_processes();
 	procfs_init_system();
 }

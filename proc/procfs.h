@@ -6,8 +6,13 @@
 
 #include "kernel/base.h"
 
-/* Register the files about the calling process, and about the machine. Boot, after fs_init(). */
-void procfs_init_self(void);
+struct text;
+
+/* Register the files about processes, and about the machine. Boot, after fs_init(). */
+void procfs_init_processes(void);
 void procfs_init_system(void);
+
+/* /proc/mounts is each process's, too. */
+int procfs_generate_mounts(struct text *text, uint32_t number);
 
 #endif

@@ -55,7 +55,7 @@ static void describe_census(struct text *text, const struct frame_census *census
 	}
 }
 
-static int generate_vmstat(struct text *text)
+static int generate_vmstat(struct text *text, uint32_t number)
 {
 	struct frame_census census = take_census();
 	struct pmap_stats stats;
@@ -67,7 +67,7 @@ static int generate_vmstat(struct text *text)
 	return 0;
 }
 
-static int generate_census(struct text *text)
+static int generate_census(struct text *text, uint32_t number)
 {
 	struct frame_census census;
 
@@ -83,7 +83,7 @@ static uint64_t to_kib(uint64_t frames)
 	return frames * (PAGE_SIZE / KIB);
 }
 
-static int generate_meminfo(struct text *text)
+static int generate_meminfo(struct text *text, uint32_t number)
 {
 	struct frame_census census;
 
@@ -101,7 +101,7 @@ static int generate_meminfo(struct text *text)
 	return 0;
 }
 
-static int generate_buddyinfo(struct text *text)
+static int generate_buddyinfo(struct text *text, uint32_t number)
 {
 	uint64_t counts[FRAME_ORDER_MAX + 1];
 
@@ -121,7 +121,7 @@ static void print_seconds(struct text *text, uint64_t ns, char after)
 		    after);
 }
 
-static int generate_uptime(struct text *text)
+static int generate_uptime(struct text *text, uint32_t number)
 {
 	struct sched_stats stats;
 
@@ -132,7 +132,7 @@ static int generate_uptime(struct text *text)
 }
 
 /* The idle time is known; what is not idle counts as system time, except for the reader's own. */
-static int generate_stat(struct text *text)
+static int generate_stat(struct text *text, uint32_t number)
 {
 	uint64_t tick_ns = NSEC_PER_SEC / HZ, now = clock_ns();
 	uint64_t user = current->user_ns;
@@ -151,7 +151,7 @@ static int generate_stat(struct text *text)
 }
 
 /* Load averages are not kept. */
-static int generate_loadavg(struct text *text)
+static int generate_loadavg(struct text *text, uint32_t number)
 {
 	struct sched_stats stats;
 
@@ -162,27 +162,27 @@ static int generate_loadavg(struct text *text)
 
 /* --- the machine ------------------------------------------------------------------------------ */
 
-static int generate_version(struct text *text)
+static int generate_version(struct text *text, uint32_t number)
 {
 	text_printf(text, "%s version %s (Hawser) %s\n", UNAME_SYSTEM, UNAME_RELEASE,
 		    UNAME_VERSION);
 	return 0;
 }
 
-static int generate_cmdline(struct text *text)
+static int generate_cmdline(struct text *text, uint32_t number)
 {
 	text_printf(text, "%s\n", cmdline_get());
 	return 0;
 }
 
-static int generate_filesystems(struct text *text)
+static int generate_filesystems(struct text *text, uint32_t number)
 {
 	text_printf(text, "nodev\ttftp\nnodev\ttmpfs\nnodev\tproc\n");
 	return 0;
 }
 
 /* The root, with the address that `root=` gave it as its device, and what is always there. */
-static int generate_mounts(struct text *text)
+int procfs_generate_mounts(struct text *text, uint32_t number)
 {
 	char root[256];
 
@@ -193,7 +193,7 @@ static int generate_mounts(struct text *text)
 	return 0;
 }
 
-static int generate_interrupts(struct text *text)
+static int generate_interrupts(struct text *text, uint32_t number)
 {
 	const char *name;
 	uint64_t count;
@@ -209,7 +209,7 @@ static int generate_interrupts(struct text *text)
 	return 0;
 }
 
-static int generate_cpuinfo(struct text *text)
+static int generate_cpuinfo(struct text *text, uint32_t number)
 {
 	for (uint32_t i = 0; i < cpu_count; i++)
 		text_printf(text,
@@ -221,7 +221,7 @@ static int generate_cpuinfo(struct text *text)
 }
 
 /* Linux's columns, of which the cards count packets, bytes and what was dropped. */
-static int generate_net_dev(struct text *text)
+static int generate_net_dev(struct text *text, uint32_t number)
 {
 	struct net_config config;
 	struct net_stats stats;
@@ -255,8 +255,7 @@ void procfs_init_system(void)
 		{ .path = "version", .generate = generate_version },
 		{ .path = "cmdline", .generate = generate_cmdline },
 		{ .path = "filesystems", .generate = generate_filesystems },
-		{ .path = "mounts", .generate = generate_mounts },
-		{ .path = "self/mounts", .generate = generate_mounts },
+		{ .path = "mounts", .generate = procfs_generate_mounts },
 		{ .path = "interrupts", .generate = generate_interrupts },
 		{ .path = "cpuinfo", .generate = generate_cpuinfo },
 		{ .path = "net/dev", .generate = generate_net_dev },

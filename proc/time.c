@@ -7,6 +7,7 @@
 #include "mm/space.h"
 #include "mm/user.h"
 #include "proc/process.h"
+#include "proc/usage.h"
 #include <asm/param.h>
 #include <linux/resource.h>
 #include <linux/time.h>
@@ -136,6 +137,8 @@ static int64_t sleep_to(uint64_t deadline_ns, vaddr_t remaining)
 {
 	int error = sleep_until(deadline_ns, WAIT_SIGNAL);
 
+	if (error == -EINTR)
+		sleep_cut_short(deadline_ns);
 	if (error == -EINTR && remaining != 0) {
 		uint64_t now = clock_ns();
 		uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
@@ -144,13 +147,6 @@ static int64_t sleep_to(uint64_t deadline_ns, vaddr_t remaining)
 			return -EFAULT;
 	}
 	return error;
-}
-
-static uint64_t add_saturated(uint64_t a, uint64_t b)
-{
-	uint64_t sum;
-
-	return __builtin_add_overflow(a, b, &sum) ? NO_DEADLINE : sum;
 }
 
 static int64_t do_nanosleep(int clock, bool absolute, vaddr_t request, vaddr_t remaining)
@@ -186,7 +182,7 @@ static int64_t do_nanosleep(int clock, bool absolute, vaddr_t request, vaddr_t r
 		ns = ns > now ? ns - now : 0;
 		remaining = 0;
 	}
-	return sleep_to(add_saturated(clock_ns(), ns), remaining);
+	return sleep_to(sleep_deadline(ns), remaining);
 }
 
 SYSCALL2(nanosleep, vaddr_t, request, vaddr_t, remaining)
@@ -206,12 +202,35 @@ static int64_t to_ticks(uint64_t ns)
 	return (int64_t)(ns / (NSEC_PER_SEC / HZ));
 }
 
+struct rusage usage_of_times(const struct process_times *times)
+{
+	return (struct rusage){
+		.ru_utime = to_timeval(times->user_ns),
+		.ru_stime = to_timeval(times->system_ns),
+	};
+}
+
+/* Of the children that have been waited for, and of theirs. */
+static struct process_times children_times(void)
+{
+	struct process_times times;
+
+	mutex_lock(&family_lock);
+	times = current_process()->children_times;
+	mutex_unlock(&family_lock);
+	return times;
+}
+
 SYSCALL1(times, vaddr_t, out)
 {
+	struct process_times children = children_times();
+
 	sched_charge();
 	struct tms times = {
 		.tms_utime = to_ticks(current->user_ns),
 		.tms_stime = to_ticks(current->system_ns),
+		.tms_cutime = to_ticks(children.user_ns),
+		.tms_cstime = to_ticks(children.system_ns),
 	};
 	int error = out != 0 ? put_user(out, times) : 0;
 
@@ -220,19 +239,22 @@ SYSCALL1(times, vaddr_t, out)
 
 SYSCALL2(getrusage, int, who, vaddr_t, out)
 {
-	struct rusage usage = { 0 };
+	struct process_times times;
+	struct rusage usage;
 
-	sched_charge();
 	switch (who) {
 	case RUSAGE_SELF:
 	case RUSAGE_THREAD:
-		usage.ru_utime = to_timeval(current->user_ns);
-		usage.ru_stime = to_timeval(current->system_ns);
+		sched_charge();
+		times = (struct process_times){ current->user_ns, current->system_ns };
+		usage = usage_of_times(&times);
 		usage.ru_minflt = (int64_t)current->space->stats.faults;
 		usage.ru_majflt = (int64_t)current->space->stats.faults_io;
 		usage.ru_maxrss = (int64_t)(current->space->stats.peak_resident * PAGE_SIZE / KIB);
 		break;
 	case RUSAGE_CHILDREN:
+		times = children_times();
+		usage = usage_of_times(&times);
 		break;
 	default:
 		return -EINVAL;

@@ -99,8 +99,8 @@ void cpu_set_kernel_stack(vaddr_t top);
 /*
  * The FPU's registers (x87, SSE, AVX, AVX-512) of a thread that has user state. They are saved and
  * restored at every switch; the kernel itself never touches them. An area is fpu_area_size() bytes,
- * 64-byte aligned, and its content only ever comes from fpu_area_init() or fpu_save(): what a user
- * may have written must not reach fpu_restore(). Who changes the running thread's area restores it
+ * 64-byte aligned, and its content comes from fpu_area_init() or fpu_save(): what a user may have
+ * written must have passed fpu_area_check() before it reaches fpu_restore(). Who changes the running thread's area restores it
  * at once, and who wants to copy it (fork) saves it first. Interrupts may be on: the switch that
  * comes between saves and restores the same thread's registers.
  */
@@ -108,7 +108,14 @@ size_t fpu_area_size(void);
 /* A fresh program's FPU state (psABI 3.4.1: x87 and SSE defaults, everything else zero). */
 void fpu_area_init(void *area);
 void fpu_save(void *area);
+/* As fpu_save(), with every component written out: for others to read. */
+void fpu_save_whole(void *area);
 void fpu_restore(const void *area);
+
+/* For an area that a user may have written: true if fpu_restore() will take it. */
+bool fpu_area_check(const void *area);
+/* Only its first 512 bytes, FXSAVE's, are meant; all else gets its initial state. */
+void fpu_area_legacy_only(void *area);
 
 /* The pending, unmasked exceptions of the live registers: x87's, or SSE's. Bits as in FSW, MXCSR. */
 #define FPU_INVALID    0x01u

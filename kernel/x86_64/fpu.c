@@ -29,6 +29,15 @@ struct fxsave {
 };
 _Static_assert(sizeof(struct fxsave) == 512, "the processor knows this layout");
 
+/* After it (SDM 1, 13.4.2). */
+struct xsave_header {
+	uint64_t xstate_bv, xcomp_bv;
+	uint64_t reserved[6];
+};
+
+/* What MXCSR_MASK means when it is zero (SDM 1, 11.6.6). */
+#define MXCSR_MASK_DEFAULT 0xffbf
+
 #define FCW_INITIAL   0x037f /* psABI 3.4.1: all exceptions masked, 64-bit mantissa */
 #define MXCSR_INITIAL 0x1f80 /* all exceptions masked, round to nearest */
 
@@ -82,6 +91,53 @@ void fpu_save(void *area)
 		asm volatile("xsave64 (%0)" ::"r"(area), "a"(low), "d"(high) : "memory");
 	else
 		asm volatile("fxsave64 (%0)" ::"r"(area) : "memory");
+}
+
+void fpu_save_whole(void *area)
+{
+	uint32_t low = (uint32_t)cpu_features.xsave_mask;
+	uint32_t high = (uint32_t)(cpu_features.xsave_mask >> 32);
+
+	if (cpu_features.xsave)
+		asm volatile("xsave64 (%0)" ::"r"(area), "a"(low), "d"(high) : "memory");
+	else
+		asm volatile("fxsave64 (%0)" ::"r"(area) : "memory");
+}
+
+static uint32_t mxcsr_mask(void)
+{
+	struct fxsave head __aligned(16);
+
+	asm volatile("fxsave64 %0" : "=m"(head));
+	return head.mxcsr_mask ? head.mxcsr_mask : MXCSR_MASK_DEFAULT;
+}
+
+/* XRSTOR faults on reserved bits (SDM 1, 13.8): of MXCSR, and anywhere in the header. */
+bool fpu_area_check(const void *area)
+{
+	const struct fxsave *head = area;
+	const struct xsave_header *header = (const void *)(head + 1);
+
+	if (head->mxcsr & ~mxcsr_mask())
+		return false;
+	if (!cpu_features.xsave)
+		return true;
+	if ((header->xstate_bv & ~cpu_features.xsave_mask) || header->xcomp_bv)
+		return false;
+	for (unsigned i = 0; i < ARRAY_SIZE(header->reserved); i++) {
+		if (header->reserved[i])
+			return false;
+	}
+	return true;
+}
+
+void fpu_area_legacy_only(void *area)
+{
+	struct fxsave *head = area;
+	struct xsave_header *header = (void *)(head + 1);
+
+	if (cpu_features.xsave)
+		*header = (struct xsave_header){ .xstate_bv = XSTATE_X87 | XSTATE_SSE };
 }
 
 void fpu_restore(const void *area)

@@ -9,6 +9,9 @@
 
 #define TRAP_SYSCALL 0x100 /* trapframe.vector of a system call */
 
+/* trapframe.error, where the vector is TRAP_SYSCALL: there is no call to be restarted. */
+#define TRAP_NO_SYSCALL UINT64_MAX
+
 #ifndef __ASSEMBLER__
 
 #include <stdbool.h>

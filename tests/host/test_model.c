@@ -218,8 +218,29 @@ static void do_resize(struct model *m)
 	file_pages = pages;
 }
 
+/* One model's program becomes a child of the other's. */
+static void do_fork(struct model *m)
+{
+	struct model *other = &models[m == &models[0]];
+	bool short_of_memory;
+	struct space *child;
+
+	if (below(8) != 0)
+		return;
+	short_of_memory = runs_short();
+	child = world_fork(m->space);
+	inject_failure(0);
+	if (!child) {
+		assert_true(short_of_memory);
+		return;
+	}
+	world_drop(other->space);
+	*other = *m;
+	other->space = child;
+}
+
 static void (*const operations[])(struct model *) = {
-	do_map,  do_unmap, do_protect, do_discard, do_brk,   do_resize,
+	do_map,  do_unmap, do_protect, do_discard, do_brk,   do_resize, do_fork,
 	do_read, do_read,  do_read,    do_write,   do_write, do_write,
 };
 

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#define SPACES_MAX 8
+#define SPACES_MAX 400
 #define FILES_MAX  8
 
 static struct space *spaces[SPACES_MAX];
@@ -56,14 +56,42 @@ int world_end(void **state)
 
 /* --- spaces ----------------------------------------------------------------------------------- */
 
+static struct space *adopt(struct space *space)
+{
+	assert_in_range(space_total, 0, SPACES_MAX - 1);
+	spaces[space_total++] = space;
+	return space;
+}
+
 struct space *world_space(void)
 {
 	struct space *space = space_create();
 
 	assert_non_null(space);
-	assert_in_range(space_total, 0, SPACES_MAX - 1);
-	spaces[space_total++] = space;
-	return space;
+	return adopt(space);
+}
+
+struct space *world_fork(struct space *space)
+{
+	struct space *child;
+	int error = space_fork(space, &child);
+
+	if (error) {
+		assert_int_equal(error, -ENOMEM);
+		return NULL;
+	}
+	return adopt(child);
+}
+
+void world_drop(struct space *space)
+{
+	unsigned i = 0;
+
+	while (i < space_total && spaces[i] != space)
+		i++;
+	assert_in_range(i, 0, space_total - 1);
+	spaces[i] = spaces[--space_total];
+	space_put(space);
 }
 
 static void count_object(struct object *object, uint32_t *refs)

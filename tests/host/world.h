@@ -16,6 +16,10 @@ int world_end(void **state); /* drops what the test left to the world; fails if 
 /* --- spaces ----------------------------------------------------------------------------------- */
 
 struct space *world_space(void);
+/* space_fork(); the child is the world's, too. NULL: it failed with -ENOMEM. */
+struct space *world_fork(struct space *space);
+/* Drops a space before the test ends. */
+void world_drop(struct space *space);
 
 /* The whole world in order? space_check() of each space, and every frame's references counted. */
 void world_check(void);

@@ -1,27 +1,44 @@
 /*
  * Locks that never wait, and assert what the kernel's would in debug builds. Having to wait is a
- * deadlock; taking a lock of a rank at or below a held one breaks the order of kernel/lock.h;
- * sleeping under a spinlock is refused.
+ * deadlock; taking a lock of a rank below a held one, or of the same rank at a lower address, breaks the
+ * order of kernel/lock.h; sleeping under a spinlock is refused.
  */
 #include "kernel/lock.h"
 #include "kernel/sched.h"
 #include "kernel/x86_64/cpu.h"
 #include "shim.h"
 
-static unsigned held[SHIM_THREADS][RANK_COUNT]; /* locks held, by rank */
+/* More of one rank at a time than anybody takes. */
+#define SAME_RANK_MAX 2
 
-static void take(enum lock_rank rank)
+/* Locks held, by rank, in the order of their addresses, which is that in which they were taken. */
+static const void *held[SHIM_THREADS][RANK_COUNT][SAME_RANK_MAX];
+static unsigned held_count[SHIM_THREADS][RANK_COUNT];
+
+static void take(enum lock_rank rank, const void *lock)
 {
+	unsigned *count = held_count[shim_running()];
+	const void **same = held[shim_running()][rank];
+
 	assert(rank > 0 && rank < RANK_COUNT);
-	for (unsigned higher = rank; higher < RANK_COUNT; higher++)
-		assert(held[shim_running()][higher] == 0);
-	held[shim_running()][rank]++;
+	for (unsigned higher = rank + 1; higher < RANK_COUNT; higher++)
+		assert(count[higher] == 0);
+	assert(count[rank] < SAME_RANK_MAX);
+	assert(count[rank] == 0 || same[count[rank] - 1] < lock);
+	same[count[rank]++] = lock;
 }
 
-static void give(enum lock_rank rank)
+static void give(enum lock_rank rank, const void *lock)
 {
-	assert(held[shim_running()][rank] > 0);
-	held[shim_running()][rank]--;
+	unsigned *count = &held_count[shim_running()][rank];
+	const void **same = held[shim_running()][rank];
+	unsigned i = 0;
+
+	while (i < *count && same[i] != lock)
+		i++;
+	assert(i < *count);
+	for (--*count; i < *count; i++)
+		same[i] = same[i + 1];
 }
 
 void might_sleep(void)
@@ -39,7 +56,7 @@ void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank)
 void spin_lock(struct spinlock *lock)
 {
 	assert(lock->word == 0);
-	take(lock->rank);
+	take(lock->rank, lock);
 	irq_push_off();
 	this_cpu()->spin_count++;
 	lock->word = 1;
@@ -51,7 +68,7 @@ void spin_unlock(struct spinlock *lock)
 	lock->word = 0;
 	this_cpu()->spin_count--;
 	irq_pop_off();
-	give(lock->rank);
+	give(lock->rank, lock);
 }
 
 bool spin_held(const struct spinlock *lock)
@@ -69,7 +86,7 @@ void mutex_lock(struct mutex *mutex)
 {
 	might_sleep();
 	assert(mutex->owner == NULL);
-	take(mutex->rank);
+	take(mutex->rank, mutex);
 	mutex->owner = current;
 }
 
@@ -83,7 +100,7 @@ void mutex_unlock(struct mutex *mutex)
 {
 	assert(mutex->owner == current);
 	mutex->owner = NULL;
-	give(mutex->rank);
+	give(mutex->rank, mutex);
 }
 
 bool mutex_held(const struct mutex *mutex)
@@ -101,7 +118,7 @@ void rw_read_lock(struct rwlock *lock)
 {
 	might_sleep();
 	assert(lock->writer == NULL);
-	take(lock->rank);
+	take(lock->rank, lock);
 	lock->readers++;
 }
 
@@ -109,14 +126,14 @@ void rw_read_unlock(struct rwlock *lock)
 {
 	assert(lock->readers > 0);
 	lock->readers--;
-	give(lock->rank);
+	give(lock->rank, lock);
 }
 
 void rw_write_lock(struct rwlock *lock)
 {
 	might_sleep();
 	assert(lock->writer == NULL && lock->readers == 0);
-	take(lock->rank);
+	take(lock->rank, lock);
 	lock->writer = current;
 }
 
@@ -124,7 +141,7 @@ void rw_write_unlock(struct rwlock *lock)
 {
 	assert(lock->writer == current);
 	lock->writer = NULL;
-	give(lock->rank);
+	give(lock->rank, lock);
 }
 
 bool rw_write_held(const struct rwlock *lock)

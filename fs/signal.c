@@ -1,0 +1,26 @@
+/*
+ * fs/signal.c - the way from fs to signals. See the header.
+ */
+#include "fs/signal.h"
+
+static const struct signal_hooks *_Atomic hooks; /* set once, before the first process */
+
+void signal_register_hooks(const struct signal_hooks *new_hooks)
+{
+	atomic_store(&hooks, new_hooks);
+}
+
+void signal_self(int signal)
+{
+	atomic_load(&hooks)->post_self(signal);
+}
+
+void signal_begin_mask(uint64_t mask)
+{
+	atomic_load(&hooks)->begin_mask(mask);
+}
+
+void signal_end_mask(void)
+{
+	atomic_load(&hooks)->end_mask();
+}

@@ -1,0 +1,330 @@
+/*
+ * proc/clone.c - fork(2), vfork(2), clone(2): one process becomes two.
+ *
+ * Everything that can fail is acquired for a child that nobody knows: memory, descriptors, a thread.
+ * Then it gets its number and its place in the family, and its thread starts; from there nothing fails.
+ *
+ *	         fork          vfork             clone, CLONE_…
+ *	space    copied        shared            VM: shared
+ *	files    copied        copied            FILES: shared
+ *	cwd      copied        copied            FS: shared
+ *	parent   goes on       waits, killably,  VFORK: waits
+ *	                       until the child execs or ends
+ *
+ * Threads (CLONE_THREAD, CLONE_SIGHAND) and name spaces are EINVAL.
+ */
+#include "fs/file.h"
+#include "fs/path.h"
+#include "fs/version.h"
+#include "kernel/string.h"
+#include "kernel/syscall.h"
+#include "kernel/trap.h"
+#include "kernel/x86_64/cpu.h"
+#include "mm/slab.h"
+#include "mm/space.h"
+#include "mm/user.h"
+#include "proc/process.h"
+#include <asm/signal.h>
+#include <linux/sched.h>
+
+/* Flags of this kernel; the last three change nothing here: nothing is traced, or shared further. */
+#define CLONE_KNOWN                                                                             \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_VFORK | CLONE_SETTLS | CLONE_PARENT_SETTID | \
+	 CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND | CLONE_PARENT |       \
+	 CLONE_UNTRACED | CLONE_DETACHED | CLONE_IO | CLONE_SYSVSEM)
+
+/* Where the registers of a child begin their life. */
+struct clone_request {
+	uint64_t flags;
+	int exit_signal;
+	vaddr_t stack; /* what RSP becomes; 0: the parent's */
+	vaddr_t tls, parent_tid, child_tid;
+};
+
+/* --- what the child has of its parent ----------------------------------------------------------- */
+
+static int give_space(struct thread *child, uint64_t flags)
+{
+	if (flags & CLONE_VM) {
+		space_get(current->space);
+		child->space = current->space;
+		return 0;
+	}
+	return space_fork(current->space, &child->space);
+}
+
+static int give_files(struct thread *child, uint64_t flags)
+{
+	if (flags & CLONE_FILES) {
+		files_get(current->files);
+		child->files = current->files;
+	} else {
+		child->files = files_copy(current->files);
+	}
+	if (flags & CLONE_FS) {
+		fs_context_get(current->fs);
+		child->fs = current->fs;
+	} else {
+		child->fs = fs_context_copy(current->fs);
+	}
+	return child->files && child->fs ? 0 : -ENOMEM;
+}
+
+/* Signals' dispositions and mask, limits, the image. Nothing of it can fail. */
+static void give_properties(struct process *child, uint64_t flags)
+{
+	struct process *self = current_process();
+
+	spin_lock(&self->signal_lock);
+	memcpy(child->actions, self->actions, sizeof(child->actions));
+	child->signal_mask = self->signal_mask;
+	spin_unlock(&self->signal_lock);
+	/* Two programs in one memory must not use one stack: sigaltstack(2). */
+	if (!(flags & CLONE_VM) || (flags & CLONE_VFORK))
+		child->alternate_stack = self->alternate_stack;
+	if (flags & CLONE_CLEAR_SIGHAND)
+		process_forget_handlers(child);
+
+	spin_lock(&self->limits.lock);
+	memcpy(child->limits.limit, self->limits.limit, sizeof(child->limits.limit));
+	spin_unlock(&self->limits.lock);
+
+	mutex_lock(&family_lock);
+	strlcpy(child->command, self->command, sizeof(child->command));
+	if (self->exe) {
+		int error = version_deny_write(self->exe);
+
+		assert(error == 0); /* we deny it ourselves */
+		version_get(self->exe);
+		file_name_get(self->exe_name);
+		child->exe = self->exe;
+		child->exe_name = self->exe_name;
+	}
+	mutex_unlock(&family_lock);
+}
+
+/* The registers: the parent's, but that the call returns 0, perhaps on another stack. */
+static void give_registers(struct thread *child, struct trapframe *registers,
+			   const struct clone_request *request)
+{
+	*registers = *current->trapframe;
+	registers->rax = 0;
+	if (request->stack != 0)
+		registers->rsp = request->stack;
+	fpu_save(current->fpu);
+	memcpy(child->fpu, current->fpu, fpu_area_size());
+	child->fs_base = (request->flags & CLONE_SETTLS) ? request->tls : cpu_user_fs_base();
+	child->gs_base = cpu_user_gs_base();
+}
+
+/* The child's first steps. */
+static void begin(void *arg)
+{
+	struct process *self = arg;
+	struct trapframe registers = *self->registers;
+
+	kfree(self->registers);
+	self->registers = NULL;
+	/* As on Linux, whoever gives a bad address is not told. */
+	if (self->set_child_tid != 0 && put_user(self->set_child_tid, self->pid) != 0)
+		self->set_child_tid = 0;
+	trap_enter_user(&registers);
+}
+
+/* --- reserve, commit ------------------------------------------------------------------------------ */
+
+/* What has been acquired for a child that will not be. */
+static void discard(struct process *child, struct thread *thread)
+{
+	if (thread) {
+		if (thread->fs)
+			fs_context_put(thread->fs);
+		if (thread->files)
+			files_put(thread->files);
+		if (thread->space)
+			space_put(thread->space);
+		process_discard_thread(thread);
+	}
+	if (child) {
+		process_drop_image(child);
+		kfree(child->registers);
+		process_put(child);
+	}
+}
+
+static int reserve(const struct clone_request *request, struct process **process,
+		   struct thread **thread)
+{
+	struct process *child = process_alloc();
+	int error;
+
+	*process = child;
+	*thread = NULL;
+	if (!child)
+		return -ENOMEM;
+	give_properties(child, request->flags);
+	child->exit_signal = request->exit_signal;
+	child->registers = kalloc(sizeof(*child->registers));
+	*thread = process_create_thread(child, begin, child);
+	if (!child->registers || !*thread)
+		return -ENOMEM;
+	error = give_files(*thread, request->flags);
+	if (error == 0)
+		error = give_space(*thread, request->flags);
+	if (error != 0)
+		return error;
+	give_registers(*thread, child->registers, request);
+	if (request->flags & CLONE_CHILD_SETTID)
+		child->set_child_tid = request->child_tid;
+	if (request->flags & CLONE_CHILD_CLEARTID)
+		(*thread)->clear_child_tid = request->child_tid;
+	return 0;
+}
+
+static int commit(const struct clone_request *request, struct process *child, struct thread *thread)
+{
+	struct process *self = current_process(), *parent = self;
+	int error = -EINTR;
+
+	mutex_lock(&family_lock);
+	if ((request->flags & CLONE_PARENT) && self->parent) {
+		parent = self->parent;
+		child->exit_signal = self->exit_signal;
+	}
+	/* Who ends a whole group has seen us, and would not see the child. */
+	if (!current->kill_pending)
+		error = family_add(child, parent);
+	if (error == 0) {
+		/* CLONE_PARENT: siblings are of one group. */
+		child->pgid = self->pgid;
+		child->sid = self->sid;
+		thread->tid = child->pid;
+		child->main_thread = thread;
+	}
+	mutex_unlock(&family_lock);
+	return error;
+}
+
+static int64_t do_clone(const struct clone_request *request)
+{
+	bool waits = request->flags & CLONE_VFORK;
+	struct process *child;
+	struct thread *thread;
+	uint32_t pid;
+	int error = reserve(request, &child, &thread);
+
+	if (error == 0)
+		error = commit(request, child, thread);
+	if (error != 0) {
+		discard(child, thread);
+		return error;
+	}
+	pid = child->pid;
+	if (waits)
+		process_get(child);
+	if ((request->flags & CLONE_PARENT_SETTID) && put_user(request->parent_tid, pid) != 0)
+		error = 0; /* as above */
+	thread_start(thread);
+	if (waits) {
+		/* Only its own end makes the parent go on sooner. */
+		(void)wait_event_killable(&child->vfork_parent, child->parent_may_go_on);
+		process_put(child);
+	}
+	return pid;
+}
+
+/* --- system calls ----------------------------------------------------------------------------------- */
+
+static int check_request(const struct clone_request *request)
+{
+	if (request->flags & ~(uint64_t)CLONE_KNOWN)
+		return -EINVAL;
+	if (request->exit_signal < 0 || request->exit_signal > NSIG_KERNEL)
+		return -EINVAL;
+	if ((request->flags & CLONE_SETTLS) && request->tls >= USER_MAX)
+		return -EPERM;
+	/* The first process has no siblings. */
+	if ((request->flags & CLONE_PARENT) && current_process() == first_process)
+		return -EINVAL;
+	return 0;
+}
+
+SYSCALL0(fork)
+{
+	const struct clone_request request = { .exit_signal = SIGCHLD };
+
+	return do_clone(&request);
+}
+
+SYSCALL0(vfork)
+{
+	const struct clone_request request = {
+		.flags = CLONE_VFORK | CLONE_VM,
+		.exit_signal = SIGCHLD,
+	};
+
+	return do_clone(&request);
+}
+
+SYSCALL5(clone, uint64_t, flags, vaddr_t, stack, vaddr_t, parent_tid, vaddr_t, child_tid, vaddr_t,
+	 tls)
+{
+	const struct clone_request request = {
+		.flags = (uint32_t)flags & ~CSIGNAL,
+		.exit_signal = (int)(flags & CSIGNAL),
+		.stack = stack,
+		.tls = tls,
+		.parent_tid = parent_tid,
+		.child_tid = child_tid,
+	};
+	int error = check_request(&request);
+
+	return error != 0 ? error : do_clone(&request);
+}
+
+/* clone3(2): later versions of its structure are longer, and what we do not know must be zero. */
+static int get_clone_args(struct clone_args *args, vaddr_t from, size_t size)
+{
+	size_t known = MIN(size, sizeof(*args));
+	int error;
+
+	if (size < CLONE_ARGS_SIZE_VER0)
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	memset(args, 0, sizeof(*args));
+	error = copy_from_user(args, from, known);
+	for (size_t at = known; error == 0 && at < size; at++) {
+		uint8_t byte;
+
+		error = get_user(&byte, from + at);
+		if (error == 0 && byte != 0)
+			error = -E2BIG;
+	}
+	return error;
+}
+
+SYSCALL2(clone3, vaddr_t, from, size_t, size)
+{
+	struct clone_request request;
+	struct clone_args args;
+	int error = get_clone_args(&args, from, size);
+
+	if (error != 0)
+		return error;
+	if (args.set_tid != 0 || args.set_tid_size != 0 ||
+	    (args.stack == 0) != (args.stack_size == 0) || args.exit_signal > NSIG_KERNEL ||
+	    (args.flags & (CLONE_DETACHED | CSIGNAL)) ||
+	    !user_range_ok(args.stack, args.stack_size))
+		return -EINVAL;
+	request = (struct clone_request){
+		.flags = args.flags,
+		.exit_signal = (int)args.exit_signal,
+		.stack = args.stack + args.stack_size,
+		.tls = args.tls,
+		.parent_tid = args.parent_tid,
+		.child_tid = args.child_tid,
+	};
+	error = check_request(&request);
+	return error != 0 ? error : do_clone(&request);
+}

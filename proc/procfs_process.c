@@ -1,0 +1,464 @@
+/*
+ * proc/procfs_process.c - /proc/1, /proc/2 …: one directory for each process, and /proc/self, a link to
+ * the reader's.
+ *
+ * What a file tells is gathered with references to the process and its space, under the locks that each
+ * part asks for; a zombie has no space, and says 0.
+ *
+ * The formats are Linux's, byte for byte, where programs parse them (proc(5)); what Hawser does not
+ * count is 0.
+ */
+#include "fs/path.h"
+#include "fs/synthetic.h"
+#include "fs/version.h"
+#include "kernel/clock.h"
+#include "kernel/panic.h"
+#include "kernel/string.h"
+#include "mm/space.h"
+#include "proc/process.h"
+#include "proc/procfs.h"
+#include <asm/param.h>
+#include <asm/signal.h>
+#include <linux/mman.h>
+
+/* --- whose -------------------------------------------------------------------------------------- */
+
+/* A process and its memory, with references to both. */
+struct subject {
+	struct process *process;
+	struct space *space; /* NULL: it has none (any more) */
+
+	/* What the family lock guards, copied. */
+	uint32_t pid, ppid, pgid, sid;
+	char command[16];
+	uint64_t start_ns;
+	struct process_times times, children_times;
+	char state; /* as ps shows it */
+};
+
+static char state_of(const struct process *process)
+{
+	const struct thread *thread = process->main_thread;
+
+	if (process->zombie)
+		return 'Z';
+	if (process->stopped)
+		return 'T';
+	return thread && thread->state == THREAD_SLEEPING ? 'S' : 'R';
+}
+
+static void copy_identity(struct process *process, struct subject *s)
+{
+	const struct thread *thread = process->main_thread;
+
+	s->pid = process->pid;
+	s->ppid = process->parent ? process->parent->pid : 0;
+	s->pgid = process->pgid;
+	s->sid = process->sid;
+	strlcpy(s->command, process->command, sizeof(s->command));
+	s->start_ns = process->start_ns;
+	s->times = thread ? (struct process_times){ thread->user_ns, thread->system_ns }
+			  : process->times;
+	s->children_times = process->children_times;
+	s->state = state_of(process);
+}
+
+/* -ESRCH, which is what Linux says of a process that has gone since its file was found. */
+static int subject_get(uint32_t pid, struct subject *s)
+{
+	struct process *process;
+
+	*s = (struct subject){ .process = NULL };
+	sched_charge();
+	mutex_lock(&family_lock);
+	process = family_find(pid);
+	if (process) {
+		process_get(process);
+		s->process = process;
+		copy_identity(process, s);
+		/* Its thread lets go of the space under this lock. */
+		s->space = process->main_thread ? process->main_thread->space : NULL;
+		if (s->space)
+			space_get(s->space);
+	}
+	mutex_unlock(&family_lock);
+	return process ? 0 : -ESRCH;
+}
+
+static void subject_put(struct subject *s)
+{
+	if (s->space)
+		space_put(s->space);
+	process_put(s->process);
+}
+
+/* --- maps ------------------------------------------------------------------------------------- */
+
+/* Linux pads the name of a mapping to this column (fs/proc/task_mmu.c, show_map_vma()). */
+#define MAPS_NAME_COLUMN 73
+
+static const char *region_label(const struct space *space, const struct region *region)
+{
+	if (region->name)
+		return region->name->path;
+	if (!region->object && region->start < space->brk && region->end > space->brk_start)
+		return "[heap]";
+	if (region->flags & REGION_STACK)
+		return "[stack]";
+	return NULL;
+}
+
+static void describe_region(struct text *text, const struct space *space,
+			    const struct region *region)
+{
+	const char *label = region_label(space, region);
+	size_t before = text->length;
+
+	text_printf(text, "%08lx-%08lx %c%c%c%c %08lx 00:%02x %lu ", region->start, region->end,
+		    (region->prot & PROT_READ) ? 'r' : '-', (region->prot & PROT_WRITE) ? 'w' : '-',
+		    (region->prot & PROT_EXEC) ? 'x' : '-',
+		    (region->flags & REGION_SHARED) ? 's' : 'p',
+		    region->object ? region->offset : 0, region->name ? 1 : 0,
+		    region->name ? region->name->inode_number : 0);
+	if (label) {
+		size_t column = text->length - before;
+
+		text_printf(text, "%*s%s",
+			    column < MAPS_NAME_COLUMN ? (int)(MAPS_NAME_COLUMN - column) : 0, "",
+			    label);
+	}
+	text_append(text, "\n", 1);
+}
+
+static void describe_space(struct text *text, struct space *space)
+{
+	struct region *region;
+
+	rw_read_lock(&space->lock);
+	for (region = space_find_above(space, 0); region; region = space_next(region))
+		describe_region(text, space, region);
+	rw_read_unlock(&space->lock);
+}
+
+static int generate_maps(struct text *text, uint32_t pid)
+{
+	struct subject s;
+	int error = subject_get(pid, &s);
+
+	if (error != 0)
+		return error;
+	if (s.space)
+		describe_space(text, s.space);
+	subject_put(&s);
+	return 0;
+}
+
+/* --- memory in use ---------------------------------------------------------------------------- */
+
+/* A space in pages, as statm, status and stat want it. */
+struct usage {
+	uint64_t virtual, peak_virtual, anon, file, shared, peak_resident;
+	uint64_t text, data; /* in executable regions; in private writable ones but stacks */
+	uint64_t stack, faults, faults_io;
+};
+
+static uint64_t resident(const struct usage *usage)
+{
+	return usage->anon + usage->file + usage->shared;
+}
+
+static struct usage measure(struct space *space)
+{
+	struct usage usage = { 0 };
+	struct region *region;
+
+	if (!space)
+		return usage;
+	rw_read_lock(&space->lock);
+	usage = (struct usage){
+		.virtual = space->stats.virtual_pages,
+		.peak_virtual = space->stats.peak_virtual,
+		.anon = space->stats.anon_pages,
+		.file = space->stats.file_pages,
+		.shared = space->stats.shared_pages,
+		.peak_resident = space->stats.peak_resident,
+		.data = space->stats.data_pages,
+		.faults = space->stats.faults,
+		.faults_io = space->stats.faults_io,
+	};
+	for (region = space_find_above(space, 0); region; region = space_next(region)) {
+		uint64_t pages = (region->end - region->start) >> PAGE_SHIFT;
+
+		if (region->prot & PROT_EXEC)
+			usage.text += pages;
+		if (region->flags & REGION_STACK)
+			usage.stack += pages;
+	}
+	rw_read_unlock(&space->lock);
+	return usage;
+}
+
+static int generate_statm(struct text *text, uint32_t pid)
+{
+	struct subject s;
+	struct usage usage;
+	int error = subject_get(pid, &s);
+
+	if (error != 0)
+		return error;
+	usage = measure(s.space);
+	subject_put(&s);
+	text_printf(text, "%lu %lu %lu %lu 0 %lu 0\n", usage.virtual, resident(&usage),
+		    usage.file + usage.shared, usage.text, usage.data + usage.stack);
+	return 0;
+}
+
+/* --- the process ------------------------------------------------------------------------------ */
+
+/* Signals by what is done about them, as bit masks. */
+struct signal_sets {
+	uint64_t pending, blocked, ignored, caught;
+};
+
+static struct signal_sets signal_sets(struct process *process)
+{
+	struct signal_sets sets;
+
+	spin_lock(&process->signal_lock);
+	sets = (struct signal_sets){
+		.pending = process->signal_pending,
+		.blocked = process->signal_mask,
+	};
+	for (unsigned i = 0; i < NSIG_KERNEL; i++) {
+		vaddr_t handler = process->actions[i].handler;
+
+		if (handler == (vaddr_t)SIG_IGN)
+			sets.ignored |= UINT64_C(1) << i;
+		else if (handler != (vaddr_t)SIG_DFL)
+			sets.caught |= UINT64_C(1) << i;
+	}
+	spin_unlock(&process->signal_lock);
+	return sets;
+}
+
+static uint64_t to_kib(uint64_t pages)
+{
+	return pages * (PAGE_SIZE / KIB);
+}
+
+static const char *state_name(char state)
+{
+	switch (state) {
+	case 'R':
+		return "running";
+	case 'S':
+		return "sleeping";
+	case 'T':
+		return "stopped";
+	default:
+		return "zombie";
+	}
+}
+
+static int generate_status(struct text *text, uint32_t pid)
+{
+	struct signal_sets signals;
+	struct usage usage;
+	struct subject s;
+	int error = subject_get(pid, &s);
+
+	if (error != 0)
+		return error;
+	signals = signal_sets(s.process);
+	usage = measure(s.space);
+	subject_put(&s);
+	text_printf(text,
+		    "Name:\t%s\nState:\t%c (%s)\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\n"
+		    "TracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t \n",
+		    s.command, s.state, state_name(s.state), s.pid, s.pid, s.ppid);
+	text_printf(text,
+		    "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8u kB\nVmPin:\t%8u kB\n"
+		    "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\nRssAnon:\t%8lu kB\nRssFile:\t%8lu kB\n"
+		    "RssShmem:\t%8lu kB\nVmData:\t%8lu kB\nVmStk:\t%8lu kB\nVmExe:\t%8lu kB\n"
+		    "VmLib:\t%8u kB\nVmSwap:\t%8u kB\nThreads:\t1\n",
+		    to_kib(usage.peak_virtual), to_kib(usage.virtual), 0, 0,
+		    to_kib(usage.peak_resident), to_kib(resident(&usage)), to_kib(usage.anon),
+		    to_kib(usage.file), to_kib(usage.shared), to_kib(usage.data),
+		    to_kib(usage.stack), to_kib(usage.text), 0, 0);
+	text_printf(text,
+		    "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\n"
+		    "SigCgt:\t%016lx\n",
+		    UINT64_C(0), signals.pending, signals.blocked, signals.ignored, signals.caught);
+	return 0;
+}
+
+static uint64_t to_ticks(uint64_t ns)
+{
+	return ns / (NSEC_PER_SEC / HZ);
+}
+
+/* The fields of proc(5), in order; what is not known is 0. */
+static int generate_stat(struct text *text, uint32_t pid)
+{
+	struct usage usage;
+	struct subject s;
+	int error = subject_get(pid, &s);
+
+	if (error != 0)
+		return error;
+	usage = measure(s.space);
+	text_printf(text,
+		    "%u (%s) %c %u %u %u 0 -1 0 %lu 0 %lu 0 %lu %lu %lu %lu 20 0 1 0 %lu %lu %lu",
+		    s.pid, s.command, s.state, s.ppid, s.pgid, s.sid, usage.faults, usage.faults_io,
+		    to_ticks(s.times.user_ns), to_ticks(s.times.system_ns),
+		    to_ticks(s.children_times.user_ns), to_ticks(s.children_times.system_ns),
+		    to_ticks(s.start_ns), usage.virtual * PAGE_SIZE, resident(&usage));
+	text_printf(text, " %lu 0 0 %lu 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+		    UINT64_MAX, s.space ? s.space->stack_top : 0);
+	subject_put(&s);
+	return 0;
+}
+
+static int generate_comm(struct text *text, uint32_t pid)
+{
+	struct subject s;
+	int error = subject_get(pid, &s);
+
+	if (error != 0)
+		return error;
+	subject_put(&s);
+	text_printf(text, "%s\n", s.command);
+	return 0;
+}
+
+/* Bytes of the process's memory; what is not there (any more) ends them. */
+static void copy_range(struct text *text, struct space *space, vaddr_t start, vaddr_t end)
+{
+	char piece[256];
+
+	while (start < end) {
+		size_t length = MIN(sizeof(piece), (size_t)(end - start));
+
+		if (space_read(space, start, piece, length) != 0)
+			return;
+		text_append(text, piece, length);
+		start += length;
+	}
+}
+
+static int generate_cmdline(struct text *text, uint32_t pid)
+{
+	struct subject s;
+	int error = subject_get(pid, &s);
+
+	if (error != 0)
+		return error;
+	if (s.space)
+		copy_range(text, s.space, s.space->arg_start, s.space->arg_end);
+	subject_put(&s);
+	return 0;
+}
+
+static int generate_environ(struct text *text, uint32_t pid)
+{
+	struct subject s;
+	int error = subject_get(pid, &s);
+
+	if (error != 0)
+		return error;
+	if (s.space)
+		copy_range(text, s.space, s.space->env_start, s.space->env_end);
+	subject_put(&s);
+	return 0;
+}
+
+/* --- links ------------------------------------------------------------------------------------- */
+
+static int follow_exe(uint32_t pid, struct version **version, struct file_name **name)
+{
+	struct process *process;
+	int error = -ENOENT;
+
+	mutex_lock(&family_lock);
+	process = family_find(pid);
+	if (process && process->exe) {
+		version_get(process->exe);
+		file_name_get(process->exe_name);
+		*version = process->exe;
+		*name = process->exe_name;
+		error = 0;
+	}
+	mutex_unlock(&family_lock);
+	return error;
+}
+
+static int generate_exe(struct text *text, uint32_t pid)
+{
+	struct version *version;
+	struct file_name *name;
+	int error = follow_exe(pid, &version, &name);
+
+	if (error != 0)
+		return error;
+	text_append(text, name->path, strlen(name->path));
+	version_put(version);
+	file_name_put(name);
+	return 0;
+}
+
+static int generate_self(struct text *text, uint32_t unused)
+{
+	if (!current_process())
+		return -ENOENT;
+	text_printf(text, "%u", current_process()->pid);
+	return 0;
+}
+
+/* --- the directories ------------------------------------------------------------------------------- */
+
+/* The lock keeps the process from going, and with it the directory, before that is made. */
+static void find_directory(uint32_t pid)
+{
+	mutex_lock(&family_lock);
+	if (family_find(pid))
+		synthetic_add_number(pid);
+	mutex_unlock(&family_lock);
+}
+
+static void find_directories(void)
+{
+	mutex_lock(&family_lock);
+	for (const struct process *p = family_next(NULL); p; p = family_next((struct process *)p))
+		synthetic_add_number(p->pid);
+	mutex_unlock(&family_lock);
+}
+
+void procfs_init_processes(void)
+{
+	static const struct synthetic files[] = {
+		{ .path = "maps", .generate = generate_maps },
+		{ .path = "statm", .generate = generate_statm },
+		{ .path = "status", .generate = generate_status },
+		{ .path = "stat", .generate = generate_stat },
+		{ .path = "comm", .generate = generate_comm },
+		{ .path = "cmdline", .generate = generate_cmdline },
+		{ .path = "environ", .generate = generate_environ },
+		{ .path = "mounts", .generate = procfs_generate_mounts },
+		{ .path = "exe", .generate = generate_exe, .follow = follow_exe, .link = true },
+	};
+	static const struct synthetic_numbers numbers = {
+		.files = files,
+		.count = ARRAY_SIZE(files),
+		.find = find_directory,
+		.find_all = find_directories,
+	};
+	static const struct synthetic self = {
+		.path = "self",
+		.generate = generate_self,
+		.link = true,
+	};
+
+	synthetic_register_numbers(&numbers);
+	if (synthetic_register(&self) != 0)
+		panic("no memory for /proc/self");
+}

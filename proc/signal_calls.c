@@ -1,0 +1,321 @@
+/*
+ * proc/signal_calls.c - the system calls about signals: what to do about them, which to block, waiting
+ * for them, sending them.
+ */
+#include "kernel/clock.h"
+#include "kernel/string.h"
+#include "kernel/syscall.h"
+#include "kernel/x86_64/trapframe.h"
+#include "mm/user.h"
+#include "proc/signal.h"
+#include <linux/time_types.h>
+
+/* --- dispositions ----------------------------------------------------------------------------------- */
+
+/* The kernel's struct sigaction, as rt_sigaction(2) passes it. */
+struct user_sigaction {
+	uint64_t handler;
+	uint64_t flags;
+	uint64_t restorer;
+	uint64_t mask;
+};
+_Static_assert(sizeof(struct user_sigaction) == sizeof(struct sigaction), "the kernel's interface");
+
+/* Signal lock held. What is ignored from now on is not pending any more: POSIX, 2.4.3. */
+static void set_action(struct process *self, int signal, const struct user_sigaction *to)
+{
+	self->actions[signal - 1] = (struct signal_action){
+		.handler = to->handler,
+		.flags = to->flags,
+		.restorer = to->restorer,
+		.mask = to->mask & ~UNSTOPPABLE,
+	};
+	if (to->handler == (vaddr_t)SIG_IGN ||
+	    (to->handler == (vaddr_t)SIG_DFL && (SIGNAL_BIT(signal) & DEFAULT_IGNORE)))
+		signal_discard(self, SIGNAL_BIT(signal));
+}
+
+SYSCALL4(rt_sigaction, int, signal, vaddr_t, new, vaddr_t, old, size_t, set_size)
+{
+	struct process *self = current_process();
+	struct user_sigaction to = { 0 }, from;
+	const struct signal_action *action;
+
+	if (set_size != sizeof(uint64_t) || signal < 1 || signal > NSIG_KERNEL)
+		return -EINVAL;
+	if (new != 0) {
+		if (get_user(&to, new) != 0)
+			return -EFAULT;
+		if (SIGNAL_BIT(signal) & UNSTOPPABLE)
+			return -EINVAL;
+	}
+	action = &self->actions[signal - 1];
+	spin_lock(&self->signal_lock);
+	from = (struct user_sigaction){ action->handler, action->flags, action->restorer,
+					action->mask };
+	if (new != 0)
+		set_action(self, signal, &to);
+	spin_unlock(&self->signal_lock);
+	return old != 0 ? put_user(old, from) : 0;
+}
+
+/* --- masks ------------------------------------------------------------------------------------------- */
+
+SYSCALL4(rt_sigprocmask, int, how, vaddr_t, new, vaddr_t, old, size_t, set_size)
+{
+	uint64_t before = current_process()->signal_mask, set = 0;
+
+	if (set_size != sizeof(uint64_t))
+		return -EINVAL;
+	if (new != 0) {
+		if (get_user(&set, new) != 0)
+			return -EFAULT;
+		switch (how) {
+		case SIG_BLOCK:
+			signal_set_mask(before | set);
+			break;
+		case SIG_UNBLOCK:
+			signal_set_mask(before & ~set);
+			break;
+		case SIG_SETMASK:
+			signal_set_mask(set);
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	return old != 0 ? put_user(old, before) : 0;
+}
+
+SYSCALL2(rt_sigpending, vaddr_t, set, size_t, set_size)
+{
+	struct process *self = current_process();
+	uint64_t pending;
+
+	/* As on Linux, a caller with a shorter set gets the beginning. */
+	if (set_size > sizeof(pending))
+		return -EINVAL;
+	spin_lock(&self->signal_lock);
+	pending = self->signal_pending & self->signal_mask;
+	spin_unlock(&self->signal_lock);
+	return copy_to_user(set, &pending, set_size);
+}
+
+/* --- another stack ----------------------------------------------------------------------------------- */
+
+static int check_stack(const stack_t *stack)
+{
+	int flags = stack->ss_flags;
+
+	if (flags != 0 && flags != SS_DISABLE && flags != SS_ONSTACK)
+		return -EINVAL;
+	if (flags != SS_DISABLE && stack->ss_size < MINSIGSTKSZ)
+		return -ENOMEM;
+	return 0;
+}
+
+static void set_stack(const stack_t *stack)
+{
+	struct alternate_stack *to = &current_process()->alternate_stack;
+
+	*to = (struct alternate_stack){ 0 };
+	if (stack->ss_flags != SS_DISABLE)
+		*to = (struct alternate_stack){ (vaddr_t)stack->ss_sp, stack->ss_size };
+}
+
+/* At a handler's return; what makes no sense is left as it is, as on Linux. */
+void signal_restore_stack(const stack_t *stack, vaddr_t sp)
+{
+	if (signal_stack_flags(sp) != SS_ONSTACK && check_stack(stack) == 0)
+		set_stack(stack);
+}
+
+SYSCALL2(sigaltstack, vaddr_t, new, vaddr_t, old)
+{
+	const struct alternate_stack *now = &current_process()->alternate_stack;
+	int flags = signal_stack_flags(current->trapframe->rsp);
+	stack_t to, from;
+	int error;
+
+	memset(&from, 0, sizeof(from));
+	from.ss_sp = (void *)now->base;
+	from.ss_size = now->size;
+	from.ss_flags = flags;
+	if (new != 0) {
+		if (get_user(&to, new) != 0)
+			return -EFAULT;
+		if (flags == SS_ONSTACK)
+			return -EPERM;
+		error = check_stack(&to);
+		if (error != 0)
+			return error;
+		set_stack(&to);
+	}
+	return old != 0 ? put_user(old, from) : 0;
+}
+
+/* --- waiting ------------------------------------------------------------------------------------------- */
+
+SYSCALL0(pause)
+{
+	return sleep_until(NO_DEADLINE, WAIT_SIGNAL);
+}
+
+SYSCALL2(rt_sigsuspend, vaddr_t, from, size_t, set_size)
+{
+	uint64_t mask;
+
+	if (set_size != sizeof(mask))
+		return -EINVAL;
+	if (get_user(&mask, from) != 0)
+		return -EFAULT;
+	signal_set_mask_for_wait(mask);
+	return sleep_until(NO_DEADLINE, WAIT_SIGNAL);
+}
+
+static int take_awaited(uint64_t set, siginfo_t *info)
+{
+	struct process *self = current_process();
+	int signal;
+
+	spin_lock(&self->signal_lock);
+	signal = signal_take(self, set, info);
+	self->signal_awaited = signal != 0 ? 0 : set;
+	/* What woke us was for us. */
+	if (signal != 0 && !(self->signal_pending & ~self->signal_mask))
+		current->signal_pending = false;
+	spin_unlock(&self->signal_lock);
+	return signal;
+}
+
+SYSCALL4(rt_sigtimedwait, vaddr_t, from, vaddr_t, to, vaddr_t, timeout, size_t, set_size)
+{
+	struct process *self = current_process();
+	uint64_t set, deadline_ns = NO_DEADLINE;
+	struct __kernel_timespec time;
+	siginfo_t info;
+	int signal, error;
+
+	if (set_size != sizeof(set))
+		return -EINVAL;
+	if (get_user(&set, from) != 0 || (timeout != 0 && get_user(&time, timeout) != 0))
+		return -EFAULT;
+	set &= ~UNSTOPPABLE;
+	if (timeout != 0) {
+		if (time.tv_sec < 0 || time.tv_nsec < 0 || (uint64_t)time.tv_nsec >= NSEC_PER_SEC)
+			return -EINVAL;
+		deadline_ns =
+			clock_ns() +
+			MIN((uint64_t)time.tv_sec, NO_DEADLINE / NSEC_PER_SEC / 4) * NSEC_PER_SEC +
+			(uint64_t)time.tv_nsec;
+	}
+	signal = take_awaited(set, &info);
+	error = 0;
+	if (signal == 0) {
+		error = sleep_until(deadline_ns, WAIT_SIGNAL);
+		signal = take_awaited(set, &info);
+	}
+	spin_lock(&self->signal_lock);
+	self->signal_awaited = 0;
+	spin_unlock(&self->signal_lock);
+	if (signal == 0)
+		return error != 0 ? error : -EAGAIN;
+	return to != 0 && put_user(to, info) != 0 ? -EFAULT : signal;
+}
+
+/* --- sending ------------------------------------------------------------------------------------------- */
+
+static siginfo_t sent_by_caller(int signal, int code)
+{
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	info.si_signo = signal;
+	info.si_code = code;
+	info.si_pid = (int)current_process()->pid;
+	return info;
+}
+
+/* Whom kill(2) means, by its first argument. */
+static bool is_meant(const struct process *process, int pid)
+{
+	const struct process *self = current_process();
+
+	if (pid > 0)
+		return process->pid == (uint32_t)pid;
+	if (pid == 0)
+		return process->pgid == self->pgid;
+	if (pid == -1)
+		return process != self && process != first_process;
+	return process->pgid == (uint32_t)-pid;
+}
+
+/* Every process is root's, so that all may signal all. Zombies are there, and feel nothing. */
+SYSCALL2(kill, int, pid, int, signal)
+{
+	siginfo_t info = sent_by_caller(signal, SI_USER);
+	bool valid = signal >= 0 && signal <= NSIG_KERNEL;
+	int64_t result = -ESRCH;
+
+	if (pid == INT32_MIN)
+		return -ESRCH;
+	mutex_lock(&family_lock);
+	for (struct process *p = family_next(NULL); p; p = family_next(p)) {
+		if (!is_meant(p, pid))
+			continue;
+		if (valid && signal != 0)
+			signal_post(p, &info);
+		result = valid ? 0 : -EINVAL;
+	}
+	mutex_unlock(&family_lock);
+	return result;
+}
+
+/* A process has one thread, with its number. */
+static int64_t signal_thread(int pid, int tid, const siginfo_t *info)
+{
+	struct process *process;
+	int64_t result = -ESRCH;
+
+	bool valid = info->si_signo >= 0 && info->si_signo <= NSIG_KERNEL;
+
+	if (pid <= 0 || tid <= 0)
+		return -EINVAL;
+	mutex_lock(&family_lock);
+	process = family_find((uint32_t)tid);
+	if (process && process->pid == (uint32_t)pid) {
+		if (valid && info->si_signo != 0)
+			signal_post(process, info);
+		result = valid ? 0 : -EINVAL;
+	}
+	mutex_unlock(&family_lock);
+	return result;
+}
+
+SYSCALL2(tkill, int, tid, int, signal)
+{
+	siginfo_t info = sent_by_caller(signal, SI_TKILL);
+
+	return signal_thread(tid, tid, &info);
+}
+
+SYSCALL3(tgkill, int, pid, int, tid, int, signal)
+{
+	siginfo_t info = sent_by_caller(signal, SI_TKILL);
+
+	return signal_thread(pid, tid, &info);
+}
+
+/* Nobody may pretend to be the kernel, or kill(2), to another. */
+SYSCALL3(rt_sigqueueinfo, int, pid, int, signal, vaddr_t, from)
+{
+	siginfo_t info;
+
+	if (get_user(&info, from) != 0)
+		return -EFAULT;
+	info.si_signo = signal;
+	if ((info.si_code >= 0 || info.si_code == SI_TKILL) &&
+	    (uint32_t)pid != current_process()->pid)
+		return -EPERM;
+	return signal_thread(pid, pid, &info);
+}

@@ -1,0 +1,198 @@
+/*
+ * proc/wait.c - wait4(2) and waitid(2): what has become of a child.
+ *
+ * A waiter looks through its children under the family's lock and sleeps until one of them has told it
+ * that there is something new (family_tell_parent()).
+ */
+#include "kernel/string.h"
+#include "kernel/syscall.h"
+#include "mm/user.h"
+#include "proc/process.h"
+#include "proc/usage.h"
+#include <asm-generic/siginfo.h>
+#include <asm/signal.h>
+#include <linux/resource.h>
+#include <linux/wait.h>
+
+#define WAIT4_OPTIONS (WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)
+#define WAITID_OPTIONS \
+	(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)
+
+/* In a wait(2) status: stopped, by the signal above; continued. */
+#define WAIT_STOPPED   0x7f
+#define WAIT_CONTINUED 0xffff
+
+struct wait {
+	/* Which children, and what of them. */
+	int type; /* P_PID, P_PGID, P_ALL */
+	uint32_t id;
+	uint32_t options;
+
+	/* What was found. */
+	struct process *reaped; /* with the family's reference, to be dropped */
+	uint32_t pid;
+	int status; /* as wait4(2) has it */
+	int code;   /* CLD_* */
+	struct process_times times;
+};
+
+static bool is_meant(const struct wait *wait, const struct process *child)
+{
+	bool is_clone = child->exit_signal != SIGCHLD;
+
+	if (!(wait->options & __WALL) && is_clone != !!(wait->options & __WCLONE))
+		return false;
+	switch (wait->type) {
+	case P_PID:
+		return child->pid == wait->id;
+	case P_PGID:
+		return child->pgid == wait->id;
+	default:
+		return true;
+	}
+}
+
+static void take_zombie(struct wait *wait, struct process *child)
+{
+	int signal = child->exit_status & 0x7f;
+
+	wait->pid = child->pid;
+	wait->status = child->exit_status;
+	wait->code = signal ? CLD_KILLED : CLD_EXITED;
+	wait->times = child->times;
+	wait->times.user_ns += child->children_times.user_ns;
+	wait->times.system_ns += child->children_times.system_ns;
+	if (!(wait->options & WNOWAIT)) {
+		family_remove(child);
+		wait->reaped = child;
+	}
+}
+
+/* Stopped or continued, and not yet told of. */
+static bool take_report(struct wait *wait, struct process *child)
+{
+	bool keep = wait->options & WNOWAIT;
+
+	wait->code = 0;
+	spin_lock(&child->signal_lock);
+	if ((wait->options & WSTOPPED) && child->stop_report != 0) {
+		wait->code = CLD_STOPPED;
+		wait->status = child->stop_report << 8 | WAIT_STOPPED;
+		if (!keep)
+			child->stop_report = 0;
+	} else if ((wait->options & WCONTINUED) && child->continue_report) {
+		wait->code = CLD_CONTINUED;
+		wait->status = WAIT_CONTINUED;
+		if (!keep)
+			child->continue_report = false;
+	}
+	spin_unlock(&child->signal_lock);
+	wait->pid = child->pid;
+	return wait->code != 0;
+}
+
+/* What waitid(2) calls the status. */
+static int plain_status(const struct wait *wait)
+{
+	switch (wait->code) {
+	case CLD_EXITED:
+	case CLD_STOPPED:
+		return wait->status >> 8;
+	case CLD_CONTINUED:
+		return SIGCONT;
+	default:
+		return wait->status & 0x7f;
+	}
+}
+
+/* 1: found; 0: nothing yet; -ECHILD. */
+static int look(struct wait *wait)
+{
+	struct process *self = current_process(), *child, *next;
+	int result = -ECHILD;
+
+	mutex_lock(&family_lock);
+	for (child = TAILQ_FIRST(&self->children); child && result != 1; child = next) {
+		next = TAILQ_NEXT(child, sibling);
+		if (!is_meant(wait, child))
+			continue;
+		result = 0;
+		if (child->zombie && (wait->options & WEXITED)) {
+			take_zombie(wait, child);
+			result = 1;
+		} else if (!child->zombie && take_report(wait, child)) {
+			result = 1;
+		}
+	}
+	mutex_unlock(&family_lock);
+	return result;
+}
+
+/* As look(), but sleeps until there is something, unless WNOHANG; -EINTR. */
+static int await(struct wait *wait)
+{
+	int result = 0, error = 0;
+
+	if (wait->options & WNOHANG)
+		result = look(wait);
+	else
+		error = wait_event_signal(&current_process()->child_events,
+					  (result = look(wait)) != 0);
+	if (wait->reaped)
+		process_put(wait->reaped);
+	return error != 0 ? error : result;
+}
+
+SYSCALL4(wait4, int, pid, vaddr_t, status, uint32_t, options, vaddr_t, usage)
+{
+	struct wait wait = { .options = options | WEXITED };
+	int result;
+
+	if (options & ~(uint32_t)WAIT4_OPTIONS)
+		return -EINVAL;
+	if (pid == INT32_MIN)
+		return -ESRCH;
+	wait.type = pid == -1 ? P_ALL : pid > 0 ? P_PID : P_PGID;
+	wait.id = pid > 0 ? (uint32_t)pid : pid == 0 ? current_process()->pgid : (uint32_t)-pid;
+	result = await(&wait);
+	if (result <= 0)
+		return result;
+	if (status != 0 && put_user(status, wait.status) != 0)
+		return -EFAULT;
+	if (usage != 0 && put_user(usage, usage_of_times(&wait.times)) != 0)
+		return -EFAULT;
+	return wait.pid;
+}
+
+SYSCALL5(waitid, int, type, int, id, vaddr_t, info, uint32_t, options, vaddr_t, usage)
+{
+	struct wait wait = { .type = type, .id = (uint32_t)id, .options = options };
+	siginfo_t found;
+	int result;
+
+	if ((options & ~(uint32_t)WAITID_OPTIONS) || !(options & (WEXITED | WSTOPPED | WCONTINUED)))
+		return -EINVAL;
+	if (type != P_ALL && type != P_PID && type != P_PGID)
+		return -EINVAL;
+	if ((type == P_PID && id <= 0) || (type == P_PGID && id < 0))
+		return -EINVAL;
+	if (type == P_PGID && id == 0)
+		wait.id = current_process()->pgid;
+	result = await(&wait);
+	if (result < 0)
+		return result;
+
+	/* Nothing yet: all zero, which is no process. */
+	memset(&found, 0, sizeof(found));
+	if (result > 0) {
+		found.si_signo = SIGCHLD;
+		found.si_code = wait.code;
+		found.si_pid = (int)wait.pid;
+		found.si_status = plain_status(&wait);
+	}
+	if (info != 0 && put_user(info, found) != 0)
+		return -EFAULT;
+	if (usage != 0 && result > 0 && put_user(usage, usage_of_times(&wait.times)) != 0)
+		return -EFAULT;
+	return 0;
+}
