@@ -53,7 +53,7 @@ enum { QUEUE_RX, QUEUE_TX }; /* 5.1.2 */
 #define MTU_MAX           9000 /* what people call jumbo frames */
 
 /* How many buffers, where memory is scarce and where it is not. */
-#define SCARCE_BELOW   (24 * MIB)
+#define SCARCE_BELOW   (12 * MIB)
 #define RX_BUFFERS     256
 #define RX_BUFFERS_MIN 64
 #define TX_BUFFERS     64

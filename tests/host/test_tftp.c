@@ -175,7 +175,7 @@ static void test_loss_duplication_and_reordering_do_no_harm(void **state)
 	}
 }
 
-/* LESSONS: acknowledgements that beget blocks that beget acknowledgements. */
+/* Acknowledgements that beget blocks that beget acknowledgements (RFC 1123 4.2.3.1). */
 static void test_losses_cost_little_and_duplicates_next_to_nothing(void **state)
 {
 	struct world lossy = WORLD(.file_size = 3000 * 1468, .loss = 50, .seed = 3);
@@ -199,7 +199,7 @@ static void test_losses_cost_little_and_duplicates_next_to_nothing(void **state)
 	expect_done(&shuffled);
 }
 
-/* LESSONS 25: a block that comes again is not acknowledged again. */
+/* A block that comes again is not acknowledged again: the Sorcerer's Apprentice. */
 static void test_a_duplicate_block_is_not_acknowledged_again(void **state)
 {
 	struct world world =
@@ -236,7 +236,7 @@ static void test_the_last_block_is_acknowledged_again(void **state)
 	expect_done(&world);
 }
 
-/* LESSONS 26. */
+/* QEMU's server takes any acknowledgement for the next one, and never repeats a block. */
 static void test_qemu_gets_a_new_request_and_never_an_acknowledgement_twice(void **state)
 {
 	uint64_t seed;
@@ -251,7 +251,7 @@ static void test_qemu_gets_a_new_request_and_never_an_acknowledgement_twice(void
 	}
 }
 
-/* LESSONS 27. */
+/* Some servers announce a directory's size and send nothing, some send an empty file. */
 static void test_a_directory_is_an_error_whatever_the_server_makes_of_it(void **state)
 {
 	struct world empty = WORLD(.directory = true);
@@ -268,7 +268,7 @@ static void test_a_directory_is_an_error_whatever_the_server_makes_of_it(void **
 	expect_failure(&silent_too, -EIO, TFTP_SILENT);
 }
 
-/* LESSONS 28: a path that holds 20 datagrams at a time. */
+/* A path that holds 20 datagrams at a time. */
 static void test_a_window_too_large_for_the_path_still_gets_through(void **state)
 {
 	struct world world = WORLD(.file_size = 1000000, .queue = 20);
@@ -279,7 +279,7 @@ static void test_a_window_too_large_for_the_path_still_gets_through(void **state
 	expect_done(&world);
 }
 
-/* LESSONS 29. */
+/* Datagrams above some size vanish: a tunnel's MTU. */
 static void test_blocks_that_vanish_are_asked_for_smaller(void **state)
 {
 	struct world tunnel = WORLD(.file_size = 50000, .vanish_above = 1450);
@@ -295,7 +295,7 @@ static void test_blocks_that_vanish_are_asked_for_smaller(void **state)
 	expect_done(&small);
 }
 
-/* LESSONS 30. */
+/* Boot storms: servers cap the transfers that they have at a time. */
 static void test_a_busy_server_is_asked_again_and_not_in_step_with_others(void **state)
 {
 	struct world one = WORLD(.file_size = 5000, .deaf_requests = 4, .seed = 1);
@@ -337,7 +337,7 @@ static void test_a_server_that_dies_in_mid_transfer_is_given_up(void **state)
 	expect_failure(&world, -ETIMEDOUT, TFTP_TIMED_OUT);
 }
 
-/* LESSONS 31. */
+/* RFC 1350, section 4: a wrong port gets an error and the transfer goes on. */
 static void test_a_stranger_is_told_off_and_changes_nothing(void **state)
 {
 	struct world world = WORLD(.file_size = 100000);
@@ -356,7 +356,7 @@ static void test_a_stranger_is_told_off_and_changes_nothing(void **state)
 	expect_done(&world);
 }
 
-/* LESSONS 32, and everything else that an OACK should not be. */
+/* RFC 2348: no more than was asked for; and everything else that an OACK should not be. */
 static void test_an_oack_beyond_what_was_asked_is_refused(void **state)
 {
 	static const struct {
