@@ -16,6 +16,7 @@
 #include "fs/file.h"
 #include "fs/path.h"
 #include "fs/version.h"
+#include "kernel/log.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
 #include "kernel/trap.h"
@@ -223,7 +224,7 @@ static int64_t do_clone(const struct clone_request *request)
 	if (waits)
 		process_get(child);
 	if ((request->flags & CLONE_PARENT_SETTID) && put_user(request->parent_tid, pid) != 0)
-		error = 0; /* as above */
+		log_debug("clone: the parent's thread id cannot be stored");
 	thread_start(thread);
 	if (waits) {
 		/* Only its own end makes the parent go on sooner. */

@@ -156,8 +156,9 @@ bad:
 		fs_context_put(fs);
 	if (files)
 		files_put(files);
+	/* The thread had a reference of its own. */
 	if (process)
-		process_put(process);
+		process_put(process); /* NOLINT(clang-analyzer-unix.Malloc) */
 	return NULL;
 }
 

@@ -38,8 +38,8 @@ struct xsave_header {
 /* What MXCSR_MASK means when it is zero (SDM 1, 11.6.6). */
 #define MXCSR_MASK_DEFAULT 0xffbf
 
-#define FCW_INITIAL   0x037f /* psABI 3.4.1: all exceptions masked, 64-bit mantissa */
-#define MXCSR_INITIAL 0x1f80 /* all exceptions masked, round to nearest */
+#define FCW_INITIAL        0x037f /* psABI 3.4.1: all exceptions masked, 64-bit mantissa */
+#define MXCSR_INITIAL      0x1f80 /* all exceptions masked, round to nearest */
 
 void fpu_init(void)
 {
