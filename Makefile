@@ -74,14 +74,23 @@ serve: $(B)/hawser $(B)/root.made
 	@exec tools/serve $${PROXY:+--proxy "$$PROXY"} $${RANGE:+--range "$$RANGE"} \
 		$${APPEND:+--append "$$APPEND"} "$$IFACE" $${ROOT:+"$$ROOT"}
 
-# The default root: Debian's busybox as it is, and what a shell looks for. bin/sh is a symbolic link
-# that the server follows. Who serves the root keeps the stamp (tools/serving.py).
-$(B)/root.made: /bin/busybox $(wildcard user/etc/*) | $(deps)
+# The default root: Debian's busybox and bash as they are, terminal descriptions, and user/. The links to
+# busybox's applets are a list that the kernel reads (fs/links.h), since a TFTP server has none to show;
+# bin/sh is one on the server, too, for those who take the list away. Who serves the root keeps the
+# stamp (tools/serving.py).
+root_terminals := a/ansi d/dumb l/linux s/screen s/screen-256color t/tmux t/tmux-256color v/vt100 v/vt102 \
+                  v/vt220 x/xterm x/xterm-256color x/xterm-color
+$(B)/root.made: /bin/busybox /bin/bash-static $(shell find user -type f) Makefile | $(deps)
 	$(call say,ROOT,$(B)/root)
-	$(Q)mkdir -p $(B)/root/bin $(B)/root/etc
+	$(Q)mkdir -p $(B)/root/bin $(B)/root/lib/terminfo $(B)/root/.hawser
 	$(Q)cp /bin/busybox $(B)/root/bin/busybox
+	$(Q)cp /bin/bash-static $(B)/root/bin/bash
 	$(Q)ln -sfn busybox $(B)/root/bin/sh
-	$(Q)cp user/etc/* $(B)/root/etc/
+	$(Q)cp -R user/* $(B)/root/
+	$(Q)cd /lib/terminfo && cp --parents $(root_terminals) $(CURDIR)/$(B)/root/lib/terminfo
+	$(Q){ printf /bin/busybox; \
+		busybox --list-full | grep -vx -e bin/busybox -e linuxrc | sort | sed 's/^/ /' | tr -d '\n'; \
+		printf '\n/bin/bash usr/bin/bash\n'; } >$(B)/root/.hawser/links
 	$(Q)tools/stamp --once $(B)/root
 	$(Q)touch $@
 

@@ -17,8 +17,7 @@
 #include "mm/frame.h"
 #include "mm/reclaim.h"
 
-#define STAT_FRESH_NS NSEC_PER_SEC
-#define SHRINK_BATCH  16
+#define SHRINK_BATCH 16
 
 static TAILQ_HEAD(, inode) cached = TAILQ_HEAD_INITIALIZER(cached); /* root_lock */
 

@@ -52,8 +52,9 @@ struct version {
 };
 
 /* Why something is looked up: how fresh the answer has to be. */
+#define STAT_FRESH_NS NSEC_PER_SEC
 enum freshness {
-	FRESH_STAT, /* may be a second old */
+	FRESH_STAT, /* may be STAT_FRESH_NS old */
 	FRESH_OPEN, /* asked after the call began, or by `fresh=` */
 };
 

@@ -70,7 +70,12 @@ struct inode {
 			uint64_t checked_ns;       /* a stat answer's time; root_lock */
 			TAILQ_ENTRY(inode) cached; /* if origin; root_lock */
 		};
-		char *target;                      /* S_IFLNK; fixed */
+		struct {              /* S_IFLNK */
+			char *target; /* fixed */
+			uint64_t
+				listed; /* from the server's list of this generation; 0: not from it;
+					  * root_lock (fs/links.h) */
+		};
 		const struct device *device;       /* S_IFCHR; fixed */
 		const struct synthetic *synthetic; /* files of /proc; fixed */
 	};

@@ -12,6 +12,7 @@
 #include "fs/walk.h"
 #include "fs/file.h"
 #include "fs/inode.h"
+#include "fs/links.h"
 #include "fs/path.h"
 #include "fs/pathname.h"
 #include "fs/root.h"
@@ -139,6 +140,7 @@ struct walker {
 	const char *cursor;   /* in `path`: what is still to be read */
 	size_t rest;          /* bytes of the rest */
 	unsigned links;
+	uint64_t since_ns; /* how old what the server says may be; 0: it is not asked */
 	bool absent, dots;
 };
 
@@ -216,12 +218,34 @@ static int follow_text(struct walker *w, struct inode *link)
 	return error;
 }
 
+/* Whether the server's list of links decides what the child, or NULL, is. */
+static bool may_be_listed(const struct inode *dir, const struct inode *child)
+{
+	if (child == NULL)
+		return dir->wire;
+	return S_ISLNK(child->mode) && !child->is_synthetic && child->listed != 0;
+}
+
+/* Once for a walk. A name that nobody knows does not need a list that is newer than the last stamp. */
+static int refresh_links(struct walker *w, bool known)
+{
+	uint64_t since_ns = known ? w->since_ns : 1;
+	int error;
+
+	w->since_ns = 0;
+	pause(w);
+	error = links_refresh(since_ns);
+	resume(w);
+	return error;
+}
+
 /* A component below a directory that RAM knows. */
 static int step(struct walker *w, const struct component *c, unsigned flags, struct place *out)
 {
 	bool last = pathname_at_end(w->cursor);
 	char name[NAME_MAX + 1];
 	struct inode *child;
+	int error;
 
 	if (!S_ISDIR(w->here->mode))
 		return -ENOTDIR;
@@ -237,6 +261,12 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 		pause(w);
 		synthetic_look_for(name);
 		resume(w);
+		child = inode_child(w->here, name);
+	}
+	if (w->since_ns != 0 && may_be_listed(w->here, child)) {
+		error = refresh_links(w, child != NULL);
+		if (error != 0)
+			return error;
 		child = inode_child(w->here, name);
 	}
 	if (child == NULL || child->mode == MODE_ABSENT) {
@@ -255,9 +285,9 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 	return 0;
 }
 
-int walk(int dirfd, char *path, unsigned flags, struct place *out)
+static int walk_since(int dirfd, char *path, unsigned flags, uint64_t since_ns, struct place *out)
 {
-	struct walker w = { .path = path, .cursor = path };
+	struct walker w = { .path = path, .cursor = path, .since_ns = since_ns };
 	struct component c;
 	int error;
 
@@ -302,6 +332,11 @@ int walk(int dirfd, char *path, unsigned flags, struct place *out)
 	if (error != 0)
 		place_put(out);
 	return error;
+}
+
+int walk(int dirfd, char *path, unsigned flags, struct place *out)
+{
+	return walk_since(dirfd, path, flags, 0, out);
 }
 
 /* --- asking the server ------------------------------------------------------------------------------------ */
@@ -455,7 +490,8 @@ static int find_version(struct place *place, char *path, enum freshness freshnes
 int walk_find(int dirfd, char *path, unsigned flags, enum freshness freshness, struct place *out)
 {
 	uint64_t began_ns = clock_ns();
-	int error = walk(dirfd, path, flags, out);
+	uint64_t window = MAX(freshness == FRESH_STAT ? STAT_FRESH_NS : 0, origin_fresh_ns());
+	int error = walk_since(dirfd, path, flags, began_ns > window ? began_ns - window : 1, out);
 
 	if (error != 0)
 		return error;

@@ -3,6 +3,7 @@
  *
  * Every process is root's; there are no other users on a machine without a disk.
  */
+#include "fs/tty.h"
 #include "kernel/syscall.h"
 #include "mm/user.h"
 #include "proc/process.h"
@@ -113,6 +114,19 @@ SYSCALL1(getsid, int, pid)
 	return result;
 }
 
+/*
+ * The session that the first process is born into, with the console, is one that it may leave once: an
+ * init does, so that the shell which it starts can have the console. Family lock held.
+ */
+static bool leaves_first_session(const struct process *self)
+{
+	static bool left; /* family_lock */
+	bool leaves = self->parent == NULL && !left;
+
+	left = left || leaves;
+	return leaves;
+}
+
 /* setsid(2): not while a group has the caller's number, be it its own or one that it has left. */
 SYSCALL0(setsid)
 {
@@ -120,6 +134,11 @@ SYSCALL0(setsid)
 	int64_t result = self->pid;
 
 	mutex_lock(&family_lock);
+	if (leaves_first_session(self)) {
+		mutex_unlock(&family_lock);
+		(void)tty_end_session(self->sid);
+		return result;
+	}
 	for (const struct process *p = family_next(NULL); p; p = family_next((struct process *)p)) {
 		if (p->pgid == self->pid)
 			result = -EPERM;

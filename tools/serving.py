@@ -98,15 +98,37 @@ def has_stamp(root):
     return os.path.isdir(os.path.join(root, ".hawser"))
 
 
-def write_stamp(root):
-    """Replaces the stamp by one that never was before. Less than one TFTP block, in one rename."""
-    path = stamp_path(root)
+def replace_text(path, text):
+    """Makes `path` hold `text`, in one rename."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".stamp-")
-    with os.fdopen(handle, "w", encoding="ascii") as stamp:
-        stamp.write(f"{time.time_ns()} {secrets.token_hex(16)}\n")
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
     os.chmod(temporary, 0o644)
     os.rename(temporary, path)
+
+
+def drop_covered_links(root):
+    """Takes the names out of .hawser/links that are files of the tree's own by now."""
+    path = os.path.join(root, ".hawser", "links")
+    if not os.path.exists(path):
+        return
+
+    def is_free(name):
+        place = os.path.join(root, name)
+        return os.path.islink(place) or not os.path.exists(place)
+
+    with open(path, encoding="utf-8") as file:
+        old = [line.split() for line in file]
+    new = [words[:1] + [name for name in words[1:] if is_free(name)] for words in old]
+    if new != old:
+        replace_text(path, "".join(" ".join(words) + "\n" for words in new))
+
+
+def write_stamp(root):
+    """Replaces the stamp by one that never was before. Less than one TFTP block, in one rename."""
+    drop_covered_links(root)
+    replace_text(stamp_path(root), f"{time.time_ns()} {secrets.token_hex(16)}\n")
 
 
 class StampWatcher(threading.Thread):

@@ -402,3 +402,41 @@ def test_the_rest_of_a_prefix_that_has_changed_is_an_error(served, capture, chan
             guest.execute()
             assert guest.ask("sum /proc/self/exe") == new.sum
         guest.end()
+
+
+# --- the server's list of links ------------------------------------------------------------------------
+
+def test_links_are_those_of_the_list_now(tmp_path):
+    """One list instead of a copy of the program for every name; a published file wins at once."""
+    root = make_root(tmp_path / "root", stamped=True)
+    links = root / ".hawser/links"
+    links.write_text("/bin/busybox bin/cat usr/bin/wc bin/ls ../up bin/./dot dev/shadow\n"
+                     "/no/such bin/dangling\n")
+    stamp_once(root)
+    script = tmp_path / "cat"
+    script.write_text("#!/bin/sh\necho not the applet\n")
+    script.chmod(0o755)
+    capture = Capture(tmp_path / "wire.pcap")
+    with Guest("/bin/sh", root=root, append="quiet", extra=capture.arguments) as guest:
+        guest.shell()
+        assert guest.run("/bin/cat /proc/self/comm; echo 1 2 3 | /usr/bin/wc -w").split() == \
+            ["cat", "3"]
+        assert guest.run("ls /bin; ls /dev/shadow /up 2>/dev/null; readlink /bin/cat").split() == \
+            ["busybox", "cat", "dangling", "ls", "sh", "/bin/busybox"]
+        assert "not found" in guest.run("/bin/dangling")
+        subprocess.run([os.path.join(TOP, "tools/publish"), "--root", str(root), str(script)],
+                       check=True, capture_output=True)
+        assert guest.run("/bin/cat").split() == ["not", "the", "applet"]
+        links.write_text("/bin/busybox bin/echo bin/ls\n")
+        stamp_once(root)
+        assert "not found" in guest.run("/usr/bin/wc")
+        assert guest.run("/bin/echo new").split() == ["new"]
+        guest.run("rm /bin/ls")
+        links.write_text("/bin/busybox bin/echo bin/ls usr/bin/wc\n")
+        stamp_once(root)
+        # A name that is new is looked for where the last stamp said; any program brings a new one.
+        assert guest.run("/bin/echo a b | cat; echo a b | /usr/bin/wc -w").split() == ["a", "b", "2"]
+        assert "not found" in guest.run("/bin/ls")  # removed here
+    asked = [packet.name for packet in capture.packets() if packet.opcode == RRQ]
+    assert asked.count("root/.hawser/links") == 4
+    assert asked.count("root/bin/cat") == 1  # once it is no link any more

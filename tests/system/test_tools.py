@@ -44,6 +44,15 @@ def test_publish_makes_directories_but_no_stamp(root, tmp_path):
     assert not (root / ".hawser").exists()
 
 
+def test_a_published_file_takes_its_name_out_of_the_list_of_links(stamped_root, tmp_path):
+    links = stamped_root / ".hawser/links"
+    links.write_text("/bin/busybox bin/sh bin/ls usr/bin/vi\n/bin/x bin/y\n")
+    done = run("tools/publish", "--root", str(stamped_root), "/etc/passwd", "bin/ls")
+    assert done.returncode == 0
+    assert links.read_text() == "/bin/busybox bin/sh usr/bin/vi\n/bin/x bin/y\n"
+    assert sorted(os.listdir(links.parent)) == ["links", "stamp"]
+
+
 @pytest.mark.parametrize("arguments,reason", [
     (["--root", "/no/such", "/etc/passwd"], "not a directory"),
     (["--root", "{root}", "/no/such"], "No such file"),
