@@ -14,6 +14,7 @@ struct file;
 struct file_name;
 struct stat;
 struct dirent_sink;
+struct text;
 
 struct file_ops {
 	/*
@@ -31,6 +32,15 @@ struct file_ops {
 	int (*mmap)(struct file *file, struct map_request *request);
 	unsigned (*poll)(struct file *file); /* POLLIN … now; NULL: always ready */
 	void (*release)(struct file *file);  /* the last reference is gone; may sleep */
+	/*
+	 * Of files without an inode, opened through /proc/PID/fd: `file`, which has its flags, becomes
+	 * another open file of the same thing; sets its ops and private. NULL: -ENXIO.
+	 */
+	int (*reopen)(struct file *old, struct file *file);
+	/* What /proc/PID/fd calls it, if it is no pipe or socket and has no inode: "[eventfd]". */
+	const char *kind;
+	/* More lines for /proc/PID/fdinfo; NULL: none. */
+	void (*describe)(struct file *file, struct text *text);
 };
 
 struct file {
@@ -63,6 +73,10 @@ void files_close_on_exec(struct files *files); /* after the commit; cannot fail 
 
 /* The open file of a descriptor with a reference, or NULL (EBADF). */
 struct file *files_lookup(struct files *files, int fd);
+/* The lowest open descriptor >= `from`, or -EBADF: for listings. */
+int files_next(struct files *files, uint32_t from);
+/* The slots of the table: FDSize of /proc/PID/status. */
+uint32_t files_size(struct files *files);
 /* The lowest free descriptor >= `from`; takes its own reference. -EMFILE, -ENOMEM, -EBADF. */
 int files_install(struct files *files, struct file *file, int from, bool close_on_exec);
 
