@@ -14,6 +14,7 @@ struct file;
 struct file_name;
 struct stat;
 struct dirent_sink;
+struct poll_table;
 
 struct file_ops {
 	/*
@@ -29,7 +30,8 @@ struct file_ops {
 	int (*truncate)(struct file *file, uint64_t size);
 	/* Completes `request` (object, name, max_prot) for mmap(2). NULL: -ENODEV. */
 	int (*mmap)(struct file *file, struct map_request *request);
-	unsigned (*poll)(struct file *file); /* POLLIN … now; NULL: always ready */
+	/* POLLIN … now; watches what may change it if `table` is not NULL (fs/poll.h). NULL: always ready. */
+	unsigned (*poll)(struct file *file, struct poll_table *table);
 	void (*release)(struct file *file);  /* the last reference is gone; may sleep */
 };
 
@@ -60,6 +62,7 @@ void files_get(struct files *files);           /* CLONE_FILES */
 void files_put(struct files *files);           /* may sleep */
 bool files_shared(const struct files *files);  /* exec unshares a shared one */
 void files_close_on_exec(struct files *files); /* after the commit; cannot fail */
+uint32_t files_count(struct files *files);     /* every open descriptor is below it */
 
 /* The open file of a descriptor with a reference, or NULL (EBADF). */
 struct file *files_lookup(struct files *files, int fd);

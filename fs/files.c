@@ -150,6 +150,14 @@ void files_close_range(struct files *files, uint32_t first, uint32_t last, bool 
 	mutex_unlock(&files->lock);
 }
 
+uint32_t files_count(struct files *files)
+{
+	mutex_lock(&files->lock);
+	uint32_t count = files->count;
+	mutex_unlock(&files->lock);
+	return count;
+}
+
 struct file *files_lookup(struct files *files, int fd)
 {
 	struct file *file = NULL;

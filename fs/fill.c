@@ -33,11 +33,11 @@ struct fill {
 };
 
 static struct {
-	struct spinlock lock;           /* RANK_READY */
+	struct spinlock lock;           /* RANK_DEVICE */
 	TAILQ_HEAD(, version) versions; /* oldest first; lock */
 	unsigned count;                 /* lock */
 } parked = {
-	.lock = SPINLOCK_INIT("parked fills", RANK_READY),
+	.lock = SPINLOCK_INIT("parked fills", RANK_DEVICE),
 	.versions = TAILQ_HEAD_INITIALIZER(parked.versions),
 };
 

@@ -158,7 +158,6 @@ static ssize_t read_pipe(struct file *file, vaddr_t to, size_t length, loff_t *o
 		mutex_unlock(&pipe->lock);
 		if (done > 0) {
 			waitq_wake_all(&pipe->writable);
-			poll_notify();
 			return (ssize_t)done;
 		}
 		if (any)
@@ -249,7 +248,6 @@ static ssize_t write_pipe(struct file *file, vaddr_t from, size_t length, loff_t
 		if (result.written > 0) {
 			done += result.written;
 			waitq_wake_all(&pipe->readable);
-			poll_notify();
 		} else {
 			error = provide(file, &result, from + done, length - done, atomic,
 					&reclaimed);
@@ -260,11 +258,12 @@ static ssize_t write_pipe(struct file *file, vaddr_t from, size_t length, loff_t
 
 /* --- the rest -------------------------------------------------------------------------------------------- */
 
-static unsigned poll_read_end(struct file *file)
+static unsigned poll_read_end(struct file *file, struct poll_table *table)
 {
 	struct pipe *pipe = file->private;
 	unsigned events = 0;
 
+	poll_wait(table, &pipe->readable);
 	mutex_lock(&pipe->lock);
 	if (used(pipe) > 0)
 		events |= POLLIN | POLLRDNORM;
@@ -274,11 +273,12 @@ static unsigned poll_read_end(struct file *file)
 	return events;
 }
 
-static unsigned poll_write_end(struct file *file)
+static unsigned poll_write_end(struct file *file, struct poll_table *table)
 {
 	struct pipe *pipe = file->private;
 	unsigned events = 0;
 
+	poll_wait(table, &pipe->writable);
 	mutex_lock(&pipe->lock);
 	if (PIPE_SIZE - used(pipe) >= PIPE_BUF)
 		events |= POLLOUT | POLLWRNORM;
@@ -342,7 +342,6 @@ static void close_end(struct pipe *pipe, bool *end)
 	mutex_unlock(&pipe->lock);
 	if (last)
 		pipe_free(pipe);
-	poll_notify();
 }
 
 static void release_read_end(struct file *file)
