@@ -34,6 +34,8 @@ bool regular_is(const struct file *file);
 /* 0, or -EFBIG with SIGXFSZ on its way, if a file may not become so large (RLIMIT_FSIZE). */
 int size_check_limit(uint64_t size);
 
+/* Offsets in a directory below this are "." and "..". */
+#define DOT_OFFSETS 2
 /* What readdir gives its entries to; false: no room, stop before this one. (fs/directory.c) */
 bool dirent_emit(struct dirent_sink *sink, uint64_t number, uint64_t next_offset, uint32_t mode,
 		 const char *name);

@@ -29,9 +29,9 @@ enum lock_rank {
 	RANK_SLEEP_MAX = RANK_STREAM,
 	/* Spinlocks. */
 	RANK_FUTEX,
-	RANK_READY, /* epoll ready lists */
 	RANK_SIGNAL,
 	RANK_DEVICE, /* a driver's rings */
+	RANK_WATCH,  /* who watches which wait queue; epoll's ready lists */
 	RANK_WAITQ,
 	RANK_PMAP,
 	RANK_KMAP, /* the kernel's own page tables */
@@ -70,9 +70,11 @@ void irq_pop_off(void);
 
 /* Threads that wait for a lock or an event; struct waiter lives on the waiter's stack. */
 struct waiter;
+struct watch;
 struct waitq {
 	struct spinlock lock;
-	TAILQ_HEAD(waiter_list, waiter) waiters;
+	TAILQ_HEAD(waiter_list, waiter) waiters; /* lock */
+	LIST_HEAD(, watch) watches;              /* watch_lock and lock to change; kernel/watch.h */
 };
 
 /* Mutex: sleeps; not recursive; unlocked by the thread that locked it; hands over in order. */

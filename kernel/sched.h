@@ -150,7 +150,10 @@ void waitq_init(struct waitq *queue, const char *name);
 		.waiters = TAILQ_HEAD_INITIALIZER((queue).waiters) \
 	}
 
-/* Any context, any lock of lower rank than RANK_WAITQ. */
+/*
+ * Any context, any lock of lower rank than RANK_WATCH. Who watches the queue is told by either
+ * (kernel/watch.h).
+ */
 void waitq_wake_one(struct waitq *queue);
 void waitq_wake_all(struct waitq *queue);
 
