@@ -121,15 +121,22 @@ static struct inode *create(const char *target, uint64_t generation)
 	return inode;
 }
 
+bool links_has(const struct inode *inode)
+{
+	return inode != NULL && S_ISLNK(inode->mode) && !inode->is_synthetic && inode->listed != 0;
+}
+
 /*
  * `path` becomes a link to `target`, unless something has the name that does not come from the list, or
  * it was removed here. A reference to the link in `*out`, or NULL.
  */
 static int enter(const char *path, const char *target, uint64_t generation, struct inode **out)
 {
+	struct name_list freed = TAILQ_HEAD_INITIALIZER(freed);
 	struct inode *inode = create(target, generation);
-	struct inode *dir, *old, *dropped = NULL;
 	char name[NAME_MAX + 1];
+	struct inode *dir;
+	struct name *old;
 	int error;
 
 	*out = NULL;
@@ -141,21 +148,15 @@ static int enter(const char *path, const char *target, uint64_t generation, stru
 		return error == -ENOMEM ? error : 0;
 	}
 	mutex_lock(&root_lock);
-	old = inode_child(dir, name);
-	if (!dir->wire) {
-		old = inode; /* /dev, /proc and the like are the machine's own */
-	} else if (old != NULL && S_ISLNK(old->mode) && old->listed != 0) {
-		if (strcmp(old->target, target) == 0) {
-			old->listed = generation;
-			inode_get(old);
-			*out = old;
-		} else {
-			inode_unlink(old, NULL);
-			dropped = old;
-			old = NULL;
-		}
-	}
-	if (old == NULL) {
+	old = name_find(dir, name);
+	if (old != NULL && links_has(old->inode) && strcmp(old->inode->target, target) == 0) {
+		old->inode->listed = generation;
+		inode_get(old->inode);
+		*out = old->inode;
+	} else if (dir->wire && (old == NULL || links_has(old->inode))) {
+		/* /dev, /proc and the like, which are not wire, are the machine's own. */
+		if (old != NULL)
+			name_remove(old, NULL, &freed);
 		error = inode_link(dir, name, inode);
 		if (error == 0) {
 			inode_get(inode);
@@ -163,7 +164,7 @@ static int enter(const char *path, const char *target, uint64_t generation, stru
 		}
 	}
 	mutex_unlock(&root_lock);
-	inode_put(dropped);
+	names_put(&freed);
 	inode_put(dir);
 	inode_put(inode);
 	return error == -ENOMEM ? error : 0;
@@ -193,18 +194,24 @@ static int enter_all(char *text, uint64_t generation, struct inode **entries, un
 /* The links of the list before this one that it does not name any more. */
 static void drop_old(struct inode **entries, unsigned count, uint64_t generation)
 {
+	struct name_list freed = TAILQ_HEAD_INITIALIZER(freed);
+
 	if (entries == NULL)
 		return;
+	mutex_lock(&root_lock);
 	for (unsigned i = 0; i < count; i++) {
-		mutex_lock(&root_lock);
-		bool stale = entries[i]->parent != NULL && entries[i]->listed != generation;
-		if (stale)
-			inode_unlink(entries[i], NULL);
-		mutex_unlock(&root_lock);
-		if (stale)
-			inode_put(entries[i]);
-		inode_put(entries[i]);
+		struct name *name, *next;
+
+		for (name = TAILQ_FIRST(&entries[i]->names);
+		     name != NULL && entries[i]->listed != generation; name = next) {
+			next = TAILQ_NEXT(name, of_inode);
+			name_remove(name, NULL, &freed);
+		}
 	}
+	mutex_unlock(&root_lock);
+	names_put(&freed);
+	for (unsigned i = 0; i < count; i++)
+		inode_put(entries[i]);
 	kfree(entries);
 }
 

@@ -18,6 +18,9 @@
 
 struct inode;
 
+/* True of an inode, or NULL, that is a link from a list. root_lock is held. */
+bool links_has(const struct inode *inode);
+
 /*
  * Makes the links those of the stamp's generation, which was asked for no earlier than `since_ns`.
  * What goes wrong with the list is logged, and the links stay as they are. Sleeps; takes root_lock.
