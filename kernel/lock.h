@@ -31,7 +31,8 @@ enum lock_rank {
 	RANK_FUTEX,
 	RANK_READY, /* epoll ready lists */
 	RANK_SIGNAL,
-	RANK_DEVICE, /* a driver's rings */
+	RANK_HANDLERS, /* what a process does about signals */
+	RANK_DEVICE,   /* a driver's rings */
 	RANK_WAITQ,
 	RANK_PMAP,
 	RANK_KMAP, /* the kernel's own page tables */
