@@ -245,7 +245,6 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 
 	mutex_lock(&family_lock);
 	space_switch(exec->space);
-	mutex_unlock(&family_lock);
 	/* If only siblings had shared it, it is ours alone now. */
 	if (exec->files && files_shared(current->files)) {
 		old_files = current->files;
@@ -253,6 +252,7 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	} else {
 		old_files = exec->files;
 	}
+	mutex_unlock(&family_lock);
 	process_new_image(exec->image.version, exec->image.name, base_name(request->program),
 			  exec->handlers);
 	reset_registers(exec);

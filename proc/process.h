@@ -191,6 +191,9 @@ void task_discard(struct task *task);
 struct process_times process_cpu_times(const struct process *process);
 /* The memory that the process runs in, with a reference; NULL: it has none any more. Family lock held. */
 struct space *process_space(const struct process *process);
+/* Its descriptors and working directory, as its oldest thread has them; without a reference, else alike. */
+struct files *process_files(const struct process *process);
+struct fs_context *process_fs(const struct process *process);
 
 /* All of its threads have to end, the process with `status` (wait(2)'s). Signal lock held. */
 void process_end(struct process *process, int status);

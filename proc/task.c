@@ -109,6 +109,33 @@ struct space *process_space(const struct process *process)
 	return NULL;
 }
 
+/* The oldest thread that has not given up what it holds; NULL: there is none. */
+static const struct thread *oldest(const struct process *process)
+{
+	const struct task *task;
+
+	assert(mutex_held(&family_lock));
+	TAILQ_FOREACH (task, &process->tasks, sibling) {
+		if (task->thread.files)
+			return &task->thread;
+	}
+	return NULL;
+}
+
+struct files *process_files(const struct process *process)
+{
+	const struct thread *thread = oldest(process);
+
+	return thread ? thread->files : NULL;
+}
+
+struct fs_context *process_fs(const struct process *process)
+{
+	const struct thread *thread = oldest(process);
+
+	return thread ? thread->fs : NULL;
+}
+
 void process_end(struct process *process, int status)
 {
 	struct task *task;
