@@ -21,16 +21,10 @@
  */
 #include "kernel/sched.h"
 #include "mm/change.h"
+#include "mm/large.h"
 #include "mm/pages.h"
 
 #define BATCH 64 /* pages between two looks at the scheduler; their entries are on the stack */
-
-/* A page on its way to the child. */
-struct passenger {
-	vaddr_t page;
-	struct frame *frame; /* with the reference that the child's entry will be */
-	unsigned rights;
-};
 
 struct fork {
 	struct space *parent, *child;
@@ -51,82 +45,50 @@ static bool is_private(struct pte pte)
 	return !pte.special && frame_of(pte.address)->kind == FRAME_ANON;
 }
 
-/* Takes W from the parent's entry and a reference for the child's. Pmap lock held. */
-static struct passenger share_page(struct fork *fork, vaddr_t page, struct pte pte)
+/* A reference for the child's entry, and that entry. The child's pmap lock is held; -ENOMEM. */
+static int give_page(struct space *child, const struct mapping *mapping)
 {
-	struct passenger p = {
-		.page = page,
-		.frame = frame_of(pte.address),
-		.rights = (pte.executable ? PTE_EXEC : 0) | (pte.protnone ? PTE_NONE : 0),
-	};
+	struct frame *frame = frame_of(mapping->pte.address);
 
-	frame_get(p.frame);
-	if (pte.writable) {
-		pmap_protect(&fork->parent->pmap, page, p.rights);
-		must_flush(fork, page);
-	}
-	return p;
+	if (pmap_reserve_locked(&child->pmap, mapping->page) < 0)
+		return -ENOMEM;
+	frame_get(frame);
+	pmap_enter(&child->pmap, mapping->page, mapping->pte.address,
+		   (mapping->pte.executable ? PTE_EXEC : 0) |
+			   (mapping->pte.protnone ? PTE_NONE : 0));
+	pages_count(child, frame, 1);
+	return 0;
 }
 
 /*
- * Shares the private pages of [at, end), which lie within one page table of the child that is there,
- * but not more than a batch. Where it got to.
+ * Nobody faults on the parent's pages and none goes away: its lock is held, and the object's. So between
+ * the parent's pmap lock and the child's they stay what they are.
  */
-static vaddr_t share_batch(struct fork *fork, vaddr_t at, vaddr_t end)
-{
-	struct pmap *from = &fork->parent->pmap, *to = &fork->child->pmap;
-	struct passenger passengers[BATCH];
-	unsigned count = 0;
-
-	spin_lock(&from->lock);
-	while (count < BATCH && (at = pmap_next(from, at, end)) < end) {
-		struct pte pte = pmap_get(from, at);
-
-		if (is_private(pte))
-			passengers[count++] = share_page(fork, at, pte);
-		at += PAGE_SIZE;
-	}
-	spin_unlock(&from->lock);
-
-	spin_lock(&to->lock);
-	for (unsigned i = 0; i < count; i++) {
-		const struct passenger *p = &passengers[i];
-
-		pmap_enter(to, p->page, frame_paddr(p->frame), p->rights);
-		pages_count(fork->child, p->frame, 1);
-	}
-	spin_unlock(&to->lock);
-	return at;
-}
-
-/* The first private page of [at, end), or `end`. */
-static vaddr_t next_private(struct pmap *pmap, vaddr_t at, vaddr_t end)
-{
-	spin_lock(&pmap->lock);
-	while ((at = pmap_next(pmap, at, end)) < end && !is_private(pmap_get(pmap, at)))
-		at += PAGE_SIZE;
-	spin_unlock(&pmap->lock);
-	return at;
-}
-
 static int share_pages(struct fork *fork, const struct region *region)
 {
-	struct pmap *pmap = &fork->parent->pmap;
-	vaddr_t at = region->start;
+	struct pmap *from = &fork->parent->pmap, *to = &fork->child->pmap;
+	int error = 0;
 
-	while ((at = next_private(pmap, at, region->end)) < region->end) {
-		vaddr_t stop = MIN(ALIGN_DOWN(at, PMAP_TABLE_SPAN) + PMAP_TABLE_SPAN, region->end);
-		int error = pmap_reserve(&fork->child->pmap, at);
+	for (vaddr_t at = region->start; at < region->end && !error;) {
+		struct mapping pages[BATCH];
+		unsigned count;
 
-		if (error)
-			return error;
-		while (at < stop) {
-			at = share_batch(fork, at, stop);
-			if (sched_needs_resched())
-				sched_yield();
+		spin_lock(&from->lock);
+		count = pmap_collect(from, &at, region->end, PMAP_READ_ONLY, pages, BATCH);
+		spin_unlock(&from->lock);
+
+		spin_lock(&to->lock);
+		for (unsigned i = 0; i < count; i++) {
+			if (pages[i].pte.writable)
+				must_flush(fork, pages[i].page);
+			if (!error && is_private(pages[i].pte))
+				error = give_page(fork->child, &pages[i]);
 		}
+		spin_unlock(&to->lock);
+		if (sched_needs_resched())
+			sched_yield();
 	}
-	return 0;
+	return error;
 }
 
 /* The region, and its pages if they can be private. Locks of memory are not inherited: mlock(2). */
@@ -153,6 +115,7 @@ static int copy_region(struct fork *fork, const struct region *region)
 
 	if (region->flags & (REGION_SHARED | REGION_DEVICE))
 		return 0;
+	large_demote_range(fork->parent, region->start, region->end);
 	if (region->object)
 		mutex_lock(&region->object->lock);
 	error = share_pages(fork, region);

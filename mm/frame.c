@@ -255,6 +255,22 @@ void frame_put(struct frame *frame)
 		give_back(frame);
 }
 
+void frame_split(struct frame *block)
+{
+	uint64_t frames = block_frames(block->order);
+
+	assert(block->refs == 1);
+	for (uint64_t i = 0; i < frames; i++) {
+		assert(i == 0 || block[i].kind == FRAME_TAIL);
+		block[i].kind = block->kind;
+		block[i].order = 0;
+		block[i].flags = block->flags;
+		block[i].object = NULL;
+		block[i].index = 0;
+		atomic_store_explicit(&block[i].refs, 1, memory_order_relaxed);
+	}
+}
+
 void frame_census(struct frame_census *out)
 {
 	uint64_t in_use = 0;
@@ -276,7 +292,7 @@ uint64_t frame_free_count(void)
 {
 	uint64_t count = atomic_load_explicit(&listed, memory_order_relaxed);
 
-	for (unsigned cpu = 0; cpu < CPU_MAX; cpu++)
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++)
 		count += caches[cpu].count;
 	return count;
 }

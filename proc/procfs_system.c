@@ -69,13 +69,16 @@ static int generate_vmstat(struct text *text, uint32_t number)
 
 static int generate_census(struct text *text, uint32_t number)
 {
+	const struct space_stats *stats;
 	struct frame_census census;
 
 	frame_reclaim(UINT64_MAX);
 	census = take_census();
 	describe_census(text, &census);
-	/* How many tables a program needs depends on where its regions happen to lie. */
-	text_printf(text, "nr_own_ptable %lu\nspace_check %d\n", space_tables(current->space),
+	/* How many tables and pages of stack a program needs depends on where it happens to lie. */
+	stats = &current->space->stats;
+	text_printf(text, "nr_own_frames %lu\nspace_check %d\n",
+		    space_tables(current->space) + stats->anon_pages + stats->large_pages,
 		    space_check(current->space));
 	return 0;
 }
