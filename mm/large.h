@@ -1,5 +1,5 @@
 /*
- * mm/large.h - pages of 2 MiB in private anonymous memory; inside mm/ only.
+ * mm/large.h - pages of 2 MiB in private anonymous memory: inside mm/, but for the counters.
  *
  *	   region  [..................................................]
  *	   blocks     |               |               |            |

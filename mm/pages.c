@@ -51,7 +51,23 @@ static void discount(struct space *space, const struct mapping *gone, unsigned c
 	}
 }
 
-void pages_unmap(struct space *space, vaddr_t start, vaddr_t end)
+/* Of what was looked at, clears the PTEs of pages in objects; how many there were. */
+static unsigned clear_objects(struct pmap *pmap, struct mapping *pages, unsigned count)
+{
+	unsigned cleared = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct pte pte = pages[i].pte;
+
+		if (pte.special || pte.large || frame_of(pte.address)->kind != FRAME_OBJECT)
+			continue;
+		pmap_clear(pmap, pages[i].page);
+		pages[cleared++] = pages[i];
+	}
+	return cleared;
+}
+
+static void unmap(struct space *space, vaddr_t start, vaddr_t end, bool all)
 {
 	large_demote_at(space, start);
 	large_demote_at(space, end);
@@ -60,7 +76,10 @@ void pages_unmap(struct space *space, vaddr_t start, vaddr_t end)
 		unsigned count;
 
 		spin_lock(&space->pmap.lock);
-		count = pmap_collect(&space->pmap, &at, end, PMAP_CLEAR, gone, BATCH);
+		count = pmap_collect(&space->pmap, &at, end, all ? PMAP_CLEAR : PMAP_LOOK, gone,
+				     BATCH);
+		if (!all)
+			count = clear_objects(&space->pmap, gone, count);
 		discount(space, gone, count);
 		spin_unlock(&space->pmap.lock);
 		if (count > 0)
@@ -70,6 +89,16 @@ void pages_unmap(struct space *space, vaddr_t start, vaddr_t end)
 		if (sched_needs_resched())
 			sched_yield();
 	}
+}
+
+void pages_unmap(struct space *space, vaddr_t start, vaddr_t end)
+{
+	unmap(space, start, end, true);
+}
+
+void pages_unmap_object(struct space *space, vaddr_t start, vaddr_t end)
+{
+	unmap(space, start, end, false);
 }
 
 /* Takes rights from one PTE; true if a TLB may still have them. */
