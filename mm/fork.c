@@ -132,9 +132,12 @@ static int share_pages(struct fork *fork, const struct region *region)
 /* The region, and its pages if they can be private. Locks of memory are not inherited: mlock(2). */
 static int copy_region(struct fork *fork, const struct region *region)
 {
-	struct region *copy = region_alloc();
+	struct region *copy;
 	int error;
 
+	if (region->flags & REGION_DONTFORK)
+		return 0;
+	copy = region_alloc();
 	if (!copy)
 		return -ENOMEM;
 	*copy = (struct region){
@@ -142,7 +145,7 @@ static int copy_region(struct fork *fork, const struct region *region)
 		.end = region->end,
 		.prot = region->prot,
 		.max_prot = region->max_prot,
-		.flags = region->flags & ~REGION_LOCKED,
+		.flags = region->flags & ~(REGION_LOCKED | REGION_LOCKONFAULT),
 		.object = region->object,
 		.offset = region->offset,
 	};
@@ -151,7 +154,7 @@ static int copy_region(struct fork *fork, const struct region *region)
 	region_set_name(copy, region->name);
 	region_insert(fork->child, copy);
 
-	if (region->flags & (REGION_SHARED | REGION_DEVICE))
+	if (region->flags & (REGION_SHARED | REGION_DEVICE | REGION_WIPEONFORK))
 		return 0;
 	if (region->object)
 		mutex_lock(&region->object->lock);
