@@ -174,5 +174,8 @@ int space_advise(struct space *space, vaddr_t start, uint64_t length, int advice
 		return -EINVAL;
 	if (__builtin_add_overflow(start, whole, &end))
 		return -EINVAL;
-	return whole > 0 ? advise(space, start, end, advice) : 0;
+	if (whole == 0)
+		return 0;
+	/* Part of it cannot be mapped: such a length is a mistake, and what it reaches is left alone. */
+	return end <= USER_MAX ? advise(space, start, end, advice) : -ENOMEM;
 }
