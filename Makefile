@@ -249,7 +249,8 @@ comma := ,
 test_frame_sources  := mm/frame.c tests/host/fake_pmap.c
 test_slab_sources   := mm/slab.c $(test_frame_sources)
 space_sources       := $(addprefix mm/,frame.c slab.c radix.c object.c reclaim.c region.c change.c \
-                       pages.c large.c space.c map.c protect.c fault.c fork.c check.c) \
+                       pages.c large.c space.c map.c protect.c remap.c advice.c mlock.c populate.c \
+                       residence.c fault.c fork.c check.c) \
                        $(addprefix tests/host/,fake_pmap.c inject.c world.c)
 space_flags         := $(addprefix -Wl$(comma)--wrap=,frame_alloc frame_put slab_alloc slab_zalloc \
                        slab_free)

@@ -21,7 +21,8 @@
 	} while (0)
 
 struct tally {
-	uint64_t regions, pages, data_pages, anon_pages, file_pages, shared_pages, large_pages;
+	uint64_t regions, pages, data_pages, locked_pages;
+	uint64_t anon_pages, file_pages, shared_pages, large_pages;
 };
 
 static uint64_t largest_gap(const struct region *region)
@@ -50,6 +51,9 @@ static bool check_region(struct space *space, struct region *region, const struc
 	REQUIRE(!(region->prot & ~region->max_prot), region->start);
 	REQUIRE(region->object || !region->offset, region->start);
 	REQUIRE(!(region->flags & REGION_SHARED) || region->object, region->start);
+	REQUIRE(!(region->flags & REGION_LOCKONFAULT) || (region->flags & REGION_LOCKED),
+		region->start);
+	REQUIRE(!(region->flags & REGION_WIPEONFORK) || !region->object, region->start);
 
 	REQUIRE(region->gap_before == region_gap(space, region), region->start);
 	REQUIRE(region->gap_largest == largest_gap(region), region->start);
@@ -166,6 +170,8 @@ static bool check_all(struct space *space, struct tally *tally)
 		tally->pages += (r->end - r->start) >> PAGE_SHIFT;
 		if (region_is_data(r->flags, r->prot))
 			tally->data_pages += (r->end - r->start) >> PAGE_SHIFT;
+		if (r->flags & REGION_LOCKED)
+			tally->locked_pages += (r->end - r->start) >> PAGE_SHIFT;
 		previous = r;
 		from = r->end;
 	}
@@ -177,6 +183,7 @@ static bool check_tally(const struct space *space, const struct tally *tally)
 	REQUIRE(tally->regions == space->region_count, 0);
 	REQUIRE(tally->pages == space->stats.virtual_pages, 0);
 	REQUIRE(tally->data_pages == space->stats.data_pages, 0);
+	REQUIRE(tally->locked_pages == space->stats.locked_pages, 0);
 	REQUIRE(tally->anon_pages == space->stats.anon_pages, 0);
 	REQUIRE(tally->file_pages == space->stats.file_pages, 0);
 	REQUIRE(tally->shared_pages == space->stats.shared_pages, 0);

@@ -94,9 +94,12 @@ static int share_pages(struct fork *fork, const struct region *region)
 /* The region, and its pages if they can be private. Locks of memory are not inherited: mlock(2). */
 static int copy_region(struct fork *fork, const struct region *region)
 {
-	struct region *copy = region_alloc();
+	struct region *copy;
 	int error;
 
+	if (region->flags & REGION_DONTFORK)
+		return 0;
+	copy = region_alloc();
 	if (!copy)
 		return -ENOMEM;
 	*copy = (struct region){
@@ -104,7 +107,7 @@ static int copy_region(struct fork *fork, const struct region *region)
 		.end = region->end,
 		.prot = region->prot,
 		.max_prot = region->max_prot,
-		.flags = region->flags & ~REGION_LOCKED,
+		.flags = region->flags & ~(REGION_LOCKED | REGION_LOCKONFAULT),
 		.object = region->object,
 		.offset = region->offset,
 	};
@@ -113,7 +116,7 @@ static int copy_region(struct fork *fork, const struct region *region)
 	region_set_name(copy, region->name);
 	region_insert(fork->child, copy);
 
-	if (region->flags & (REGION_SHARED | REGION_DEVICE))
+	if (region->flags & (REGION_SHARED | REGION_DEVICE | REGION_WIPEONFORK))
 		return 0;
 	large_demote_range(fork->parent, region->start, region->end);
 	if (region->object)

@@ -206,6 +206,8 @@ static void count(struct space *space, const struct region *region, int sign)
 	space->stats.virtual_pages += delta;
 	if (region_is_data(region->flags, region->prot))
 		space->stats.data_pages += delta;
+	if (region->flags & REGION_LOCKED)
+		space->stats.locked_pages += delta;
 	space->stats.peak_virtual = MAX(space->stats.peak_virtual, space->stats.virtual_pages);
 }
 
@@ -334,6 +336,31 @@ void region_set_prot(struct space *space, struct region *region, uint32_t prot)
 	count(space, region, -1);
 	region->prot = prot;
 	count(space, region, 1);
+}
+
+void region_set_flags(struct space *space, struct region *region, uint32_t flags)
+{
+	const uint32_t fixed = REGION_SHARED | REGION_DEVICE | REGION_GROWSDOWN;
+
+	assert(rw_write_held(&space->lock));
+	assert((region->flags & fixed) == (flags & fixed));
+	if (flags & REGION_DEVICE)
+		flags &= ~(REGION_LOCKED | REGION_LOCKONFAULT);
+	count(space, region, -1);
+	region->flags = flags;
+	count(space, region, 1);
+}
+
+void region_extend(struct space *space, struct region *region, vaddr_t end)
+{
+	assert(rw_write_held(&space->lock));
+	assert(end > region->end && end <= USER_MAX);
+	object_lock(region);
+	count(space, region, -1);
+	region->end = end;
+	count(space, region, 1);
+	gap_update(space, space_next(region));
+	object_unlock(region);
 }
 
 void region_grow(struct space *space, struct region *region, vaddr_t start)

@@ -173,9 +173,9 @@ static void discarding_a_part_and_the_whole(void **state)
 	map_blocks(0, 2, REGION_HUGEPAGE);
 	assert_writes(space, 0, BLOCK(0), 1);
 	assert_writes(space, 0, BLOCK(1), 1);
-	assert_int_equal(space_discard(space, BLOCK(0), PAGE_SIZE), 0);
+	assert_int_equal(space_advise(space, BLOCK(0), PAGE_SIZE, MADV_DONTNEED), 0);
 	assert_block(space, 0, ".aaa");
-	assert_int_equal(space_discard(space, BLOCK(1), LARGE_SIZE), 0);
+	assert_int_equal(space_advise(space, BLOCK(1), LARGE_SIZE, MADV_DONTNEED), 0);
 	assert_block(space, 1, "....");
 	assert_reads(space, 0, BLOCK(0), 0);
 	/* Nothing is left of the second, not even a table. */
@@ -281,7 +281,7 @@ static void do_something(void)
 		break;
 	}
 	case 4:
-		(void)space_discard(space, start, count * PAGE_SIZE);
+		(void)space_advise(space, start, count * PAGE_SIZE, MADV_DONTNEED);
 		for (unsigned i = first; i < first + count; i++)
 			model[i].byte = 0;
 		break;
