@@ -191,15 +191,14 @@ static enum outcome write_private(struct fault *f, const struct region *region,
 	struct pmap *pmap = &f->space->pmap;
 	bool filled = false; /* the spare is what an empty entry stands for */
 
-	for (;;) {
-		struct pte pte;
+	spin_lock(&pmap->lock);
+	if (pmap_reserve_locked(pmap, f->page) < 0) {
+		spin_unlock(&pmap->lock);
+		return STARVED;
+	}
+	for (;; spin_lock(&pmap->lock)) {
+		struct pte pte = pmap_get(pmap, f->page);
 
-		spin_lock(&pmap->lock);
-		if (pmap_reserve_locked(pmap, f->page) < 0) {
-			spin_unlock(&pmap->lock);
-			return STARVED;
-		}
-		pte = pmap_get(pmap, f->page);
 		if (satisfied(pte, f->access))
 			break;
 		if (reusable(pte)) {

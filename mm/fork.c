@@ -39,25 +39,30 @@ static void must_flush(struct fork *fork, vaddr_t page)
 	fork->end = MAX(fork->end, page + PAGE_SIZE);
 }
 
-/* Private pages: those that are in no object. */
-static bool is_private(struct pte pte)
+/* Leaves of the pages those that are private: in no object. Their number. */
+static unsigned keep_private(struct mapping *pages, unsigned count)
 {
-	return !pte.special && frame_of(pte.address)->kind == FRAME_ANON;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		if (!pages[i].pte.special && frame_of(pages[i].pte.address)->kind == FRAME_ANON)
+			pages[kept++] = pages[i];
+	return kept;
 }
 
-/* A reference for the child's entry, and that entry. The child's pmap lock is held; -ENOMEM. */
-static int give_page(struct space *child, const struct mapping *mapping)
+/* The child's entries, and the references that they are. -ENOMEM, with some of them made. */
+static int give_pages(struct space *child, const struct mapping *pages, unsigned count)
 {
-	struct frame *frame = frame_of(mapping->pte.address);
+	unsigned given;
 
-	if (pmap_reserve_locked(&child->pmap, mapping->page) < 0)
-		return -ENOMEM;
-	frame_get(frame);
-	pmap_enter(&child->pmap, mapping->page, mapping->pte.address,
-		   (mapping->pte.executable ? PTE_EXEC : 0) |
-			   (mapping->pte.protnone ? PTE_NONE : 0));
-	pages_count(child, frame, 1);
-	return 0;
+	spin_lock(&child->pmap.lock);
+	given = pmap_enter_shared(&child->pmap, pages, count);
+	for (unsigned i = 0; i < given; i++)
+		frame_get(frame_of(pages[i].pte.address));
+	child->stats.anon_pages += given;
+	space_count_peak(child);
+	spin_unlock(&child->pmap.lock);
+	return given == count ? 0 : -ENOMEM;
 }
 
 /*
@@ -66,7 +71,7 @@ static int give_page(struct space *child, const struct mapping *mapping)
  */
 static int share_pages(struct fork *fork, const struct region *region)
 {
-	struct pmap *from = &fork->parent->pmap, *to = &fork->child->pmap;
+	struct pmap *from = &fork->parent->pmap;
 	int error = 0;
 
 	for (vaddr_t at = region->start; at < region->end && !error;) {
@@ -76,15 +81,12 @@ static int share_pages(struct fork *fork, const struct region *region)
 		spin_lock(&from->lock);
 		count = pmap_collect(from, &at, region->end, PMAP_READ_ONLY, pages, BATCH);
 		spin_unlock(&from->lock);
-
-		spin_lock(&to->lock);
-		for (unsigned i = 0; i < count; i++) {
+		for (unsigned i = 0; i < count; i++)
 			if (pages[i].pte.writable)
 				must_flush(fork, pages[i].page);
-			if (!error && is_private(pages[i].pte))
-				error = give_page(fork->child, &pages[i]);
-		}
-		spin_unlock(&to->lock);
+		count = keep_private(pages, count);
+		if (count > 0)
+			error = give_pages(fork->child, pages, count);
 		if (sched_needs_resched())
 			sched_yield();
 	}

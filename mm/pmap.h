@@ -26,13 +26,19 @@ struct pmap {
 	_Atomic uint64_t cpus;           /* bit n: CPU n may hold entries of this pmap */
 };
 
-/* One decoded PTE. */
+/* One decoded PTE. The flags lie as the processor has them, so that decoding is little more than a copy. */
 struct pte {
 	paddr_t address;
-	bool present;  /* a right is there */
-	bool protnone; /* a frame is kept, no right */
-	bool writable, executable, special, accessed, dirty;
-	bool large; /* the page is one of the 512 of a large page; `address` is the page's own */
+	uint64_t present : 1; /* a right is there */
+	uint64_t writable : 1;
+	uint64_t : 3;
+	uint64_t accessed : 1, dirty : 1;
+	uint64_t large : 1; /* one of the 512 pages of a large page; `address` is the page's own */
+	uint64_t : 1;
+	uint64_t special : 1;
+	uint64_t protnone : 1; /* a frame is kept, no right */
+	uint64_t : 52;
+	uint64_t executable : 1; /* of what is present */
 };
 #define pte_empty(p) (!(p).present && !(p).protnone)
 
@@ -95,6 +101,12 @@ enum pmap_change {
  */
 unsigned pmap_collect(struct pmap *pmap, vaddr_t *at, vaddr_t end, enum pmap_change change,
 		      struct mapping *out, unsigned max);
+
+/*
+ * Enters each mapping, with its rights but W, where there is no PTE yet; makes the tables. How many, from
+ * the first on, before memory ran out. Of counted pages only.
+ */
+unsigned pmap_enter_shared(struct pmap *pmap, const struct mapping *mappings, unsigned count);
 
 /*
  * Enters frames[i] for the i-th page from `address` on, where there is a frame and no PTE; sets

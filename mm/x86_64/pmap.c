@@ -25,6 +25,7 @@
 
 static const char zero_page[PAGE_SIZE] __aligned(4096);
 paddr_t pmap_zero_page;
+static uint64_t entry_nx; /* ENTRY_NX if the processor has it; set with the first pmap */
 
 static uint16_t *table_used(const entry_t *table)
 {
@@ -38,44 +39,53 @@ static entry_t *table_of(uint64_t entry)
 
 /* --- entries ------------------------------------------------------------------------------------ */
 
-static struct pte decode(uint64_t entry)
-{
-	struct pte pte = { 0 };
+/* What decode() copies: struct pte has these flags where the processor has them. */
+#define DECODED                                                                       \
+	(ENTRY_PRESENT | ENTRY_WRITE | ENTRY_ACCESSED | ENTRY_DIRTY | ENTRY_SPECIAL | \
+	 ENTRY_PROTNONE)
 
-	if (!entry)
-		return pte;
-	pte.protnone = entry & ENTRY_PROTNONE;
-	pte.present = entry & ENTRY_PRESENT;
-	pte.address = (pte.protnone ? ~entry : entry) & ENTRY_ADDRESS;
-	pte.writable = entry & ENTRY_WRITE;
-	pte.executable = pte.present && !(entry & ENTRY_NX);
-	pte.special = entry & ENTRY_SPECIAL;
-	pte.accessed = entry & ENTRY_ACCESSED;
-	pte.dirty = entry & ENTRY_DIRTY;
-	return pte;
-}
+union decoded {
+	struct pte pte;
+	struct {
+		paddr_t address;
+		uint64_t flags;
+	};
+};
+_Static_assert(sizeof(struct pte) == 16, "an address and one word of flags");
 
 /* A PROT_NONE entry keeps its address inverted: nothing to speculate on (L1TF). */
-static uint64_t encode(paddr_t frame, unsigned rights)
-{
-	uint64_t software = rights & PTE_SPECIAL ? ENTRY_SPECIAL : 0;
-	uint64_t entry = frame | software | ENTRY_PRESENT | ENTRY_USER | ENTRY_ACCESSED;
-
-	if (rights & PTE_NONE)
-		return (~frame & ENTRY_ADDRESS) | software | ENTRY_PROTNONE;
-	if (rights & PTE_WRITE)
-		entry |= ENTRY_WRITE;
-	if (!(rights & PTE_EXEC) && cpu_features.nx)
-		entry |= ENTRY_NX;
-	if (rights & PTE_UNCACHED)
-		entry |= ENTRY_PCD | ENTRY_PWT;
-	return entry;
-}
-
-/* The address in a present entry, or a kept one. */
-static uint64_t entry_address(uint64_t entry)
+static inline uint64_t entry_address(uint64_t entry)
 {
 	return (entry & ENTRY_PROTNONE ? ~entry : entry) & ENTRY_ADDRESS;
+}
+
+static inline struct pte decode(uint64_t entry)
+{
+	union decoded d = { .address = entry_address(entry), .flags = entry & DECODED };
+
+	if ((entry & (ENTRY_PRESENT | ENTRY_NX)) == ENTRY_PRESENT)
+		d.flags |= ENTRY_NX; /* `executable` lies there, the other way round */
+	return d.pte;
+}
+
+static inline uint64_t encode(paddr_t frame, unsigned rights)
+{
+	uint64_t entry = frame | ENTRY_PRESENT | ENTRY_USER | ENTRY_ACCESSED;
+
+	if (unlikely(rights & (PTE_NONE | PTE_SPECIAL | PTE_UNCACHED))) {
+		uint64_t software = rights & PTE_SPECIAL ? ENTRY_SPECIAL : 0;
+
+		if (rights & PTE_NONE)
+			return (~frame & ENTRY_ADDRESS) | software | ENTRY_PROTNONE;
+		if (rights & PTE_UNCACHED)
+			entry |= ENTRY_PCD | ENTRY_PWT;
+		entry |= software;
+	}
+	if (rights & PTE_WRITE)
+		entry |= ENTRY_WRITE;
+	if (!(rights & PTE_EXEC))
+		entry |= entry_nx;
+	return entry;
 }
 
 static bool is_large(uint64_t entry, unsigned level)
@@ -191,6 +201,7 @@ int pmap_create(struct pmap *pmap)
 	atomic_store(&pmap->cpus, 0);
 	if (!pmap_zero_page)
 		pmap_zero_page = kernel_image_paddr(zero_page);
+	entry_nx = cpu_features.nx ? ENTRY_NX : 0;
 	return 0;
 }
 
@@ -418,6 +429,26 @@ unsigned pmap_enter_absent(struct pmap *pmap, vaddr_t address, struct frame **fr
 	}
 	*table_used(table) += (uint16_t)entered;
 	return entered;
+}
+
+unsigned pmap_enter_shared(struct pmap *pmap, const struct mapping *mappings, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct mapping *m = &mappings[i];
+		entry_t *table = find_table(pmap, m->page);
+		unsigned index = level_index(m->page, 0);
+
+		if (unlikely(!table)) {
+			if (make_tables(pmap, m->page, 0) < 0)
+				return i;
+			table = find_table(pmap, m->page);
+		}
+		assert(!table[index] && !m->pte.special);
+		(*table_used(table))++;
+		table[index] = encode(m->pte.address, (m->pte.executable ? PTE_EXEC : 0) |
+							      (m->pte.protnone ? PTE_NONE : 0));
+	}
+	return count;
 }
 
 /* What pmap_collect() is asked to do, to one entry that is not empty; what it was before. */

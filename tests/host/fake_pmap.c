@@ -203,14 +203,14 @@ static struct pte decode(uint64_t entry)
 {
 	return (struct pte){
 		.address = entry & E_ADDRESS,
-		.present = entry & E_PRESENT,
-		.protnone = entry & E_NONE,
-		.writable = entry & E_WRITE,
-		.executable = entry & E_EXEC,
-		.special = entry & E_SPECIAL,
-		.accessed = entry & E_ACCESSED,
-		.dirty = entry & E_DIRTY,
-		.large = entry & E_LARGE,
+		.present = !!(entry & E_PRESENT),
+		.protnone = !!(entry & E_NONE),
+		.writable = !!(entry & E_WRITE),
+		.executable = !!(entry & E_EXEC),
+		.special = !!(entry & E_SPECIAL),
+		.accessed = !!(entry & E_ACCESSED),
+		.dirty = !!(entry & E_DIRTY),
+		.large = !!(entry & E_LARGE),
 	};
 }
 
@@ -439,6 +439,20 @@ unsigned pmap_collect(struct pmap *pmap, vaddr_t *at, vaddr_t end, enum pmap_cha
 		} else if (change == PMAP_READ_ONLY) {
 			*find_entry(pmap, page) &= ~(uint64_t)E_WRITE;
 		}
+	}
+	return count;
+}
+
+unsigned pmap_enter_shared(struct pmap *pmap, const struct mapping *mappings, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct mapping *m = &mappings[i];
+
+		assert(!m->pte.special && !m->pte.large && pte_empty(pmap_get(pmap, m->page)));
+		if (pmap_reserve_locked(pmap, m->page) < 0)
+			return i;
+		pmap_enter(pmap, m->page, m->pte.address,
+			   (m->pte.executable ? PTE_EXEC : 0) | (m->pte.protnone ? PTE_NONE : 0));
 	}
 	return count;
 }
