@@ -30,8 +30,9 @@ enum lock_rank {
 	/* Spinlocks. */
 	RANK_FUTEX,
 	RANK_SIGNAL,
-	RANK_DEVICE, /* a driver's rings */
-	RANK_WATCH,  /* who watches which wait queue; epoll's ready lists */
+	RANK_HANDLERS, /* what a process does about signals */
+	RANK_DEVICE,   /* a driver's rings */
+	RANK_WATCH,    /* who watches which wait queue; epoll's ready lists */
 	RANK_WAITQ,
 	RANK_PMAP,
 	RANK_KMAP, /* the kernel's own page tables */
@@ -63,6 +64,13 @@ void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank);
 void spin_lock(struct spinlock *lock);
 void spin_unlock(struct spinlock *lock);
 bool spin_held(const struct spinlock *lock); /* by this CPU */
+
+/* Asserts, in debug builds, that a lock is held: assert_locked(spin_held(&queue->lock)). */
+#if defined(__HAWSER__) && !defined(DEBUG_LOCKS)
+#define assert_locked(held) ((void)0)
+#else
+#define assert_locked(held) assert(held)
+#endif
 
 /* Interrupts off and back on by count, without a lock (per-CPU data). */
 void irq_push_off(void);
