@@ -3,7 +3,7 @@
  *
  * Output goes to every device that `console=` names (default: ttyS0 and tty0, the VGA text
  * screen). Input comes from the serial line's receive interrupt into a ring. Drivers move bytes;
- * the line discipline is fs/tty.c's.
+ * the line discipline is fs/console.c's.
  */
 #ifndef HAWSER_DEV_CONSOLE_H
 #define HAWSER_DEV_CONSOLE_H

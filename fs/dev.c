@@ -7,6 +7,7 @@
 #include "fs/inode.h"
 #include "fs/ops.h"
 #include "fs/root.h"
+#include "fs/tty_core.h"
 #include "kernel/clock.h"
 #include "kernel/log.h"
 #include "kernel/random.h"
@@ -284,7 +285,10 @@ static const struct device devices[] = {
 	{ "urandom", MKDEV(MEM_MAJOR, 9), open_random },
 	{ "kmsg", MKDEV(MEM_MAJOR, 11), open_kmsg },
 	{ "tty", MKDEV(TTYAUX_MAJOR, 0), tty_open_controlling },
-	{ "console", MKDEV(TTYAUX_MAJOR, 1), tty_open },
+	{ "console", MKDEV(TTYAUX_MAJOR, 1), console_open },
+	{ "ptmx", MKDEV(TTYAUX_MAJOR, 2), pty_open_master },
+	{ "ttyS0", MKDEV(TTY_MAJOR, 64), console_open,
+	  tty_offer }, /* 64: Linux's first serial line */
 };
 
 const struct device *dev_find(uint32_t number)
@@ -315,5 +319,9 @@ int dev_init(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(devices) && error == 0; i++)
 		error = root_add_device(&devices[i]);
-	return error != 0 ? error : tty_init();
+	if (error != 0)
+		return error;
+	tty_jobs_init();
+	pty_init();
+	return console_terminal_init();
 }

@@ -15,11 +15,17 @@ int dev_init(void);
 /* The device with that number (MKDEV of <linux/kdev_t.h>), or NULL. */
 const struct device *dev_find(uint32_t number);
 
-/* The open operation of /dev/console. (fs/tty.c) */
-int tty_open(struct file *file);
-/* Of /dev/tty: -ENXIO to whom the terminal does not control. (fs/tty.c) */
+/* The open operation of /dev/console, and of /dev/tty: -ENXIO to whom no terminal controls. (fs/console.c) */
+int console_open(struct file *file);
 int tty_open_controlling(struct file *file);
-/* Starts the thread that reads the console. 0 or -ENOMEM. (fs/tty.c) */
-int tty_init(void);
+/* What terminals do when they are opened without O_NOCTTY. (fs/console.c) */
+void tty_offer(struct file *file);
+/* Starts the thread that reads the console. 0 or -ENOMEM. (fs/console.c) */
+int console_terminal_init(void);
+
+/* The open operation of /dev/ptmx. (fs/pty.c) */
+int pty_open_master(struct file *file);
+/* Boot, once the root has its directories. (fs/pty.c) */
+void pty_init(void);
 
 #endif

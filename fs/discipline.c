@@ -7,6 +7,8 @@
 #define CONTROL(c)  ((c)&0x1f)
 #define DELETE      0x7f
 #define BELL        '\a'
+#define END_OF_FILE '\0' /* in the ring, with a mark */
+#define PARITY_MARK 0xff /* PARMRK: what begins a sequence, and is doubled in data */
 #define TAB_STOP    8
 #define CONTROL_BIT 0x40 /* ^X is written with the letter that has this bit too */
 
@@ -39,6 +41,11 @@ static bool has(const struct discipline *d, tcflag_t local)
 	return (d->termios.c_lflag & local) != 0;
 }
 
+static bool has_input(const struct discipline *d, tcflag_t input)
+{
+	return (d->termios.c_iflag & input) != 0;
+}
+
 /* A control character that is set; 0 disables one (_POSIX_VDISABLE). */
 static bool is_key(const struct discipline *d, unsigned key, uint8_t byte)
 {
@@ -62,7 +69,7 @@ static bool is_control(uint8_t byte)
 /* Second and later bytes of a character in UTF-8 take no column of their own. */
 static bool is_continuation(const struct discipline *d, uint8_t byte)
 {
-	return (d->termios.c_iflag & IUTF8) != 0 && (byte & 0xc0) == 0x80;
+	return has_input(d, IUTF8) && (byte & 0xc0) == 0x80;
 }
 
 void discipline_output(struct discipline *d, uint8_t byte, struct sink *out)
@@ -112,6 +119,8 @@ void discipline_output(struct discipline *d, uint8_t byte, struct sink *out)
 		emit(out, '\b');
 		break;
 	default:
+		if ((mode & OLCUC) != 0 && byte >= 'a' && byte <= 'z')
+			byte = (uint8_t)(byte - 'a' + 'A');
 		if (!is_control(byte) && !is_continuation(d, byte))
 			d->column++;
 		emit(out, byte);
@@ -151,16 +160,35 @@ static unsigned width(struct discipline *d, uint64_t from, uint64_t to)
 
 /* --- editing the line --------------------------------------------------------------------------------- */
 
-/* Takes [from, head) away again, from the screen too. */
-static void erase_to(struct discipline *d, uint64_t from, struct sink *echo)
+/* ECHOPRT: what was erased stands between a backslash and a slash. */
+static void print_erased(struct discipline *d, uint64_t from, struct sink *echo)
+{
+	if (!d->erasing)
+		discipline_output(d, '\\', echo);
+	d->erasing = true;
+	for (uint64_t i = from; i < d->head; i++)
+		echo_byte(d, *at(d, i), echo);
+}
+
+static void finish_erasing(struct discipline *d, struct sink *echo)
+{
+	if (d->erasing)
+		discipline_output(d, '/', echo);
+	d->erasing = false;
+}
+
+/* Takes [from, head) away again, from the screen too if that is `seen`. */
+static void erase_to(struct discipline *d, uint64_t from, bool seen, struct sink *echo)
 {
 	unsigned columns = width(d, from, d->head);
 	bool tab = false;
 
 	for (uint64_t i = from; i < d->head; i++)
 		tab |= *at(d, i) == '\t';
+	if (seen && has(d, ECHOPRT))
+		print_erased(d, from, echo);
 	d->head = from;
-	if (!has(d, ECHO))
+	if (!seen || has(d, ECHOPRT))
 		return;
 	for (unsigned i = 0; i < columns; i++) {
 		discipline_output(d, '\b', echo);
@@ -172,7 +200,8 @@ static void erase_to(struct discipline *d, uint64_t from, struct sink *echo)
 	}
 }
 
-static void erase_character(struct discipline *d, struct sink *echo)
+/* The last character, of however many bytes. */
+static void erase_character(struct discipline *d, bool seen, struct sink *echo)
 {
 	uint64_t from = d->head;
 
@@ -181,12 +210,17 @@ static void erase_character(struct discipline *d, struct sink *echo)
 	do {
 		from--;
 	} while (from > d->canon && is_continuation(d, *at(d, from)));
-	if (has(d, ECHO) && !has(d, ECHOE)) {
-		d->head = from;
+	erase_to(d, from, seen, echo);
+}
+
+/* VERASE. Without ECHOE the key itself is all that is to be seen of it. */
+static void erase_one(struct discipline *d, struct sink *echo)
+{
+	bool plain = has(d, ECHO) && !has(d, ECHOE | ECHOPRT);
+
+	if (plain && d->head > d->canon)
 		echo_byte(d, d->termios.c_cc[VERASE], echo);
-		return;
-	}
-	erase_to(d, from, echo);
+	erase_character(d, has(d, ECHO) && !plain, echo);
 }
 
 static bool is_word(uint8_t byte)
@@ -206,7 +240,7 @@ static void erase_word(struct discipline *d, struct sink *echo)
 		from--;
 	while (d->head > from) {
 		uint64_t before = d->head;
-		erase_character(d, echo);
+		erase_character(d, has(d, ECHO), echo);
 		if (d->head == before)
 			break;
 	}
@@ -216,17 +250,19 @@ static void erase_line(struct discipline *d, struct sink *echo)
 {
 	if (has(d, ECHO) && !(has(d, ECHOK) && has(d, ECHOKE) && has(d, ECHOE))) {
 		d->head = d->canon;
+		finish_erasing(d, echo);
 		echo_byte(d, d->termios.c_cc[VKILL], echo);
 		if (has(d, ECHOK))
 			discipline_output(d, '\n', echo);
 		return;
 	}
 	while (d->head > d->canon)
-		erase_character(d, echo);
+		erase_character(d, has(d, ECHO), echo);
 }
 
 static void reprint(struct discipline *d, struct sink *echo)
 {
+	finish_erasing(d, echo);
 	echo_byte(d, d->termios.c_cc[VREPRINT], echo);
 	discipline_output(d, '\n', echo);
 	d->edit_column = d->column;
@@ -263,18 +299,22 @@ static void end_line(struct discipline *d, uint8_t byte)
 static void insert(struct discipline *d, uint8_t byte, struct sink *echo)
 {
 	bool canonical = has(d, ICANON);
+	bool twice = byte == PARITY_MARK && has_input(d, PARMRK) && !has_input(d, ISTRIP);
 
-	if (used(d) + canonical >= DISCIPLINE_SIZE) {
-		if ((d->termios.c_iflag & IMAXBEL) != 0)
+	if (used(d) + twice + canonical >= DISCIPLINE_SIZE) {
+		if (has_input(d, IMAXBEL))
 			emit(echo, BELL);
 		return;
 	}
 	if (has(d, ECHO)) {
+		finish_erasing(d, echo);
 		if (d->head == d->canon)
 			d->edit_column = d->column;
 		echo_byte(d, byte, echo);
 	}
 	put(d, byte);
+	if (twice)
+		put(d, byte);
 	if (!canonical)
 		d->canon = d->head;
 }
@@ -285,13 +325,15 @@ static bool edit(struct discipline *d, uint8_t byte, struct sink *echo)
 	bool extended = has(d, IEXTEN);
 
 	if (is_key(d, VERASE, byte)) {
-		erase_character(d, echo);
+		erase_one(d, echo);
 	} else if (is_key(d, VKILL, byte)) {
 		erase_line(d, echo);
 	} else if (extended && is_key(d, VWERASE, byte)) {
 		erase_word(d, echo);
 	} else if (extended && is_key(d, VLNEXT, byte)) {
 		d->literal = true;
+		if (has(d, ECHO))
+			finish_erasing(d, echo);
 		if (has(d, ECHO) && has(d, ECHOCTL)) {
 			if (d->head == d->canon)
 				d->edit_column = d->column;
@@ -301,11 +343,13 @@ static bool edit(struct discipline *d, uint8_t byte, struct sink *echo)
 	} else if (extended && has(d, ECHO) && is_key(d, VREPRINT, byte)) {
 		reprint(d, echo);
 	} else if (byte == '\n') {
-		if (has(d, ECHO | ECHONL))
+		if (has(d, ECHO | ECHONL)) {
+			finish_erasing(d, echo);
 			discipline_output(d, '\n', echo);
+		}
 		end_line(d, byte);
 	} else if (is_key(d, VEOF, byte)) {
-		end_line(d, byte);
+		end_line(d, END_OF_FILE);
 	} else if (is_key(d, VEOL, byte) || (extended && is_key(d, VEOL2, byte))) {
 		if (has(d, ECHO))
 			echo_byte(d, byte, echo);
@@ -336,6 +380,8 @@ static bool translate(const struct discipline *d, uint8_t *byte)
 
 	if ((mode & ISTRIP) != 0)
 		*byte &= 0x7f;
+	if ((mode & IUCLC) != 0 && has(d, IEXTEN) && *byte >= 'A' && *byte <= 'Z')
+		*byte = (uint8_t)(*byte - 'A' + 'a');
 	if (*byte == '\r') {
 		if ((mode & IGNCR) != 0)
 			return false;
@@ -356,12 +402,12 @@ enum key_signal discipline_input(struct discipline *d, uint8_t byte, struct sink
 		insert(d, byte, echo);
 		return KEY_NONE;
 	}
-	if ((d->termios.c_iflag & IXON) != 0) {
+	if (has_input(d, IXON)) {
 		if (is_key(d, VSTART, byte) || is_key(d, VSTOP, byte)) {
 			d->stopped = !is_key(d, VSTART, byte);
 			return KEY_NONE;
 		}
-		if ((d->termios.c_iflag & IXANY) != 0)
+		if (has_input(d, IXANY))
 			d->stopped = false;
 	}
 	if (!translate(d, &byte))
@@ -371,8 +417,10 @@ enum key_signal discipline_input(struct discipline *d, uint8_t byte, struct sink
 		if (!has(d, NOFLSH))
 			discipline_flush(d);
 		d->stopped = false;
-		if (has(d, ECHO))
+		if (has(d, ECHO)) {
+			finish_erasing(d, echo);
 			echo_byte(d, byte, echo);
+		}
 		return signal;
 	}
 	if (!has(d, ICANON) || !edit(d, byte, echo))
@@ -382,22 +430,39 @@ enum key_signal discipline_input(struct discipline *d, uint8_t byte, struct sink
 
 /* --- reading ---------------------------------------------------------------------------------------------- */
 
+/* At `position` is no byte of anyone's. */
+static bool is_end_of_file(const struct discipline *d, uint64_t position)
+{
+	return has(d, ICANON) && marked(d, position) &&
+	       d->ring[position % DISCIPLINE_SIZE] == END_OF_FILE;
+}
+
 size_t discipline_readable(const struct discipline *d)
 {
 	uint64_t end = has(d, ICANON) ? d->canon : d->head;
 	size_t count = (size_t)(end - d->tail);
 
-	/* End-of-file characters are no bytes of anyone's. */
-	for (uint64_t i = d->tail; has(d, ICANON) && i < end; i++) {
-		if (marked(d, i) && is_key(d, VEOF, d->ring[i % DISCIPLINE_SIZE]))
-			count--;
-	}
+	for (uint64_t i = d->tail; has(d, ICANON) && i < end; i++)
+		count -= is_end_of_file(d, i);
 	return count;
 }
 
 bool discipline_ready(const struct discipline *d)
 {
 	return has(d, ICANON) ? d->lines > 0 : d->head != d->tail;
+}
+
+bool discipline_pollable(const struct discipline *d)
+{
+	const cc_t *cc = d->termios.c_cc;
+	size_t enough = cc[VTIME] == 0 && cc[VMIN] > 0 ? cc[VMIN] : 1;
+
+	return has(d, ICANON) ? d->lines > 0 : discipline_readable(d) >= enough;
+}
+
+bool discipline_holds_output(const struct discipline *d)
+{
+	return d->stopped || d->held;
 }
 
 bool discipline_full(const struct discipline *d)
@@ -415,7 +480,7 @@ size_t discipline_read(struct discipline *d, uint8_t *out, size_t size, bool *en
 	while (d->tail < limit && !*end) {
 		uint8_t byte = *at(d, d->tail);
 		bool last = marked(d, d->tail);
-		bool eof = canonical && last && is_key(d, VEOF, byte);
+		bool eof = is_end_of_file(d, d->tail);
 
 		/* An end of file behind the last byte that fits belongs to it. */
 		if (count == size && !eof)
@@ -430,11 +495,12 @@ size_t discipline_read(struct discipline *d, uint8_t *out, size_t size, bool *en
 	return count;
 }
 
-void discipline_set(struct discipline *d, const struct termios *termios)
+void discipline_set(struct discipline *d, const struct termios2 *termios)
 {
 	bool toggled = ((d->termios.c_lflag ^ termios->c_lflag) & ICANON) != 0;
 
 	d->termios = *termios;
+	d->termios.c_lflag &= ~(tcflag_t)EXTPROC;
 	if ((termios->c_iflag & IXON) == 0)
 		d->stopped = false;
 	if (!toggled)
@@ -456,14 +522,17 @@ void discipline_flush(struct discipline *d)
 	d->tail = d->canon = d->head;
 	d->lines = 0;
 	d->literal = false;
+	d->erasing = false;
 }
 
 void discipline_init(struct discipline *d)
 {
-	static const struct termios fresh = {
+	static const struct termios2 fresh = {
 		.c_iflag = ICRNL | IXON,
 		.c_oflag = OPOST | ONLCR,
-		.c_cflag = B115200 | CS8 | CREAD | HUPCL,
+		.c_cflag = B38400 | CS8 | CREAD | HUPCL,
+		.c_ispeed = 38400,
+		.c_ospeed = 38400,
 		.c_lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
 		.c_cc = {
 			[VINTR] = CONTROL('C'),

@@ -10,8 +10,8 @@
  *	  lines that may    the line being
  *	  be read           edited            (canonical mode; otherwise canon == head)
  *
- * A byte that ends a line has a mark. An end-of-file character is kept in its place, marked, and never
- * given to the reader.
+ * A byte that ends a line has a mark. An end-of-file character is kept as a NUL in its place, marked, and
+ * never given to the reader.
  */
 #ifndef HAWSER_FS_DISCIPLINE_H
 #define HAWSER_FS_DISCIPLINE_H
@@ -32,7 +32,7 @@ struct sink {
 enum key_signal { KEY_NONE, KEY_INTERRUPT, KEY_QUIT, KEY_SUSPEND };
 
 struct discipline {
-	struct termios termios;
+	struct termios2 termios;
 	uint8_t ring[DISCIPLINE_SIZE];
 	uint8_t marks[DISCIPLINE_SIZE / 8]; /* a bit per byte of the ring: it ends a line */
 	uint64_t tail, canon, head;
@@ -40,11 +40,16 @@ struct discipline {
 	unsigned column;      /* of the cursor */
 	unsigned edit_column; /* where the line being edited begins */
 	bool literal;         /* the next byte has no meaning (VLNEXT) */
-	bool stopped;         /* output is (VSTOP) */
+	bool erasing;         /* between the marks around what has been erased (ECHOPRT) */
+	bool stopped;         /* output is, by a key (VSTOP) */
+	bool held;            /* output is, by a program (TCOOFF) */
 };
 
 /* The settings of a fresh terminal, as Linux's. */
 void discipline_init(struct discipline *d);
+
+/* True if output is to wait. */
+bool discipline_holds_output(const struct discipline *d);
 
 /* A byte from the keyboard. What it means to others is the result. */
 enum key_signal discipline_input(struct discipline *d, uint8_t byte, struct sink *echo);
@@ -56,6 +61,8 @@ void discipline_output(struct discipline *d, uint8_t byte, struct sink *out);
 size_t discipline_readable(const struct discipline *d);
 /* True if a read has something to return, be it only an end of file. */
 bool discipline_ready(const struct discipline *d);
+/* True if poll(2) is to say so: without canonical mode and VTIME that takes VMIN bytes. */
+bool discipline_pollable(const struct discipline *d);
 /* True if more input would be lost, and a reader could make room. */
 bool discipline_full(const struct discipline *d);
 
@@ -65,8 +72,8 @@ bool discipline_full(const struct discipline *d);
  */
 size_t discipline_read(struct discipline *d, uint8_t *out, size_t size, bool *end);
 
-/* New settings; input that is there stays readable. */
-void discipline_set(struct discipline *d, const struct termios *termios);
+/* New settings; input that is there stays readable. EXTPROC is not taken: nobody edits for us. */
+void discipline_set(struct discipline *d, const struct termios2 *termios);
 /* Forgets the input (tcflush(3)). */
 void discipline_flush(struct discipline *d);
 

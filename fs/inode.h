@@ -41,6 +41,7 @@ struct device {
 	const char *name;
 	uint32_t number; /* MKDEV of <linux/kdev_t.h> */
 	int (*open)(struct file *file);
+	void (*offer)(struct file *file); /* it was opened without O_NOCTTY; NULL: nothing */
 };
 
 /*

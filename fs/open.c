@@ -133,6 +133,15 @@ static int check_kind(const struct inode *inode, const struct place *place, int 
 	return 0;
 }
 
+static int open_device(struct file *file, const struct device *device, int flags)
+{
+	int error = device->open(file);
+
+	if (error == 0 && (flags & O_NOCTTY) == 0 && device->offer != NULL)
+		device->offer(file);
+	return error;
+}
+
 /* Gives `file` its operations by the kind of its inode. */
 static int attach(struct file *file, struct place *place, int flags, bool created)
 {
@@ -149,7 +158,7 @@ static int attach(struct file *file, struct place *place, int flags, bool create
 	if (S_ISDIR(inode->mode))
 		return directory_open(file);
 	if (S_ISCHR(inode->mode) && inode->device != NULL)
-		return inode->device->open(file);
+		return open_device(file, inode->device, flags);
 	if (inode->is_synthetic)
 		return synthetic_open(file, inode);
 	if (!S_ISREG(inode->mode))

@@ -23,16 +23,16 @@ static const struct {
 	uint32_t mode;
 	bool wire;
 } directories[] = {
-	{ "bin", MODE_DIRECTORY, true },       { "dev", MODE_DIRECTORY, false },
-	{ "dev/shm", MODE_SHARED, false },     { "etc", MODE_DIRECTORY, true },
-	{ "home", MODE_DIRECTORY, true },      { "lib", MODE_DIRECTORY, true },
-	{ "lib64", MODE_DIRECTORY, true },     { "proc", MODE_DIRECTORY, false },
-	{ "root", MODE_PRIVATE, true },        { "run", MODE_DIRECTORY, false },
-	{ "sbin", MODE_DIRECTORY, true },      { "tmp", MODE_SHARED, false },
-	{ "usr", MODE_DIRECTORY, true },       { "usr/bin", MODE_DIRECTORY, true },
-	{ "usr/lib", MODE_DIRECTORY, true },   { "usr/sbin", MODE_DIRECTORY, true },
-	{ "usr/share", MODE_DIRECTORY, true }, { "var", MODE_DIRECTORY, true },
-	{ "var/tmp", MODE_SHARED, false },
+	{ "bin", MODE_DIRECTORY, true },      { "dev", MODE_DIRECTORY, false },
+	{ "dev/pts", MODE_DIRECTORY, false }, { "dev/shm", MODE_SHARED, false },
+	{ "etc", MODE_DIRECTORY, true },      { "home", MODE_DIRECTORY, true },
+	{ "lib", MODE_DIRECTORY, true },      { "lib64", MODE_DIRECTORY, true },
+	{ "proc", MODE_DIRECTORY, false },    { "root", MODE_PRIVATE, true },
+	{ "run", MODE_DIRECTORY, false },     { "sbin", MODE_DIRECTORY, true },
+	{ "tmp", MODE_SHARED, false },        { "usr", MODE_DIRECTORY, true },
+	{ "usr/bin", MODE_DIRECTORY, true },  { "usr/lib", MODE_DIRECTORY, true },
+	{ "usr/sbin", MODE_DIRECTORY, true }, { "usr/share", MODE_DIRECTORY, true },
+	{ "var", MODE_DIRECTORY, true },      { "var/tmp", MODE_SHARED, false },
 };
 
 /* The child directory, made if it is not there, with a reference; root_lock held. */

@@ -1,5 +1,5 @@
 /*
- * fs/tty.h - the terminal, as the rooms that know processes see it.
+ * fs/tty.h - terminals, as the rooms that know processes see them.
  */
 #ifndef HAWSER_FS_TTY_H
 #define HAWSER_FS_TTY_H
@@ -11,15 +11,16 @@
  * keys like ^C only discard what has been typed.
  */
 struct tty_job_hooks {
-	/* The calling process's session, and its group. The terminal's lock is held. */
+	/* The calling process's session, and its group. The job lock may be held. */
 	uint32_t (*session)(void);
 	uint32_t (*group)(void);
 	/* True if the calling process leads its session. */
 	bool (*leads)(void);
-	/* True if a process of the calling process's session is in the group. No lock is held. */
-	bool (*has_group)(uint32_t group);
-	/* Posts to every process of the group. Called in a thread, with no lock held. */
+	/* 0 if a process of the calling process's session is in the group; -EPERM, -ESRCH. No lock is held. */
+	int (*check_group)(uint32_t group);
+	/* Posts to every process of the group, or to the one. Called in a thread, with no lock held. */
 	void (*signal)(uint32_t group, int signal);
+	void (*signal_one)(uint32_t pid, int signal);
 	/*
 	 * The calling process uses the terminal from the background: SIGTTIN or SIGTTOU to its group and
 	 * -EINTR, so that the call is made again when it is continued. -EIO if nobody could continue it;
@@ -31,9 +32,12 @@ struct tty_job_hooks {
 void tty_register_job_hooks(const struct tty_job_hooks *hooks);
 
 /*
- * The session has lost its leader, and the terminal its session, if it was that one's: the group that was
- * in the foreground then, or 0.
+ * The session has lost its leader, and its terminal, if it had one, the session: the group that was in the
+ * foreground then, or 0. No lock is held.
  */
 uint32_t tty_end_session(uint32_t session);
+
+/* For /proc: the session's terminal as a device number and its foreground group; 0: none. */
+uint32_t tty_session_device(uint32_t session, uint32_t *group);
 
 #endif

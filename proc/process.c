@@ -223,14 +223,29 @@ static bool current_leads(void)
 	return current_process() && current_process()->sid == current_process()->pid;
 }
 
-static bool session_has_group(uint32_t group)
+/* What tcsetpgrp(3) says about a group. */
+static int check_group(uint32_t group)
 {
-	bool has;
+	int error = -ESRCH;
 
 	mutex_lock(&family_lock);
-	has = family_has_group(group, current_process()->sid);
+	for (const struct process *p = family_next(NULL); p; p = family_next((struct process *)p)) {
+		if (p->pgid == group)
+			error = p->sid == current_process()->sid ? 0 : -EPERM;
+	}
 	mutex_unlock(&family_lock);
-	return has;
+	return error;
+}
+
+static void signal_one(uint32_t pid, int signal)
+{
+	struct process *process;
+
+	mutex_lock(&family_lock);
+	process = family_find(pid);
+	if (process)
+		process_post_signal(process, signal);
+	mutex_unlock(&family_lock);
 }
 
 void process_signal_group(uint32_t group, int signal)
@@ -288,8 +303,9 @@ void process_init(void)
 		.session = current_session,
 		.group = current_group,
 		.leads = current_leads,
-		.has_group = session_has_group,
+		.check_group = check_group,
 		.signal = process_signal_group,
+		.signal_one = signal_one,
 		.background = use_from_background,
 	};
 

@@ -10,6 +10,7 @@
  */
 #include "fs/path.h"
 #include "fs/synthetic.h"
+#include "fs/tty.h"
 #include "fs/version.h"
 #include "fs/walk.h"
 #include "kernel/clock.h"
@@ -301,6 +302,7 @@ static uint64_t to_ticks(uint64_t ns)
 /* The fields of proc(5), in order; what is not known is 0. */
 static int generate_stat(struct text *text, uint32_t pid)
 {
+	uint32_t terminal, foreground;
 	struct usage usage;
 	struct subject s;
 	int error = subject_get(pid, &s);
@@ -308,9 +310,11 @@ static int generate_stat(struct text *text, uint32_t pid)
 	if (error != 0)
 		return error;
 	usage = measure(s.space);
+	terminal = tty_session_device(s.sid, &foreground);
 	text_printf(text,
-		    "%u (%s) %c %u %u %u 0 -1 0 %lu 0 %lu 0 %lu %lu %lu %lu 20 0 %u 0 %lu %lu %lu",
-		    s.pid, s.command, s.state, s.ppid, s.pgid, s.sid, usage.faults, usage.faults_io,
+		    "%u (%s) %c %u %u %u %u %d 0 %lu 0 %lu 0 %lu %lu %lu %lu 20 0 %u 0 %lu %lu %lu",
+		    s.pid, s.command, s.state, s.ppid, s.pgid, s.sid, terminal,
+		    terminal != 0 ? (int)foreground : -1, usage.faults, usage.faults_io,
 		    to_ticks(s.times.user_ns), to_ticks(s.times.system_ns),
 		    to_ticks(s.children_times.user_ns), to_ticks(s.children_times.system_ns),
 		    s.threads, to_ticks(s.start_ns), usage.virtual * PAGE_SIZE, resident(&usage));

@@ -56,6 +56,16 @@ bool signal_is_ignored(const struct signal_action *action, int signal)
 	       (action->handler == (vaddr_t)SIG_DFL && (SIGNAL_BIT(signal) & DEFAULT_IGNORE));
 }
 
+bool signal_spares(const struct process *process, const struct signal_action *action,
+		   const siginfo_t *info)
+{
+	bool sent =
+		info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL;
+
+	return process == first_process && action->handler == (vaddr_t)SIG_DFL && sent &&
+	       (uint32_t)info->si_pid != process->pid;
+}
+
 static bool is_fatal(const struct process *process, int signal)
 {
 	return !(SIGNAL_BIT(signal) & (DEFAULT_IGNORE | DEFAULT_STOP)) &&
@@ -236,11 +246,14 @@ void signal_leave(struct task *task)
 /* --- posting --------------------------------------------------------------------------------------- */
 
 /* Blocked ones are kept, since what is done about them may change until then. */
-static bool is_dropped(const struct process *process, const struct task *task, int signal)
+static bool is_dropped(const struct process *process, const struct task *task,
+		       const siginfo_t *info)
 {
+	int signal = info->si_signo;
 	struct signal_action action = signal_action_locked(process, signal);
 
-	return !(task->signal_mask & SIGNAL_BIT(signal)) && signal_is_ignored(&action, signal);
+	return !(task->signal_mask & SIGNAL_BIT(signal)) &&
+	       (signal_is_ignored(&action, signal) || signal_spares(process, &action, info));
 }
 
 /* `task`: NULL for the process. */
@@ -254,7 +267,7 @@ static int post(struct process *process, struct task *task, const siginfo_t *inf
 	asked = task ? task : TAILQ_FIRST(&process->tasks);
 	if (asked) {
 		signal_settle_stop(process, signal);
-		if (!is_dropped(process, asked, signal)) {
+		if (!is_dropped(process, asked, info)) {
 			error = enqueue(process, task ? &task->pending : &process->shared_pending,
 					info);
 			if (!task)

@@ -47,6 +47,9 @@ struct signal_action signal_action(struct process *process, int signal);
 /* The same with the signal lock held. */
 struct signal_action signal_action_locked(const struct process *process, int signal);
 bool signal_is_ignored(const struct signal_action *action, int signal);
+/* The first process is spared what others send it and it has not asked for; not what keys and faults do. */
+bool signal_spares(const struct process *process, const struct signal_action *action,
+		   const siginfo_t *info);
 
 /* Forgets what is pending of a set, for the process and each of its threads; signal lock held. */
 void signal_discard(struct process *process, uint64_t set);

@@ -85,7 +85,8 @@ static int next(struct delivery *d)
 		d->signal = signal_take(~self->signal_mask, &d->info);
 		if (d->signal != 0)
 			d->action = signal_action_locked(process, d->signal);
-	} while (d->signal != 0 && signal_is_ignored(&d->action, d->signal));
+	} while (d->signal != 0 && (signal_is_ignored(&d->action, d->signal) ||
+				    signal_spares(process, &d->action, &d->info)));
 	if (d->signal == 0) {
 		current->signal_pending = process->stop_signal != 0;
 	} else {

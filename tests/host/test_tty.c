@@ -65,10 +65,105 @@ static const char *get(size_t size)
 
 static void local(tcflag_t set, tcflag_t clear)
 {
-	struct termios termios = d.termios;
+	struct termios2 termios = d.termios;
 
 	termios.c_lflag = (termios.c_lflag | set) & ~clear;
 	discipline_set(&d, &termios);
+}
+
+static void input(tcflag_t set, tcflag_t clear)
+{
+	struct termios2 termios = d.termios;
+
+	termios.c_iflag = (termios.c_iflag | set) & ~clear;
+	discipline_set(&d, &termios);
+}
+
+static void letters_change_their_case(void **state)
+{
+	struct termios2 termios = d.termios;
+
+	input(IUCLC, 0);
+	type("ABc\r");
+	assert_string_equal(get(10), "abc\n");
+	(void)shown();
+	local(0, IEXTEN);
+	type("ABc\r");
+	assert_string_equal(get(10), "ABc\n");
+	(void)shown();
+	termios.c_oflag |= OLCUC;
+	discipline_set(&d, &termios);
+	type("xY\r");
+	assert_string_equal(shown(), "XY\r\n");
+}
+
+static void a_byte_that_looks_like_a_mark_is_doubled(void **state)
+{
+	input(PARMRK, 0);
+	type("a\377b\r");
+	assert_string_equal(get(10), "a\377\377b\n");
+	input(ISTRIP, 0);
+	type("a\377b\r"); /* seven bits of it are the key that erases */
+	assert_string_equal(get(10), "b\n");
+}
+
+static void paper_shows_what_is_erased(void **state)
+{
+	local(ECHOPRT, 0);
+	type("abc\177\177d\025e\r");
+	assert_string_equal(shown(), "abc\\cb/d\\da/e\r\n");
+	assert_string_equal(get(10), "e\n");
+}
+
+static void poll_waits_for_as_many_as_vmin(void **state)
+{
+	struct termios2 termios = d.termios;
+
+	termios.c_lflag &= ~(tcflag_t)ICANON;
+	termios.c_cc[VMIN] = 3;
+	discipline_set(&d, &termios);
+	type("ab");
+	assert_true(discipline_ready(&d));
+	assert_false(discipline_pollable(&d));
+	type("c");
+	assert_true(discipline_pollable(&d));
+	termios.c_cc[VTIME] = 1;
+	discipline_set(&d, &termios);
+	(void)get(2);
+	assert_true(discipline_pollable(&d));
+}
+
+static void only_a_program_lets_go_what_a_program_holds(void **state)
+{
+	input(IXANY, 0);
+	d.held = true;
+	type("\023x");
+	assert_false(d.stopped);
+	assert_true(discipline_holds_output(&d));
+	d.held = false;
+	assert_false(discipline_holds_output(&d));
+	type("\023");
+	assert_true(discipline_holds_output(&d));
+}
+
+static void an_end_of_file_stays_one_when_its_key_changes(void **state)
+{
+	struct termios2 termios = d.termios;
+	uint8_t byte;
+	bool end;
+
+	type("\004");
+	termios.c_cc[VEOF] = 'z';
+	discipline_set(&d, &termios);
+	assert_int_equal(discipline_readable(&d), 0);
+	assert_int_equal(discipline_read(&d, &byte, 1, &end), 0);
+	assert_true(end);
+}
+
+static void nobody_edits_for_us(void **state)
+{
+	local(EXTPROC, 0);
+	assert_int_equal(d.termios.c_lflag & EXTPROC, 0);
 }
 
 static void a_line_is_read_when_it_is_complete(void **state)
@@ -135,7 +230,7 @@ static void a_tab_behind_a_prompt_is_as_wide_as_it_looks(void **state)
 
 static void erase_takes_a_whole_character_of_utf8(void **state)
 {
-	struct termios termios = d.termios;
+	struct termios2 termios = d.termios;
 
 	termios.c_iflag |= IUTF8;
 	discipline_set(&d, &termios);
@@ -249,7 +344,7 @@ static void no_echo_still_shows_new_lines_if_asked_to(void **state)
 
 static void carriage_returns_are_translated_as_told(void **state)
 {
-	struct termios termios = d.termios;
+	struct termios2 termios = d.termios;
 
 	termios.c_iflag = INLCR;
 	discipline_set(&d, &termios);
@@ -274,7 +369,7 @@ static void stop_and_start_hold_output(void **state)
 
 static void output_is_processed_as_told(void **state)
 {
-	struct termios termios = d.termios;
+	struct termios2 termios = d.termios;
 
 	for (const char *c = "a\n\tb"; *c != '\0'; c++)
 		discipline_output(&d, (uint8_t)*c, &screen.sink);
@@ -324,7 +419,7 @@ static void a_long_life_wraps_the_ring(void **state)
 
 static void a_disabled_key_is_an_ordinary_byte(void **state)
 {
-	struct termios termios = d.termios;
+	struct termios2 termios = d.termios;
 
 	termios.c_cc[VERASE] = 0;
 	discipline_set(&d, &termios);
@@ -360,6 +455,13 @@ int main(void)
 		cmocka_unit_test_setup(full_of_lines_it_loses_no_count_of_them, fresh),
 		cmocka_unit_test_setup(a_long_life_wraps_the_ring, fresh),
 		cmocka_unit_test_setup(a_disabled_key_is_an_ordinary_byte, fresh),
+		cmocka_unit_test_setup(letters_change_their_case, fresh),
+		cmocka_unit_test_setup(a_byte_that_looks_like_a_mark_is_doubled, fresh),
+		cmocka_unit_test_setup(paper_shows_what_is_erased, fresh),
+		cmocka_unit_test_setup(poll_waits_for_as_many_as_vmin, fresh),
+		cmocka_unit_test_setup(only_a_program_lets_go_what_a_program_holds, fresh),
+		cmocka_unit_test_setup(an_end_of_file_stays_one_when_its_key_changes, fresh),
+		cmocka_unit_test_setup(nobody_edits_for_us, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,7 +175,8 @@ def test_the_default_root_has_an_init_that_ends_the_machine(command, status):
     """busybox's, with /etc/inittab from the server; 125: it would have come up again."""
     with Guest(append="quiet", extra=["-no-reboot"]) as guest:
         guest.shell()
-        assert guest.run("cat /proc/1/comm; tty").split() == ["init", "/dev/console"]
+        assert guest.run("cat /proc/1/comm; tty; kill -KILL 1; kill -HUP 1").split() == \
+            ["init", "/dev/console"]
         guest.type(command + "\r")
         assert guest.finish(20) == status
         assert "panic" not in guest.log.lower()
