@@ -20,6 +20,7 @@
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/syscall.h"
+#include "mm/oom.h"
 #include "mm/space.h"
 #include "mm/user.h"
 #include "proc/signal.h"
@@ -101,6 +102,7 @@ static void release_resources(void)
 	task_release_parent();
 	if (space)
 		space_put(space);
+	oom_memory_returned();
 }
 
 /* Its children are those of another of our threads from now on: wait(2), __WNOTHREAD. Family lock held. */

@@ -88,6 +88,18 @@ static void subject_put(struct subject *s)
 	process_put(s->process);
 }
 
+int procfs_get_space(uint32_t pid, struct space **out)
+{
+	struct subject s;
+	int error = subject_get(pid, &s);
+
+	if (error != 0)
+		return error;
+	*out = s.space;
+	process_put(s.process);
+	return 0;
+}
+
 /* --- maps ------------------------------------------------------------------------------------- */
 
 /* Linux pads the name of a mapping to this column (fs/proc/task_mmu.c, show_map_vma()). */
@@ -104,8 +116,7 @@ static const char *region_label(const struct space *space, const struct region *
 	return NULL;
 }
 
-static void describe_region(struct text *text, const struct space *space,
-			    const struct region *region)
+void procfs_print_region(struct text *text, const struct space *space, const struct region *region)
 {
 	const char *label = region_label(space, region);
 	size_t before = text->length;
@@ -132,7 +143,7 @@ static void describe_space(struct text *text, struct space *space)
 
 	rw_read_lock(&space->lock);
 	for (region = space_find_above(space, 0); region; region = space_next(region))
-		describe_region(text, space, region);
+		procfs_print_region(text, space, region);
 	rw_read_unlock(&space->lock);
 }
 
@@ -435,6 +446,13 @@ void procfs_init_processes(void)
 {
 	static const struct synthetic files[] = {
 		{ .path = "maps", .generate = generate_maps },
+		{ .path = "smaps", .generate = procfs_generate_smaps },
+		{ .path = "smaps_rollup", .generate = procfs_generate_smaps_rollup },
+		{ .path = "oom_score", .generate = procfs_generate_oom_score },
+		{ .path = "oom_score_adj",
+		  .generate = procfs_generate_oom_score_adj,
+		  .write = procfs_write_oom_score_adj,
+		  .permissions = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH },
 		{ .path = "statm", .generate = generate_statm },
 		{ .path = "status", .generate = generate_status },
 		{ .path = "stat", .generate = generate_stat },
