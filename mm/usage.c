@@ -7,8 +7,9 @@
 #include "mm/usage.h"
 
 #include "kernel/sched.h"
+#include "mm/large.h"
 
-#define BATCH 128 /* pages between two looks at the scheduler */
+#define BATCH 64 /* mappings between two looks at the scheduler; they are on the stack */
 
 /* Page tables that have the frame. */
 static uint64_t mappers(const struct frame *frame)
@@ -49,26 +50,38 @@ static void add_page(struct region_usage *usage, struct pte pte)
 	}
 }
 
+/* A large page is never shared, and each of its pages was zeroed for a write. */
+static void add_large(struct region_usage *usage, struct pte pte)
+{
+	usage->resident += LARGE_SIZE;
+	usage->huge += LARGE_SIZE;
+	usage->anonymous += LARGE_SIZE;
+	usage->private_dirty += LARGE_SIZE;
+	if (pte.accessed)
+		usage->referenced += LARGE_SIZE;
+	usage->share += LARGE_SIZE * USAGE_SHARE;
+	usage->share_dirty += LARGE_SIZE * USAGE_SHARE;
+	usage->share_anon += LARGE_SIZE * USAGE_SHARE;
+}
+
 void usage_add(struct region_usage *usage, struct space *space, const struct region *region)
 {
-	struct pmap *pmap = &space->pmap;
+	struct mapping mappings[BATCH];
 	vaddr_t at = region->start;
 
 	usage->size += region->end - region->start;
 	while (at < region->end) {
-		spin_lock(&pmap->lock);
-		for (unsigned i = 0; i < BATCH; i++) {
-			struct pte pte;
+		unsigned count;
 
-			at = pmap_next(pmap, at, region->end);
-			if (at >= region->end)
-				break;
-			pte = pmap_get(pmap, at);
-			if (!pte.special)
-				add_page(usage, pte);
-			at += PAGE_SIZE;
+		spin_lock(&space->pmap.lock);
+		count = pmap_collect(&space->pmap, &at, region->end, PMAP_LOOK, mappings, BATCH);
+		for (unsigned i = 0; i < count; i++) {
+			if (mappings[i].pte.large)
+				add_large(usage, mappings[i].pte);
+			else if (!mappings[i].pte.special)
+				add_page(usage, mappings[i].pte);
 		}
-		spin_unlock(&pmap->lock);
+		spin_unlock(&space->pmap.lock);
 		if (sched_needs_resched())
 			sched_yield();
 	}

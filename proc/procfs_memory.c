@@ -96,7 +96,6 @@ static void print_region(struct text *text, struct space *space, const struct re
 	print_kib(text, "MMUPageSize", PAGE_SIZE);
 	print_usage(text, &usage, false);
 	print_kib(text, "Locked", locked(region, &usage));
-	text_printf(text, "THPeligible:    %8d\n", 0);
 	print_flags(text, region);
 }
 

@@ -190,6 +190,7 @@ static struct usage measure(struct space *space)
 		.shared = space->stats.shared_pages,
 		.peak_resident = space->stats.peak_resident,
 		.data = space->stats.data_pages,
+		.locked = space->stats.locked_pages,
 		.faults = space->stats.faults,
 		.faults_io = space->stats.faults_io,
 	};
@@ -200,8 +201,6 @@ static struct usage measure(struct space *space)
 			usage.text += pages;
 		if (region->flags & REGION_STACK)
 			usage.stack += pages;
-		if (region->flags & REGION_LOCKED)
-			usage.locked += pages;
 	}
 	rw_read_unlock(&space->lock);
 	usage.tables = space_tables(space);

@@ -18,6 +18,7 @@
 #include "kernel/x86_64/cpu.h"
 #include "mm/frame.h"
 #include "mm/kmap.h"
+#include "mm/large.h"
 #include "mm/oom.h"
 #include "mm/pmap.h"
 #include "mm/slab.h"
@@ -65,6 +66,7 @@ static void describe_census(struct text *text, const struct frame_census *census
 static int generate_vmstat(struct text *text, uint32_t number)
 {
 	struct frame_census census = take_census();
+	struct large_stats large;
 	struct pmap_stats stats;
 
 	text_printf(text,
@@ -75,6 +77,11 @@ static int generate_vmstat(struct text *text, uint32_t number)
 		    census.count[FRAME_SLAB], to_kib(census.count[FRAME_STACK]),
 		    census.count[FRAME_PTABLE], oom_count());
 	describe_census(text, &census);
+	large_get_stats(&large);
+	text_printf(text,
+		    "nr_anon_transparent_hugepages %lu\nthp_fault_alloc %lu\n"
+		    "thp_fault_fallback %lu\nthp_split_pmd %lu\n",
+		    large.present, large.allocated, large.fallbacks, large.demoted);
 	pmap_get_stats(&stats);
 	text_printf(text, "tlb_flushes %lu\ntlb_flushes_avoided %lu\ntlb_shootdowns %lu\n",
 		    stats.flushes, stats.flushes_avoided, stats.shootdowns);
@@ -83,13 +90,16 @@ static int generate_vmstat(struct text *text, uint32_t number)
 
 static int generate_census(struct text *text, uint32_t number)
 {
+	const struct space_stats *stats;
 	struct frame_census census;
 
 	frame_reclaim(UINT64_MAX);
 	census = take_census();
 	describe_census(text, &census);
-	/* How many tables a program needs depends on where its regions happen to lie. */
-	text_printf(text, "nr_own_ptable %lu\nspace_check %d\n", space_tables(current->space),
+	/* How many tables and pages of stack a program needs depends on where it happens to lie. */
+	stats = &current->space->stats;
+	text_printf(text, "nr_own_frames %lu\nspace_check %d\n",
+		    space_tables(current->space) + stats->anon_pages + stats->large_pages,
 		    space_check(current->space));
 	return 0;
 }
@@ -111,9 +121,11 @@ static int generate_meminfo(struct text *text, uint32_t number)
 	struct frame_census census;
 	struct cache_usage cache;
 	uint64_t free, anon, object, wire, shared;
+	struct large_stats large;
 
 	cache_get_usage(&cache);
 	frame_census(&census);
+	large_get_stats(&large);
 	free = census.count[FRAME_FREE];
 	anon = census.count[FRAME_ANON];
 	object = census.count[FRAME_OBJECT];
@@ -143,6 +155,7 @@ static int generate_meminfo(struct text *text, uint32_t number)
 	print_kib(text, "SUnreclaim", census.count[FRAME_SLAB]);
 	print_kib(text, "KernelStack", census.count[FRAME_STACK]);
 	print_kib(text, "PageTables", census.count[FRAME_PTABLE]);
+	print_kib(text, "AnonHugePages", large.present * LARGE_PAGES);
 	print_kib(text, "CommitLimit", census.total);
 	return 0;
 }
