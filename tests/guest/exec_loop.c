@@ -36,6 +36,17 @@ static void litter(void)
 	open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 }
 
+/* Of the program's own file: its transfer holds a frame for as long as it lasts. */
+static void fetch_the_rest(void)
+{
+	static char piece[65536];
+	int fd = open("/proc/self/exe", O_RDONLY);
+
+	while (read(fd, piece, sizeof(piece)) > 0)
+		;
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	long rounds = argc > 1 ? atol(argv[1]) : on_hawser() ? 1000 : 100;
@@ -44,6 +55,7 @@ int main(int argc, char **argv)
 	int lowest;
 
 	if (round == 0) {
+		fetch_the_rest();
 		lowest = open("/dev/null", O_RDONLY);
 		write_number("LOOP_LOWEST", lowest);
 		close(lowest);
