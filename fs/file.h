@@ -32,7 +32,7 @@ struct file_ops {
 	int (*mmap)(struct file *file, struct map_request *request);
 	/* POLLIN … now; watches what may change it if `table` is not NULL (fs/poll.h). NULL: always ready. */
 	unsigned (*poll)(struct file *file, struct poll_table *table);
-	void (*release)(struct file *file);  /* the last reference is gone; may sleep */
+	void (*release)(struct file *file); /* the last reference is gone; may sleep */
 };
 
 struct file {
@@ -45,6 +45,9 @@ struct file {
 	struct version *version;  /* held: what an open regular file reads; NULL otherwise */
 	struct file_name *name;   /* held, or NULL */
 	void *private;            /* the ops' own */
+	/* The epoll sets that it is in (fs/epoll.c). */
+	LIST_HEAD(, epoll_item) epoll_items; /* epoll_lock */
+	_Atomic bool in_epoll;               /* has ever been in one */
 };
 
 struct file *file_create(const struct file_ops *ops, uint32_t flags); /* NULL: no memory */

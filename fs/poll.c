@@ -245,7 +245,7 @@ static uint64_t deadline_after(uint64_t seconds, uint64_t ns)
 	return sleep_deadline(wait_ns);
 }
 
-static int deadline_from_timespec(vaddr_t user, uint64_t *deadline_ns)
+int poll_deadline(vaddr_t user, uint64_t *deadline_ns)
 {
 	struct __kernel_timespec ts;
 	int error;
@@ -314,7 +314,7 @@ static void give_timeval(vaddr_t user, uint64_t deadline_ns)
 
 /* --- a signal mask while waiting: ppoll(2) --------------------------------------------------------- */
 
-static int begin_mask(vaddr_t user, size_t size)
+int poll_begin_mask(vaddr_t user, size_t size)
 {
 	uint64_t mask;
 
@@ -328,8 +328,7 @@ static int begin_mask(vaddr_t user, size_t size)
 	return 0;
 }
 
-/* Cut short, it stays until the signal is delivered, which must not be blocked again before. */
-static int64_t end_mask(vaddr_t user, int64_t result)
+int64_t poll_end_mask(vaddr_t user, int64_t result)
 {
 	if (user != 0 && result != -EINTR)
 		signal_end_mask();
@@ -375,12 +374,12 @@ SYSCALL5(ppoll, vaddr_t, entries, unsigned, count, vaddr_t, timeout, vaddr_t, ma
 	 mask_size)
 {
 	uint64_t deadline_ns;
-	int64_t result = deadline_from_timespec(timeout, &deadline_ns);
+	int64_t result = poll_deadline(timeout, &deadline_ns);
 
 	if (result == 0)
-		result = begin_mask(mask, mask_size);
+		result = poll_begin_mask(mask, mask_size);
 	if (result == 0) {
-		result = end_mask(mask, poll(entries, count, deadline_ns));
+		result = poll_end_mask(mask, poll(entries, count, deadline_ns));
 		give_timespec(timeout, deadline_ns);
 	}
 	return result;
@@ -527,14 +526,14 @@ SYSCALL6(pselect6, int, limit, vaddr_t, in, vaddr_t, out, vaddr_t, except, vaddr
 		size_t size;
 	} argument = { 0 };
 	uint64_t deadline_ns;
-	int64_t result = deadline_from_timespec(timeout, &deadline_ns);
+	int64_t result = poll_deadline(timeout, &deadline_ns);
 
 	if (result == 0 && mask != 0)
 		result = get_user(&argument, mask);
 	if (result == 0)
-		result = begin_mask(argument.mask, argument.size);
+		result = poll_begin_mask(argument.mask, argument.size);
 	if (result == 0) {
-		result = end_mask(argument.mask, select(limit, users, deadline_ns));
+		result = poll_end_mask(argument.mask, select(limit, users, deadline_ns));
 		give_timespec(timeout, deadline_ns);
 	}
 	return result;

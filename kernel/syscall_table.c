@@ -41,6 +41,9 @@
 	    call(umask)                                                                            \
 	/* dev.c */ call(getrandom)                                                                \
 	/* directory.c */ call(getdents64)                                                         \
+	/* epoll.c */ call(epoll_create) call(epoll_create1) call(epoll_ctl) call(epoll_wait)       \
+	    call(epoll_pwait) call(epoll_pwait2)                                                   \
+	/* eventfd.c */ call(eventfd) call(eventfd2)                                               \
 	/* fcntl.c */ call(close) call(dup) call(dup2) call(dup3) call(fcntl)                      \
 	    call(close_range)                                                                      \
 	/* io.c */ call(read) call(write) call(pread64) call(pwrite64) call(readv)                 \
