@@ -437,6 +437,7 @@ static const struct file_ops epoll_ops = {
 	.stat = stat_anonymous,
 	.poll = poll_epoll,
 	.release = release_epoll,
+	.kind = "[eventpoll]",
 };
 
 static int64_t create(bool close_on_exec)

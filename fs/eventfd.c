@@ -133,6 +133,7 @@ static const struct file_ops eventfd_ops = {
 	.stat = stat_anonymous,
 	.poll = poll_eventfd,
 	.release = release_eventfd,
+	.kind = "[eventfd]",
 };
 
 static int64_t create(unsigned count, int flags)

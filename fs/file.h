@@ -14,6 +14,7 @@ struct file;
 struct file_name;
 struct stat;
 struct dirent_sink;
+struct text;
 struct poll_table;
 
 struct file_ops {
@@ -33,6 +34,15 @@ struct file_ops {
 	/* POLLIN … now; watches what may change it if `table` is not NULL (fs/poll.h). NULL: always ready. */
 	unsigned (*poll)(struct file *file, struct poll_table *table);
 	void (*release)(struct file *file); /* the last reference is gone; may sleep */
+	/*
+	 * Of files without an inode, opened through /proc/PID/fd: `file`, which has its flags, becomes
+	 * another open file of the same thing; sets its ops and private. NULL: -ENXIO.
+	 */
+	int (*reopen)(struct file *old, struct file *file);
+	/* What /proc/PID/fd calls it, if it is no pipe or socket and has no inode: "[eventfd]". */
+	const char *kind;
+	/* More lines for /proc/PID/fdinfo; NULL: none. */
+	void (*describe)(struct file *file, struct text *text);
 };
 
 struct file {
@@ -69,6 +79,10 @@ uint32_t files_count(struct files *files);     /* every open descriptor is below
 
 /* The open file of a descriptor with a reference, or NULL (EBADF). */
 struct file *files_lookup(struct files *files, int fd);
+/* The lowest open descriptor >= `from`, or -EBADF: for listings. */
+int files_next(struct files *files, uint32_t from);
+/* The slots of the table: FDSize of /proc/PID/status. */
+uint32_t files_size(struct files *files);
 /* The lowest free descriptor >= `from`; takes its own reference. -EMFILE, -ENOMEM, -EBADF. */
 int files_install(struct files *files, struct file *file, int from, bool close_on_exec);
 

@@ -272,10 +272,9 @@ static int turn(struct version *version, uint64_t goal)
 	if (size != UINT64_MAX && until >= size)
 		until = size + 1;
 	wait_error = tftp_wait(fill->transfer, until);
-	/* An announced size and then nothing at all is how a server speaks of a directory. */
-	if (wait_error == -EIO && size != UINT64_MAX && size > 0 &&
-	    tftp_received(fill->transfer) == 0)
-		return -EISDIR;
+	/* An announced size and then nothing is how a server speaks of a directory. */
+	if (wait_error == -ENODATA)
+		return size != UINT64_MAX && size > 0 ? -EISDIR : -EIO;
 	error = harvest(version, goal);
 	return error != 0 ? error : wait_error;
 }

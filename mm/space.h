@@ -151,6 +151,9 @@ int space_zero(struct space *space, vaddr_t to, size_t length);
 /* Registered with kernel/trap.h: space_fault() on the current thread's space. */
 int space_fault_current(vaddr_t address, unsigned access);
 
+/* Page-table pages below the root, VmPTE of /proc/PID/status. Takes the pmap's lock. */
+uint64_t space_tables(struct space *space);
+
 /* Verifies every invariant of docs/memory.md; logs and returns false at the first broken one. */
 bool space_check(struct space *space);
 
