@@ -75,15 +75,6 @@ static struct local *local(void)
 	return &locals[this_cpu()->number];
 }
 
-struct thread *current_thread(void)
-{
-	struct thread *thread;
-
-	/* One load: between two, the thread could have moved to another CPU. */
-	asm("mov %%gs:%c1, %0" : "=r"(thread) : "i"(offsetof(struct cpu, thread)));
-	return thread;
-}
-
 bool sched_started(void)
 {
 	return started;

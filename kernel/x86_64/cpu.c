@@ -15,6 +15,7 @@ uint32_t cpu_count;
 struct cpu_features cpu_features;
 
 _Static_assert(offsetof(struct cpu, self) == 0, "this_cpu() knows");
+_Static_assert(offsetof(struct cpu, thread) == CPU_THREAD, "kernel/sched.h knows");
 _Static_assert(offsetof(struct cpu, kernel_stack) == CPU_KERNEL_STACK, "entry.S knows");
 _Static_assert(offsetof(struct cpu, user_sp) == CPU_USER_SP, "entry.S knows");
 _Static_assert(offsetof(struct cpu_features, smap) == CPU_FEATURES_SMAP, "entry.S knows");
