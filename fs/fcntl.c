@@ -2,6 +2,7 @@
  * fs/fcntl.c - what is done to descriptors: close(2), dup(2), fcntl(2).
  */
 #include "fs/ops.h"
+#include "fs/pipe.h"
 #include "kernel/limits.h"
 #include "kernel/sched.h"
 #include "kernel/syscall.h"
@@ -97,6 +98,10 @@ static int64_t control(struct file *file, int fd, int command, uint64_t argument
 		return atomic_load(&file->flags);
 	case F_SETFL:
 		return path_only ? -EBADF : set_flags(file, (uint32_t)argument);
+	case F_GETPIPE_SZ:
+		return pipe_get_size(file);
+	case F_SETPIPE_SZ:
+		return pipe_set_size(file, argument);
 	default:
 		return path_only ? -EBADF : -EINVAL;
 	}

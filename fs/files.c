@@ -11,6 +11,7 @@
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
+#include "mm/user.h"
 
 #define FILES_FIRST 32                  /* slots of a new table */
 #define FILES_MAX   (UINT32_C(1) << 18) /* of the largest: kalloc()'s largest piece */
@@ -331,4 +332,19 @@ struct file *fd_get_readable(int fd)
 struct file *fd_get_writable(int fd)
 {
 	return fd_get_mode(fd, O_RDONLY);
+}
+
+int64_t fd_install_pair(struct file *const pair[2], vaddr_t to, bool close_on_exec)
+{
+	int fds[2], error;
+
+	fds[0] = files_install(current->files, pair[0], 0, close_on_exec);
+	fds[1] = fds[0] < 0 ? fds[0] : files_install(current->files, pair[1], 0, close_on_exec);
+	error = fds[1] < 0 ? fds[1] : copy_to_user(to, fds, sizeof(fds));
+	for (unsigned i = 0; i < 2 && error != 0; i++) {
+		struct file *mine = fds[i] >= 0 ? files_remove(current->files, fds[i]) : NULL;
+		if (mine != NULL)
+			file_put(mine);
+	}
+	return error;
 }

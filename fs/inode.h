@@ -28,6 +28,7 @@
 
 struct file;
 struct file_ops;
+struct pipe;
 struct stat;
 struct synthetic;
 struct synthetic_entries;
@@ -72,6 +73,7 @@ struct inode {
 			TAILQ_ENTRY(inode) cached; /* if origin; root_lock */
 		};
 		char *target;                      /* S_IFLNK; fixed */
+		struct pipe *pipe;                 /* S_IFIFO that is open; root_lock */
 		const struct device *device;       /* S_IFCHR; fixed */
 		const struct synthetic *synthetic; /* files of /proc; fixed */
 	};

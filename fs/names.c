@@ -73,14 +73,21 @@ static int64_t make(int dirfd, vaddr_t user_path, struct inode *inode)
 	return error;
 }
 
-static int64_t make_directory(int dirfd, vaddr_t path, uint32_t mode)
+/* What the umask leaves of a mode. */
+static uint32_t masked(uint32_t mode)
 {
 	if (current->fs != NULL) {
 		mutex_lock(&current->fs->lock);
 		mode &= ~current->fs->umask;
 		mutex_unlock(&current->fs->lock);
 	}
-	return make(dirfd, path, inode_create(S_IFDIR | (mode & (MODE_PERMISSIONS & ~S_ISUID))));
+	return mode;
+}
+
+static int64_t make_directory(int dirfd, vaddr_t path, uint32_t mode)
+{
+	mode = masked(mode) & (MODE_PERMISSIONS & ~(uint32_t)S_ISUID);
+	return make(dirfd, path, inode_create(S_IFDIR | mode));
 }
 
 SYSCALL2(mkdir, vaddr_t, path, uint32_t, mode)
@@ -91,6 +98,42 @@ SYSCALL2(mkdir, vaddr_t, path, uint32_t, mode)
 SYSCALL3(mkdirat, int, dirfd, vaddr_t, path, uint32_t, mode)
 {
 	return make_directory(dirfd, path, mode);
+}
+
+/*
+ * mknod(2): regular files, FIFOs, and the names of sockets. Devices are the kernel's own: EPERM, as where a
+ * file system is mounted without them; directories are mkdir(2)'s.
+ */
+static int64_t make_node(int dirfd, vaddr_t path, uint32_t mode)
+{
+	uint32_t type = mode & S_IFMT;
+	struct inode *inode;
+
+	if (type == 0)
+		type = S_IFREG;
+	if (type == S_IFCHR || type == S_IFBLK || type == S_IFDIR)
+		return -EPERM;
+	if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)
+		return -EINVAL;
+	inode = inode_create(type | (masked(mode) & MODE_PERMISSIONS));
+	if (inode != NULL && type == S_IFREG) {
+		inode->version = version_create_local(0);
+		if (inode->version == NULL) {
+			inode_put(inode);
+			inode = NULL;
+		}
+	}
+	return make(dirfd, path, inode);
+}
+
+SYSCALL3(mknod, vaddr_t, path, uint32_t, mode, uint64_t, device)
+{
+	return make_node(AT_FDCWD, path, mode);
+}
+
+SYSCALL4(mknodat, int, dirfd, vaddr_t, path, uint32_t, mode, uint64_t, device)
+{
+	return make_node(dirfd, path, mode);
 }
 
 static int64_t make_symlink(vaddr_t user_target, int dirfd, vaddr_t path)

@@ -39,6 +39,11 @@ bool dirent_emit(struct dirent_sink *sink, uint64_t number, uint64_t next_offset
 struct file *fd_get(int fd);
 struct file *fd_get_readable(int fd);
 struct file *fd_get_writable(int fd);
+/*
+ * Two descriptors for two new files, told to the user as int[2]; 0, or an errno and no descriptor. The
+ * caller's references stay the caller's.
+ */
+int64_t fd_install_pair(struct file *const pair[2], vaddr_t to, bool close_on_exec);
 
 /* Takes descriptor `fd` out of the table; the caller drops the reference. NULL: EBADF. */
 struct file *files_remove(struct files *files, int fd);

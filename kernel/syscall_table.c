@@ -47,14 +47,16 @@
 	/* fcntl.c */ call(close) call(dup) call(dup2) call(dup3) call(fcntl)                      \
 	    call(close_range)                                                                      \
 	/* io.c */ call(read) call(write) call(pread64) call(pwrite64) call(readv)                 \
-	    call(writev) call(preadv) call(pwritev) call(lseek) call(ftruncate)                    \
+	    call(writev) call(preadv) call(pwritev) call(preadv2) call(pwritev2) call(lseek) call(ftruncate)                    \
 	    call(fsync) call(fdatasync) call(ioctl)                                                \
 	/* mmap.c */ call(mmap)                                                                    \
-	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
+	/* names.c */ call(mkdir) call(mkdirat) call(mknod) call(mknodat) call(symlink) call(symlinkat) call(unlink)         \
 	    call(rmdir) call(unlinkat) call(rename) call(renameat) call(renameat2)                 \
 	/* open.c */ call(open) call(openat) call(creat)                                           \
-	/* pipe.c */ call(pipe) call(pipe2)                                                        \
+	/* pipe_open.c */ call(pipe) call(pipe2)                                                        \
 	/* poll.c */ call(poll) call(ppoll) call(select) call(pselect6)                            \
+	/* splice.c */ call(sendfile) call(splice) call(tee) call(vmsplice)                        \
+	    call(copy_file_range)                                                                  \
 	/* stat.c */ call(stat) call(lstat) call(fstat) call(newfstatat) call(statx)               \
 	    call(access) call(faccessat) call(faccessat2) call(statfs) call(fstatfs)
 
