@@ -102,6 +102,9 @@ static int64_t control(struct file *file, int fd, int command, uint64_t argument
 		return pipe_get_size(file);
 	case F_SETPIPE_SZ:
 		return pipe_set_size(file, argument);
+	case F_ADD_SEALS:
+	case F_GET_SEALS:
+		return path_only ? -EBADF : file_seals(file, command, argument);
 	default:
 		return path_only ? -EBADF : -EINVAL;
 	}

@@ -35,30 +35,37 @@
 	/* wait.c */ call(wait4) call(waitid)
 
 #define ROOM_FS(call)                                                                              \
+	/* allocate.c */ call(fallocate) call(memfd_create)                                       \
 	/* attributes.c */ call(chmod) call(fchmod) call(fchmodat) call(chown)                     \
-	    call(lchown) call(fchown) call(fchownat) call(utimensat) call(truncate)                \
-	    call(readlink) call(readlinkat) call(chdir) call(fchdir) call(getcwd)                  \
-	    call(umask)                                                                            \
+	    call(lchown) call(fchown) call(fchownat) call(truncate) call(readlink)                 \
+	    call(readlinkat) call(umask)                                                           \
 	/* dev.c */ call(getrandom)                                                                \
-	/* directory.c */ call(getdents64)                                                         \
+	/* directory.c */ call(getdents64) call(getdents)                                        \
 	/* epoll.c */ call(epoll_create) call(epoll_create1) call(epoll_ctl) call(epoll_wait)       \
 	    call(epoll_pwait) call(epoll_pwait2)                                                   \
 	/* eventfd.c */ call(eventfd) call(eventfd2)                                               \
 	/* fcntl.c */ call(close) call(dup) call(dup2) call(dup3) call(fcntl)                      \
 	    call(close_range)                                                                      \
 	/* io.c */ call(read) call(write) call(pread64) call(pwrite64) call(readv)                 \
-	    call(writev) call(preadv) call(pwritev) call(preadv2) call(pwritev2) call(lseek) call(ftruncate)                    \
-	    call(fsync) call(fdatasync) call(ioctl)                                                \
+	    call(writev) call(preadv) call(pwritev) call(preadv2) call(pwritev2)                  \
+	    call(lseek) call(ftruncate) call(ioctl)                                                \
 	/* mmap.c */ call(mmap)                                                                    \
-	/* names.c */ call(mkdir) call(mkdirat) call(mknod) call(mknodat) call(symlink) call(symlinkat) call(unlink)         \
-	    call(rmdir) call(unlinkat) call(rename) call(renameat) call(renameat2)                 \
-	/* open.c */ call(open) call(openat) call(creat)                                           \
-	/* pipe_open.c */ call(pipe) call(pipe2)                                                        \
+	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
+	    call(rmdir) call(unlinkat) call(link) call(linkat) call(mknod) call(mknodat)           \
+	/* open.c */ call(open) call(openat) call(openat2) call(creat)                             \
+	/* pipe_open.c */ call(pipe) call(pipe2)                                                   \
+	/* place.c */ call(chdir) call(fchdir) call(chroot) call(getcwd)                           \
 	/* poll.c */ call(poll) call(ppoll) call(select) call(pselect6)                            \
+	/* rename.c */ call(rename) call(renameat) call(renameat2)                                 \
 	/* splice.c */ call(sendfile) call(splice) call(tee) call(vmsplice)                        \
 	    call(copy_file_range)                                                                  \
 	/* stat.c */ call(stat) call(lstat) call(fstat) call(newfstatat) call(statx)               \
-	    call(access) call(faccessat) call(faccessat2) call(statfs) call(fstatfs)
+	    call(access) call(faccessat) call(faccessat2) call(statfs) call(fstatfs)               \
+	/* sync.c */ call(sync) call(syncfs) call(fsync) call(fdatasync) call(sync_file_range)     \
+	    call(fadvise64) call(readahead) call(getxattr) call(lgetxattr) call(fgetxattr)         \
+	    call(listxattr) call(llistxattr) call(flistxattr) call(setxattr) call(lsetxattr)       \
+	    call(fsetxattr) call(removexattr) call(lremovexattr) call(fremovexattr)                \
+	/* times.c */ call(utimensat) call(futimesat) call(utimes) call(utime)
 
 #define ROOM_MM(call)                                                                              \
 	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise)
