@@ -4,6 +4,7 @@
 #include "fs/file.h"
 #include "fs/epoll.h"
 #include "fs/inode.h"
+#include "fs/locks.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/stat.h"
@@ -33,6 +34,7 @@ void file_put(struct file *file)
 		return;
 	if (atomic_load(&file->in_epoll))
 		epoll_forget_file(file);
+	locks_file_closed(file);
 	if (file->ops != NULL && file->ops->release != NULL)
 		file->ops->release(file);
 	if (file->version != NULL)

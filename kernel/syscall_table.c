@@ -25,6 +25,7 @@
 	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
 	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \
 	    call(kill) call(tkill) call(tgkill) call(rt_sigqueueinfo)                              \
+	    call(rt_tgsigqueueinfo)                                                            \
 	/* signal_frame.c */ call(rt_sigreturn)                                                    \
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
 	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(set_tid_address)               \
@@ -49,6 +50,7 @@
 	/* io.c */ call(read) call(write) call(pread64) call(pwrite64) call(readv)                 \
 	    call(writev) call(preadv) call(pwritev) call(preadv2) call(pwritev2)                  \
 	    call(lseek) call(ftruncate) call(ioctl)                                                \
+	/* locks.c */ call(flock)                                                                 \
 	/* mmap.c */ call(mmap)                                                                    \
 	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
 	    call(rmdir) call(unlinkat) call(link) call(linkat) call(mknod) call(mknodat)           \
