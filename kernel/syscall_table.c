@@ -60,6 +60,11 @@
 	/* place.c */ call(chdir) call(fchdir) call(chroot) call(getcwd)                           \
 	/* poll.c */ call(poll) call(ppoll) call(select) call(pselect6)                            \
 	/* rename.c */ call(rename) call(renameat) call(renameat2)                                 \
+	/* socket.c */ call(socket) call(socketpair) call(bind) call(connect) call(listen)         \
+	    call(accept) call(accept4) call(getsockname) call(getpeername) call(shutdown)          \
+	    call(setsockopt) call(getsockopt)                                                      \
+	/* socket_message.c */ call(sendto) call(sendmsg) call(sendmmsg) call(recvfrom)            \
+	    call(recvmsg) call(recvmmsg)                                                           \
 	/* splice.c */ call(sendfile) call(splice) call(tee) call(vmsplice)                        \
 	    call(copy_file_range)                                                                  \
 	/* stat.c */ call(stat) call(lstat) call(fstat) call(newfstatat) call(statx)               \
