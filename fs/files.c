@@ -318,20 +318,56 @@ struct file *fd_get(int fd)
 	return files_lookup(current->files, fd);
 }
 
+struct file *files_peek(const struct files *files, int fd)
+{
+	return fd >= 0 && (uint32_t)fd < files->count ? files->slots[fd].file : NULL;
+}
+
+struct file *fd_borrow(int fd, bool *held)
+{
+	const struct files *files = current->files;
+
+	*held = files == NULL || files_shared(files);
+	return *held ? fd_get(fd) : files_peek(files, fd);
+}
+
+/* The fourth access mode allows neither: open(2). */
+static bool allows(const struct file *file, uint32_t unwanted)
+{
+	uint32_t flags = atomic_load(&file->flags);
+
+	return (flags & O_PATH) == 0 && (flags & O_ACCMODE) != unwanted &&
+	       (flags & O_ACCMODE) != O_ACCMODE;
+}
+
+static struct file *fd_borrow_mode(int fd, uint32_t unwanted, bool *held)
+{
+	struct file *file = fd_borrow(fd, held);
+
+	if (file == NULL || allows(file, unwanted))
+		return file;
+	fd_return(file, *held);
+	return NULL;
+}
+
+struct file *fd_borrow_readable(int fd, bool *held)
+{
+	return fd_borrow_mode(fd, O_WRONLY, held);
+}
+
+struct file *fd_borrow_writable(int fd, bool *held)
+{
+	return fd_borrow_mode(fd, O_RDONLY, held);
+}
+
 static struct file *fd_get_mode(int fd, uint32_t unwanted)
 {
 	struct file *file = fd_get(fd);
 
-	if (file == NULL)
-		return NULL;
-	uint32_t flags = atomic_load(&file->flags);
-	/* The fourth access mode allows neither: open(2). */
-	if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == unwanted ||
-	    (flags & O_ACCMODE) == O_ACCMODE) {
-		file_put(file);
-		return NULL;
-	}
-	return file;
+	if (file == NULL || allows(file, unwanted))
+		return file;
+	file_put(file);
+	return NULL;
 }
 
 struct file *fd_get_readable(int fd)

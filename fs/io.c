@@ -19,9 +19,9 @@
 
 enum direction { TO_USER, FROM_USER };
 
-static struct file *get_file(int fd, enum direction direction)
+static struct file *borrow_file(int fd, enum direction direction, bool *held)
 {
-	return direction == TO_USER ? fd_get_readable(fd) : fd_get_writable(fd);
+	return direction == TO_USER ? fd_borrow_readable(fd, held) : fd_borrow_writable(fd, held);
 }
 
 static ssize_t (*span_operation(const struct file *file,
@@ -101,16 +101,17 @@ static int64_t transfer_single(int fd, vaddr_t buffer, size_t length, enum direc
 	struct file *file;
 	struct span span;
 	int64_t result;
+	bool held;
 
 	if (offset != NULL && *offset < 0)
 		return -EINVAL;
-	file = get_file(fd, direction);
+	file = borrow_file(fd, direction, &held);
 	if (file == NULL)
 		return -EBADF;
 	result = span_single(&span, buffer, length);
 	if (result == 0)
 		result = transfer(file, &span, direction, offset);
-	file_put(file);
+	fd_return(file, held);
 	return result;
 }
 
@@ -120,10 +121,11 @@ static int64_t transfer_vector(int fd, vaddr_t vectors, unsigned long count,
 	struct file *file;
 	struct span span;
 	int64_t result;
+	bool held;
 
 	if (offset != NULL && *offset < 0)
 		return -EINVAL;
-	file = get_file(fd, direction);
+	file = borrow_file(fd, direction, &held);
 	if (file == NULL)
 		return -EBADF;
 	result = span_from_user(&span, vectors, count);
@@ -131,7 +133,7 @@ static int64_t transfer_vector(int fd, vaddr_t vectors, unsigned long count,
 		result = transfer(file, &span, direction, offset);
 		span_free(&span);
 	}
-	file_put(file);
+	fd_return(file, held);
 	return result;
 }
 

@@ -88,6 +88,22 @@ static void take_out(struct pipe *pipe, size_t count)
 		pipe->tail = pipe->head = ALIGN_DOWN(pipe->tail, PAGE_SIZE);
 }
 
+void pipe_unlock(struct pipe *pipe)
+{
+	unsigned ready = 0;
+
+	if (used(pipe) > 0 && !pipe->claimed)
+		ready |= POLLIN | POLLRDNORM;
+	if (room(pipe) >= PIPE_BUF)
+		ready |= POLLOUT | POLLWRNORM;
+	if (pipe->writers == 0)
+		ready |= POLLHUP;
+	if (pipe->readers == 0)
+		ready |= POLLERR;
+	atomic_store_explicit(&pipe->ready, ready, memory_order_relaxed);
+	mutex_unlock(&pipe->lock);
+}
+
 static bool have_page(struct pipe *pipe, uint64_t position)
 {
 	struct frame **page = page_of(pipe, position);
@@ -171,7 +187,7 @@ ssize_t pipe_read(struct pipe *pipe, struct span_cursor *to, bool wait)
 			part = drain(pipe, to, to->left);
 		more = !pipe->claimed && used(pipe) > 0;
 		end = !pipe->claimed && pipe->writers == 0;
-		mutex_unlock(&pipe->lock);
+		pipe_unlock(pipe);
 		done += part;
 		if (part > 0)
 			waitq_wake_all(&pipe->writable);
@@ -238,7 +254,7 @@ static struct attempt try_write(struct pipe *pipe, struct span_cursor *from, boo
 			*from = start;
 		pipe->head += result.written;
 	}
-	mutex_unlock(&pipe->lock);
+	pipe_unlock(pipe);
 	return result;
 }
 
@@ -342,7 +358,7 @@ ssize_t pipe_peek(struct pipe *pipe, void *to, size_t length, bool wait, bool cl
 		count = pipe->claimed ? 0 : MIN(length, used(pipe));
 		copy_front(pipe, to, count);
 		pipe->claimed = pipe->claimed || (claim && count > 0);
-		mutex_unlock(&pipe->lock);
+		pipe_unlock(pipe);
 		if (count > 0 || end || length == 0)
 			return (ssize_t)count;
 		if (!wait)
@@ -358,7 +374,7 @@ void pipe_consume(struct pipe *pipe, size_t count)
 	mutex_lock(&pipe->lock);
 	take_out(pipe, count);
 	pipe->claimed = false;
-	mutex_unlock(&pipe->lock);
+	pipe_unlock(pipe);
 	waitq_wake_all(&pipe->writable);
 	waitq_wake_all(&pipe->readable);
 }
@@ -456,39 +472,48 @@ int64_t pipe_set_size(struct file *file, uint64_t size)
 		return -EPERM;
 	mutex_lock(&pipe->lock);
 	error = resize(pipe, count);
-	mutex_unlock(&pipe->lock);
+	pipe_unlock(pipe);
 	waitq_wake_all(&pipe->writable);
 	return error != 0 ? error : (int64_t)(count * PAGE_SIZE);
 }
 
 /* --- the rest -------------------------------------------------------------------------------------------- */
 
+static void watch_pipe(struct pipe *pipe, uint32_t access, struct poll_table *table)
+{
+	if (access != O_WRONLY)
+		poll_wait(table, &pipe->readable);
+	if (access != O_RDONLY)
+		poll_wait(table, &pipe->writable);
+}
+
 /*
  * Where nobody has written yet since a FIFO was opened (file->opened), it has not been hung up either:
  * fifo(7)'s readers that do not wait would spin in poll(2).
  */
+static unsigned hang_up(struct file *file, struct pipe *pipe)
+{
+	mutex_lock(&pipe->lock);
+	bool hung_up = pipe->writers == 0 && file->opened != pipe->write_opens;
+	mutex_unlock(&pipe->lock);
+	return hung_up ? POLLHUP : 0;
+}
+
 static unsigned poll_pipe(struct file *file, struct poll_table *table)
 {
 	struct pipe *pipe = file->private;
-	bool reads = (atomic_load(&file->flags) & O_ACCMODE) != O_WRONLY;
-	bool writes = (atomic_load(&file->flags) & O_ACCMODE) != O_RDONLY;
-	unsigned events = 0;
+	uint32_t access = atomic_load(&file->flags) & O_ACCMODE;
+	unsigned ready, mask;
 
-	if (reads)
-		poll_wait(table, &pipe->readable);
-	if (writes)
-		poll_wait(table, &pipe->writable);
-	mutex_lock(&pipe->lock);
-	if (reads && used(pipe) > 0 && !pipe->claimed)
-		events |= POLLIN | POLLRDNORM;
-	if (reads && pipe->writers == 0 && file->opened != pipe->write_opens)
-		events |= POLLHUP;
-	if (writes && room(pipe) >= PIPE_BUF)
-		events |= POLLOUT | POLLWRNORM;
-	if (writes && pipe->readers == 0)
-		events |= POLLERR;
-	mutex_unlock(&pipe->lock);
-	return events;
+	if (unlikely(table != NULL))
+		watch_pipe(pipe, access, table);
+	ready = atomic_load(&pipe->ready);
+	mask = access != O_WRONLY ? POLLIN | POLLRDNORM : 0;
+	if (access != O_RDONLY)
+		mask |= POLLOUT | POLLWRNORM | POLLERR;
+	if (likely((ready & POLLHUP) == 0 || access == O_WRONLY))
+		return ready & mask;
+	return (ready & mask) | hang_up(file, pipe);
 }
 
 static int ioctl_pipe(struct file *file, unsigned request, vaddr_t argument)

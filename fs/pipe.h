@@ -23,7 +23,8 @@ struct pipe {
 	bool claimed;              /* splice(2) is moving bytes from the front: no reading; lock */
 	uint32_t readers, writers; /* open ends; lock */
 	uint64_t read_opens, write_opens; /* ends ever opened; lock */
-	_Atomic uint32_t refs;            /* open files; of a FIFO, root_lock to change */
+	_Atomic unsigned ready; /* POLLIN … as of the last pipe_unlock(): polling takes no lock */
+	_Atomic uint32_t refs;  /* open files; of a FIFO, root_lock to change */
 	struct waitq readable, writable;
 	uint64_t number, created_ns; /* for fstat(2) */
 };
@@ -31,6 +32,9 @@ struct pipe {
 /* NULL: no memory. No end is open, refs is 0. (fs/pipe.c) */
 struct pipe *pipe_create(void);
 void pipe_free(struct pipe *pipe);
+
+/* Lets go of the lock after a change, and says what the pipe is ready for now. (fs/pipe.c) */
+void pipe_unlock(struct pipe *pipe);
 
 /* The pipe that an open file is an end of, or NULL. (fs/pipe.c) */
 struct pipe *pipe_of(struct file *file);

@@ -43,7 +43,7 @@ static void attach(struct file *file, struct pipe *pipe)
 		pipe->writers++;
 		pipe->write_opens++;
 	}
-	mutex_unlock(&pipe->lock);
+	pipe_unlock(pipe);
 	pipe_set_ops(file);
 	wake_all(pipe);
 }
@@ -56,7 +56,7 @@ void pipe_release(struct file *file)
 	mutex_lock(&pipe->lock);
 	pipe->readers -= opens_reader(file);
 	pipe->writers -= opens_writer(file);
-	mutex_unlock(&pipe->lock);
+	pipe_unlock(pipe);
 	wake_all(pipe);
 	if (file->inode == NULL) {
 		last = atomic_fetch_sub(&pipe->refs, 1) == 1;

@@ -115,8 +115,10 @@ static int make_inode(const struct unix_address *address, struct inode **out)
 	if (*out != NULL) {
 		(*out)->linkable = true;
 		error = names_enter(AT_FDCWD, path, *out);
-		if (error != 0)
+		if (error != 0) {
 			inode_put(*out);
+			*out = NULL;
+		}
 	}
 	kfree(path);
 	return error == -EEXIST ? -EADDRINUSE : error;
