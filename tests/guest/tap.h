@@ -150,7 +150,7 @@ static inline long tap_proc_number(const char *path, const char *name)
 
 /*
  * The frames that are free once everything that may be dropped has been, and the program's own page
- * tables, which are more or fewer as its regions happen to lie; -1 on Linux.
+ * tables and private pages, which are more or fewer as it happens to lie; -1 on Linux.
  */
 static inline long tap_free_frames(void)
 {
@@ -162,7 +162,7 @@ static inline long tap_free_frames(void)
 	/* Both from one reading: the second could take a table more. */
 	while (file && fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "nr_free_frames %ld", &value) == 1 ||
-		    sscanf(line, "nr_own_ptable %ld", &value) == 1) {
+		    sscanf(line, "nr_own_frames %ld", &value) == 1) {
 			sum += value;
 			found++;
 		}
