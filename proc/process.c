@@ -17,6 +17,7 @@
 #include "kernel/trap.h"
 #include "mm/slab.h"
 #include "mm/space.h"
+#include "proc/oom.h"
 #include "proc/procfs.h"
 #include "proc/signal.h"
 
@@ -197,8 +198,6 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 	handlers_reset(process->handlers);
 	current_task()->alternate_stack = (struct alternate_stack){ 0 };
 	task_release_parent();
-	current->clear_child_tid = 0;
-	current->robust_list = 0;
 
 	if (old_exe) {
 		version_allow_write(old_exe);
@@ -300,6 +299,7 @@ void process_init(void)
 	tty_register_job_hooks(&job_hooks);
 	signal_register_hooks(&signals);
 	futex_init();
+	oom_init();
 	procfs_init_processes();
 	procfs_init_system();
 }
