@@ -30,6 +30,7 @@
 struct file;
 struct file_ops;
 struct lock_set;
+struct pipe;
 struct stat;
 struct synthetic;
 struct synthetic_entries;
@@ -87,7 +88,8 @@ struct inode {
 			uint64_t listed; /* from the server's list of this generation (fs/links.h);
 					  * 0: not from it; root_lock */
 		};
-		struct { /* S_IFCHR, S_IFBLK */
+		struct pipe *pipe; /* S_IFIFO that is open; root_lock */
+		struct {           /* S_IFCHR, S_IFBLK */
 			uint32_t device_number;
 			const struct device *device; /* NULL: none that is known; fixed */
 		};
