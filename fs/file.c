@@ -78,6 +78,17 @@ int stat_inode_file(struct file *file, struct stat *out)
 	return inode_stat(file->inode, file->version, out);
 }
 
+int stat_anonymous(struct file *file, struct stat *out)
+{
+	*out = (struct stat){
+		.st_ino = 1,
+		.st_mode = S_IRUSR | S_IWUSR,
+		.st_nlink = 1,
+		.st_blksize = PAGE_SIZE,
+	};
+	return 0;
+}
+
 /* --- O_PATH: a place in the tree, and nothing that can be done with it --------------------------- */
 
 static const struct file_ops path_only_ops = {

@@ -17,6 +17,8 @@ loff_t seek_in(struct file *file, loff_t offset, int whence, loff_t size);
 
 /* The stat operation of files that have an inode and, regular ones, a version. */
 int stat_inode_file(struct file *file, struct stat *out);
+/* That of files that are nowhere and have no data of their own: eventfd(2), epoll(7). */
+int stat_anonymous(struct file *file, struct stat *out);
 
 /*
  * Make `file`, which holds its inode and has its flags, a file of that kind: set file->ops and

@@ -243,6 +243,7 @@ void family_tell_of_end(struct process *zombie)
 
 	family_tell_parent(zombie, signal ? CLD_KILLED : CLD_EXITED,
 			   signal ? signal : zombie->exit_status >> 8);
+	waitq_wake_all(&zombie->ended);
 	if (forgotten) {
 		family_remove(zombie);
 		process_put(zombie);
@@ -295,4 +296,5 @@ void family_remove(struct process *zombie)
 	family.count--;
 	zombie->parent = NULL;
 	synthetic_remove_number(zombie->pid);
+	waitq_wake_all(&zombie->ended);
 }

@@ -95,6 +95,7 @@ struct process {
 	struct process_times times;          /* of the threads that have ended; family lock */
 	struct process_times children_times; /* of those it has waited for; family lock */
 	struct waitq child_events;           /* a child has something to be waited for */
+	struct waitq ended;                  /* it is a zombie, or has been waited for: pidfds */
 
 	struct limits limits;
 	struct spinlock signal_lock;           /* RANK_SIGNAL */
