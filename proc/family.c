@@ -182,6 +182,14 @@ int family_add_task(struct task *task)
 	return error;
 }
 
+void family_forget_directory(struct task *task)
+{
+	assert(mutex_held(&family_lock));
+	if (task->in_procfs)
+		synthetic_remove_number(task->thread.process->pid, task->thread.tid);
+	task->in_procfs = false;
+}
+
 void family_remove_task(struct task *task)
 {
 	struct process *process = task->thread.process;
@@ -201,6 +209,7 @@ void family_make_leader(struct task *task)
 	struct process *child;
 
 	assert(mutex_held(&family_lock) && process->task_count == 1);
+	family_forget_directory(task);
 	LIST_REMOVE(task, by_tid);
 	task->thread.tid = process->pid;
 	LIST_INSERT_HEAD(&family.by_tid[process->pid % PID_BUCKETS], task, by_tid);
@@ -295,6 +304,6 @@ void family_remove(struct process *zombie)
 	LIST_REMOVE(zombie, by_pid);
 	family.count--;
 	zombie->parent = NULL;
-	synthetic_remove_number(zombie->pid);
+	synthetic_remove_number(0, zombie->pid);
 	waitq_wake_all(&zombie->ended);
 }
