@@ -150,22 +150,26 @@ static inline long tap_proc_number(const char *path, const char *name)
 
 /*
  * The frames that are free once everything that may be dropped has been, and the program's own page
- * tables and private pages, which are more or fewer as it happens to lie; -1 on Linux. Both from one
- * reading: to read takes memory, too.
+ * tables and private pages, which are more or fewer as it happens to lie; -1 on Linux.
  */
 static inline long tap_free_frames(void)
 {
 	FILE *file = fopen("/proc/census", "r");
-	char name[128];
-	long value, sum = file ? 0 : -1;
+	char line[128];
+	long value, sum = 0;
+	int found = 0;
 
-	while (file && fscanf(file, "%127s %ld", name, &value) == 2) {
-		if (strcmp(name, "nr_free_frames") == 0 || strcmp(name, "nr_own_frames") == 0)
+	/* Both from one reading: the second could take a table more. */
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "nr_free_frames %ld", &value) == 1 ||
+		    sscanf(line, "nr_own_frames %ld", &value) == 1) {
 			sum += value;
+			found++;
+		}
 	}
 	if (file)
 		fclose(file);
-	return sum;
+	return found == 2 ? sum : -1;
 }
 
 /*
