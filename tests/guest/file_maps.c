@@ -275,8 +275,9 @@ static void holes_are_found(void)
 static void memfds_are_files_without_a_name(void)
 {
 	int fd = memfd_create("hawser", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	char *map, byte, path[64], link[64] = "";
 	struct stat status;
-	char *map, byte;
+	int again;
 
 	ok(fd >= 0 && fcntl(fd, F_GETFD) == FD_CLOEXEC, "memfd_create(2)");
 	ok(ftruncate(fd, 2 * PAGE) == 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
@@ -286,6 +287,15 @@ static void memfds_are_files_without_a_name(void)
 	ok(map != MAP_FAILED && all_are(map, 2 * PAGE, 0), "of zeroes");
 	map[PAGE] = 'm';
 	ok(pread(fd, &byte, 1, PAGE) == 1 && byte == 'm', "a mapping writes it");
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ok(readlink(path, link, sizeof(link) - 1) > 0 &&
+		   strcmp(link, "/memfd:hawser (deleted)") == 0,
+	   "its name says what it is");
+	again = open(path, O_RDONLY);
+	fails(fcntl(again, F_ADD_SEALS, F_SEAL_GROW), EPERM,
+	      "through a descriptor that cannot write it is not sealed");
+	close(again);
 
 	ok(fcntl(fd, F_GET_SEALS) == 0, "it has no seals");
 	fails(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EBUSY,
