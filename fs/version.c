@@ -332,6 +332,8 @@ static ssize_t write_pages(struct version *version, uint64_t offset, vaddr_t fro
 		struct frame *frame;
 
 		error = solid_page(version, at >> PAGE_SHIFT, &frame);
+		if (error == -ENOMEM)
+			error = -ENOSPC;
 		if (error != 0)
 			break;
 		error = copy_from_user((uint8_t *)frame_data(frame) + in_page, from + done, part);
@@ -345,7 +347,7 @@ static ssize_t write_pages(struct version *version, uint64_t offset, vaddr_t fro
 		if (sched_needs_resched())
 			sched_yield();
 	}
-	return done > 0 ? (ssize_t)done : error == -ENOMEM ? -ENOSPC : error;
+	return done > 0 ? (ssize_t)done : error;
 }
 
 ssize_t version_write_user(struct version *version, uint64_t offset, vaddr_t from, size_t length,
