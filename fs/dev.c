@@ -293,11 +293,13 @@ static const struct device devices[] = {
 
 const struct device *dev_find(uint32_t number)
 {
+	const struct device *fb = framebuffer_device();
+
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
 		if (devices[i].number == number)
 			return &devices[i];
 	}
-	return NULL;
+	return fb != NULL && fb->number == number ? fb : NULL;
 }
 
 /* Descriptors as names, udev's way. */
@@ -319,6 +321,9 @@ int dev_init(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(devices) && error == 0; i++)
 		error = root_add_device(&devices[i]);
+	framebuffer_init();
+	if (error == 0 && framebuffer_device() != NULL)
+		error = root_add_device(framebuffer_device());
 	if (error != 0)
 		return error;
 	tty_jobs_init();
