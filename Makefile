@@ -38,6 +38,7 @@ help:
 	@echo 'make image    build/hawser, the kernel, and build/root, the default root'
 	@echo 'make serve    serve a lab: IFACE=eth1 [ROOT=DIR] [PROXY=SUBNET]'
 	@echo 'make test     all tests; ends with one line of counts'
+	@echo 'make test-big what takes minutes'
 	@echo 'make bench    the numbers, beside Linux and iPXE'
 	@echo 'make check    formatting, lints, and the order of the rooms'
 	@echo 'make deps     install (or name) every package that any of these needs'
@@ -418,6 +419,12 @@ $(B)/tests/tftpd-hpa/.fetched: tools/fetch-package | $(deps)
 .PHONY: system-tests
 system-tests: $(B)/hawser $(B)/debug/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched guest-programs
 	$(Q)tests/run --system $(TESTS)
+
+# What takes minutes, and is tried on a smaller scale by `make test`.
+.PHONY: test-big
+test-big:
+	$(Q)HAWSER_PIPELINES=10000 $(MAKE) --no-print-directory system-tests \
+		TESTS='tests/system/test_unix.py -k leave_nothing'
 
 test: $(B)/hawser $(B)/debug/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched guest-programs \
       $(host_programs) $(fuzz_programs)
