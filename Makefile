@@ -49,7 +49,7 @@ help:
 # over, and what it asks the compiler below is answered.
 goals := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 every-set := run serve check test bench
-deps-sets := run $(sort $(filter $(filter-out run,$(every-set)),$(goals:ci=test)) \
+deps-sets := run $(sort $(filter $(filter-out run,$(every-set)),$(patsubst test-big,test,$(goals:ci=test))) \
              $(if $(filter dnsmasq,$(NET)),serve))
 empty :=
 deps := $(B)/deps/$(subst $(empty) $(empty),+,$(strip $(deps-sets)))
