@@ -97,6 +97,9 @@ static int64_t control(struct file *file, int fd, int command, uint64_t argument
 		return atomic_load(&file->flags);
 	case F_SETFL:
 		return path_only ? -EBADF : set_flags(file, (uint32_t)argument);
+	case F_ADD_SEALS:
+	case F_GET_SEALS:
+		return path_only ? -EBADF : file_seals(file, command, argument);
 	default:
 		return path_only ? -EBADF : -EINVAL;
 	}

@@ -228,10 +228,20 @@ int procfs_follow_root(uint32_t pid, uint32_t unused, struct place *out)
 
 	if (!fs)
 		return -ENOENT;
-	fs_context_put(fs);
-	out->inode = root_inode;
+	mutex_lock(&fs->lock);
+	out->inode = fs->root;
 	inode_get(out->inode);
+	mutex_unlock(&fs->lock);
+	fs_context_put(fs);
 	return 0;
+}
+
+static int describe(struct text *text, int error, struct place *place)
+{
+	if (error == 0)
+		error = describe_inode(text, place->inode, NULL);
+	place_put(place);
+	return error;
 }
 
 int procfs_generate_cwd(struct text *text, uint32_t pid)
@@ -239,14 +249,13 @@ int procfs_generate_cwd(struct text *text, uint32_t pid)
 	struct place cwd = { 0 };
 	int error = procfs_follow_cwd(pid, 0, &cwd);
 
-	if (error == 0)
-		error = describe_inode(text, cwd.inode, NULL);
-	place_put(&cwd);
-	return error;
+	return describe(text, error, &cwd);
 }
 
 int procfs_generate_root(struct text *text, uint32_t pid)
 {
-	text_append(text, "/", 1);
-	return 0;
+	struct place root = { 0 };
+	int error = procfs_follow_root(pid, 0, &root);
+
+	return describe(text, error, &root);
 }
