@@ -65,7 +65,7 @@ struct inode {
 	uint32_t uid, gid;                             /* root_lock */
 	uint32_t links;                                /* how many names; root_lock */
 	struct name_list names;                        /* oldest first; root_lock */
-	uint64_t created_ns; /* wall time; fixed */
+	uint64_t created_ns;                           /* wall time; fixed */
 	uint64_t accessed_ns, modified_ns, changed_ns; /* wall time; root_lock */
 	union {
 		struct {                                  /* S_IFDIR */
