@@ -2,6 +2,7 @@
  * fs/inode.c - the tree of names in RAM. See the header; what files contain is fs/cache.c's.
  */
 #include "fs/inode.h"
+#include "fs/locks.h"
 #include "fs/stat.h"
 #include "kernel/clock.h"
 #include "kernel/string.h"
@@ -64,6 +65,7 @@ static void inode_free(struct inode *inode)
 	} else if (S_ISLNK(inode->mode) && !inode->is_synthetic) {
 		kfree(inode->target);
 	}
+	lock_set_free(atomic_load(&inode->locks));
 	slab_free(&inodes, inode);
 }
 

@@ -29,6 +29,7 @@
 
 struct file;
 struct file_ops;
+struct lock_set;
 struct stat;
 struct synthetic;
 struct synthetic_entries;
@@ -87,6 +88,7 @@ struct inode {
 		};
 		const struct synthetic *synthetic; /* files of /proc; fixed */
 	};
+	struct lock_set *_Atomic locks; /* NULL: it was never locked (fs/locks.c) */
 	bool linkable;      /* it has no name yet, and may get one: O_TMPFILE; root_lock */
 	bool is_synthetic;  /* it and all around it is made up: /proc; fixed */
 	uint32_t number_of; /* the numbered directory that a file of /proc is in, or 0; fixed */

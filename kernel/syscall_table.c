@@ -48,6 +48,7 @@
 	/* io.c */ call(read) call(write) call(pread64) call(pwrite64) call(readv)                 \
 	    call(writev) call(preadv) call(pwritev) call(lseek) call(ftruncate)                    \
 	    call(ioctl)                                                                           \
+	/* locks.c */ call(flock)                                                                 \
 	/* mmap.c */ call(mmap)                                                                    \
 	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
 	    call(rmdir) call(unlinkat) call(link) call(linkat) call(mknod) call(mknodat)           \

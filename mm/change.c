@@ -8,6 +8,7 @@
  */
 #include "mm/change.h"
 
+#include "mm/large.h"
 #include "mm/pages.h"
 
 /* True if `at` lies inside a region and not at its start. */
@@ -113,10 +114,14 @@ struct region *change_spare(struct change *change)
 
 void change_cut(struct space *space, vaddr_t start, vaddr_t end, struct change *change)
 {
-	if (cuts_region(space, start))
-		region_split(space, space_find(space, start), start, change_spare(change));
-	if (cuts_region(space, end))
-		region_split(space, space_find(space, end), end, change_spare(change));
+	const vaddr_t cuts[] = { start, end };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cuts); i++) {
+		if (!cuts_region(space, cuts[i]))
+			continue;
+		large_demote_at(space, cuts[i]); /* a large page is in one region */
+		region_split(space, space_find(space, cuts[i]), cuts[i], change_spare(change));
+	}
 }
 
 void change_remove(struct space *space, vaddr_t start, vaddr_t end, struct change *change)
@@ -127,11 +132,12 @@ void change_remove(struct space *space, vaddr_t start, vaddr_t end, struct chang
 		struct region *next = space_next(region);
 
 		assert(region->start >= start && region->end <= end);
+		/* Pages are nowhere else: a sparse range is not searched. */
+		pages_unmap(space, region->start, region->end);
 		region_remove(space, region);
 		LIST_INSERT_HEAD(&change->gone, region, object_link);
 		region = next;
 	}
-	pages_unmap(space, start, end);
 }
 
 void change_unmap(struct space *space, vaddr_t start, vaddr_t end, struct change *change)

@@ -78,7 +78,7 @@ struct region *space_find_above(struct space *space, vaddr_t address)
 {
 	struct region *region = RB_ROOT(&space->regions), *found = NULL;
 
-	assert(rw_held(&space->lock));
+	assert_locked(rw_held(&space->lock));
 	while (region) {
 		if (address < region->end) {
 			found = region;
@@ -266,7 +266,7 @@ static void unlink(struct space *space, struct region *region)
 
 void region_insert(struct space *space, struct region *region)
 {
-	assert(rw_write_held(&space->lock));
+	assert_locked(rw_write_held(&space->lock));
 	assert(region->start < region->end && region->end <= USER_MAX);
 	object_lock(region);
 	link_in(space, region);
@@ -275,7 +275,7 @@ void region_insert(struct space *space, struct region *region)
 
 void region_remove(struct space *space, struct region *region)
 {
-	assert(rw_write_held(&space->lock));
+	assert_locked(rw_write_held(&space->lock));
 	object_lock(region);
 	unlink(space, region);
 	object_unlock(region);
@@ -283,7 +283,7 @@ void region_remove(struct space *space, struct region *region)
 
 void region_split(struct space *space, struct region *region, vaddr_t at, struct region *upper)
 {
-	assert(rw_write_held(&space->lock));
+	assert_locked(rw_write_held(&space->lock));
 	assert(at > region->start && at < region->end && IS_ALIGNED(at, PAGE_SIZE));
 
 	*upper = (struct region){
@@ -319,7 +319,7 @@ void region_join(struct space *space, struct region *lower, struct region *upper
 {
 	vaddr_t end = upper->end;
 
-	assert(rw_write_held(&space->lock));
+	assert_locked(rw_write_held(&space->lock));
 	assert(region_continues(lower, upper));
 	object_lock(lower);
 	unlink(space, upper);
@@ -332,7 +332,7 @@ void region_join(struct space *space, struct region *lower, struct region *upper
 
 void region_set_prot(struct space *space, struct region *region, uint32_t prot)
 {
-	assert(rw_write_held(&space->lock));
+	assert_locked(rw_write_held(&space->lock));
 	count(space, region, -1);
 	region->prot = prot;
 	count(space, region, 1);
@@ -365,7 +365,7 @@ void region_extend(struct space *space, struct region *region, vaddr_t end)
 
 void region_grow(struct space *space, struct region *region, vaddr_t start)
 {
-	assert(rw_write_held(&space->lock));
+	assert_locked(rw_write_held(&space->lock));
 	assert(!region->object && start < region->start);
 	count(space, region, -1);
 	region->start = start;

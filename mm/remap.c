@@ -15,6 +15,7 @@
  */
 #include "kernel/sched.h"
 #include "mm/change.h"
+#include "mm/large.h"
 #include "mm/populate.h"
 #include <linux/mman.h>
 
@@ -169,6 +170,9 @@ static int reserve_move(struct space *space, struct remap *r, struct change *cha
 		return -ENOMEM;
 	error = change_reserve(change, spares);
 	if (!error) {
+		/* Pages move one by one, and into tables that are there. */
+		large_demote_range(space, r->old, old_end);
+		large_demote_range(space, r->new, r->new + r->new_length);
 		error = reserve_tables(space, r);
 		change->starved = error != 0;
 	}

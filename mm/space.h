@@ -58,6 +58,7 @@ struct space_stats {
 	uint64_t data_pages; /* in private writable regions but stacks (RLIMIT_DATA); space lock */
 	uint64_t locked_pages; /* in locked regions (RLIMIT_MEMLOCK, VmLck); space lock */
 	uint64_t anon_pages, file_pages, shared_pages; /* present */
+	uint64_t large_pages;                          /* of 2 MiB, counted in anon_pages too */
 	_Atomic uint64_t faults, faults_io;            /* all; those that waited for an object */
 	uint64_t peak_virtual, peak_resident;
 };

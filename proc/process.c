@@ -266,6 +266,13 @@ static void post_to_current(int signal)
 	process_post_signal(current_process(), signal);
 }
 
+static uint32_t process_number_of_caller(void)
+{
+	const struct process *process = current_process();
+
+	return process ? process->pid : 0;
+}
+
 void process_init(void)
 {
 	static const struct trap_hooks hooks = {
@@ -277,6 +284,7 @@ void process_init(void)
 		.post_self = post_to_current,
 		.begin_mask = signal_set_mask_for_wait,
 		.end_mask = signal_end_mask_for_wait,
+		.process_number = process_number_of_caller,
 	};
 	static const struct tty_job_hooks job_hooks = {
 		.session = current_session,
