@@ -20,9 +20,17 @@
 static int get_page(struct object *object, uint64_t index, struct frame **out);
 static void release(struct object *object);
 
+static int punch(struct object *object, uint64_t start, uint64_t end)
+{
+	return version_allocate(container_of(object, struct version, object),
+				FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start,
+				UINT64_MAX);
+}
+
 static const struct object_ops version_ops = {
 	.name = "file",
 	.get_page = get_page,
+	.punch = punch,
 	.release = release,
 };
 

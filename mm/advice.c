@@ -40,6 +40,14 @@ static int private_unlocked(const struct region *region)
 	return region->object ? -EINVAL : not_locked(region);
 }
 
+/* Linux asks in this order. */
+static int removable(const struct region *region)
+{
+	if (!region->object || not_locked(region) != 0)
+		return -EINVAL;
+	return (region->flags & REGION_SHARED) && (region->max_prot & PROT_WRITE) ? 0 : -EACCES;
+}
+
 /* --- what is done ----------------------------------------------------------------------------- */
 
 /* Space lock held. */
@@ -103,6 +111,44 @@ static int populate_range(struct space *space, vaddr_t start, vaddr_t end, enum 
 	}
 }
 
+/* A hole where the region's part of [at, end) is, as its object allows. Where the region ends in `*next`. */
+static int punch_region(struct space *space, vaddr_t at, vaddr_t end, vaddr_t *next)
+{
+	struct object *object = NULL;
+	struct region *region;
+	uint64_t start = 0;
+	int error = 0;
+
+	rw_read_lock(&space->lock);
+	region = space_find_above(space, at);
+	*next = region ? MIN(region->end, end) : end;
+	if (region && region->start < end) {
+		at = MAX(at, region->start);
+		error = removable(region);
+		object = error ? NULL : region->object;
+		start = region->offset + (at - region->start);
+	}
+	if (object)
+		object_get(object);
+	rw_read_unlock(&space->lock);
+	if (!object)
+		return error;
+	error = object->ops->punch ? object->ops->punch(object, start, start + (*next - at))
+				   : -EOPNOTSUPP;
+	object_put(object);
+	return error;
+}
+
+static int punch(struct space *space, vaddr_t start, vaddr_t end)
+{
+	int holes = hint(space, start, end, removable);
+	int error = holes == -ENOMEM ? 0 : holes;
+
+	for (vaddr_t at = start; at < end && !error;)
+		error = punch_region(space, at, end, &at);
+	return error ? error : holes;
+}
+
 static int set_flags(struct space *space, vaddr_t start, vaddr_t end, uint32_t set, uint32_t clear,
 		     int (*check)(const struct region *region))
 {
@@ -125,6 +171,8 @@ static int advise(struct space *space, vaddr_t start, vaddr_t end, int advice)
 		return discard(space, start, end, not_device);
 	case MADV_FREE:
 		return discard(space, start, end, private_unlocked);
+	case MADV_REMOVE:
+		return punch(space, start, end);
 	case MADV_POPULATE_READ:
 		return populate_range(space, start, end, POPULATE_READ);
 	case MADV_POPULATE_WRITE:
@@ -162,7 +210,7 @@ static int advise(struct space *space, vaddr_t start, vaddr_t end, int advice)
 static bool is_known(int advice)
 {
 	return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) ||
-	       (advice >= MADV_FREE && advice <= MADV_DONTNEED_LOCKED && advice != MADV_REMOVE);
+	       (advice >= MADV_FREE && advice <= MADV_DONTNEED_LOCKED);
 }
 
 int space_advise(struct space *space, vaddr_t start, uint64_t length, int advice)

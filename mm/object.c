@@ -229,6 +229,12 @@ static int anonymous_get_page(struct object *object, uint64_t index, struct fram
 	}
 }
 
+static int anonymous_punch(struct object *object, uint64_t start, uint64_t end)
+{
+	object_punch(object, start, end);
+	return 0;
+}
+
 static void anonymous_release(struct object *object)
 {
 	slab_free(&anonymous_cache, object);
@@ -237,6 +243,7 @@ static void anonymous_release(struct object *object)
 static const struct object_ops anonymous_ops = {
 	.name = "anonymous object",
 	.get_page = anonymous_get_page,
+	.punch = anonymous_punch,
 	.release = anonymous_release,
 };
 

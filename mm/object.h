@@ -35,6 +35,11 @@ struct object_ops {
 	 * may sleep. NULL: nothing to do. -EIO, -ENOSPC, -ETXTBSY, -EINTR.
 	 */
 	int (*make_writable)(struct object *object, uint64_t index);
+	/*
+	 * madvise(2) MADV_REMOVE through a shared mapping that may be written: object_punch(), and what
+	 * fallocate(2) would ask first. No lock held. NULL: -EOPNOTSUPP.
+	 */
+	int (*punch)(struct object *object, uint64_t start, uint64_t end);
 	/* The last reference is gone: frees what surrounds the object. Its pages are already freed. */
 	void (*release)(struct object *object);
 	/* Devices only: the physical address of page `index`; the mapping is SPECIAL, not counted. */

@@ -41,7 +41,7 @@ int memfd_create(const char *name, unsigned flags);
 #define RW          (PROT_READ | PROT_WRITE)
 #define FILE_PAGES  32
 #define OBJECTS_MAX 1024
-#define SCRIPTS     40
+#define SCRIPTS     30
 #define STEPS       400
 
 enum kind {
@@ -454,10 +454,11 @@ static const uint32_t prots[] = { PROT_NONE, PROT_READ, RW, RW, RW, PROT_READ | 
 #define UNKNOWN_ADVICE 9999
 
 static const int advices[] = {
-	MADV_DONTNEED,      MADV_DONTNEED,       MADV_DONTNEED,        MADV_FREE,
-	MADV_DONTFORK,      MADV_DOFORK,         MADV_DOFORK,          MADV_WIPEONFORK,
-	MADV_KEEPONFORK,    MADV_HUGEPAGE,       MADV_NOHUGEPAGE,      MADV_COLD,
-	MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED, UNKNOWN_ADVICE,
+	MADV_DONTNEED,   MADV_DONTNEED,      MADV_DONTNEED,       MADV_FREE,
+	MADV_DONTFORK,   MADV_DOFORK,        MADV_DOFORK,         MADV_WIPEONFORK,
+	MADV_KEEPONFORK, MADV_HUGEPAGE,      MADV_NOHUGEPAGE,     MADV_REMOVE,
+	MADV_COLD,       MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED,
+	UNKNOWN_ADVICE,
 };
 static bool known[ARRAY_SIZE(advices)]; /* to the Linux below: it may be old, or made without */
 
@@ -540,7 +541,7 @@ static struct operation invent(void)
 	invent_range(&op);
 	if (below(64) == 0)
 		op.kind = TRUNCATE;
-	if (below(128) == 0)
+	if (below(60) == 0)
 		op.kind = FORK;
 	if (op.kind == TRUNCATE) {
 		op.length = below(FILE_PAGES + 1) * PAGE_SIZE;
