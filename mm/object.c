@@ -110,6 +110,17 @@ uint64_t object_missing(struct object *object, uint64_t first, uint64_t end)
 	return missing;
 }
 
+uint64_t object_find(struct object *object, uint64_t index, bool held)
+{
+	mutex_lock(&object->lock);
+	if (held && !radix_next(&object->frames, &index))
+		index = UINT64_MAX;
+	while (!held && radix_get(&object->frames, index))
+		index++;
+	mutex_unlock(&object->lock);
+	return index;
+}
+
 /* Takes the pages of [index, end) out of every page table: all, or those of the object. Lock held. */
 static void unmap(struct object *object, uint64_t index, uint64_t end, bool copies)
 {
