@@ -23,11 +23,13 @@
 	    call(setpgid)                                                                          \
 	/* process_vm.c */ call(process_vm_readv) call(process_vm_writev)                         \
 	/* robust.c */ call(set_tid_address) call(set_robust_list) call(get_robust_list)           \
+	/* pidfd.c */ call(pidfd_open) call(pidfd_send_signal) call(pidfd_getfd)                  \
 	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \
 	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
 	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \
 	    call(kill) call(tkill) call(tgkill) call(rt_sigqueueinfo)                              \
 	    call(rt_tgsigqueueinfo)                                                            \
+	/* signalfd.c */ call(signalfd) call(signalfd4)                                            \
 	/* signal_frame.c */ call(rt_sigreturn)                                                    \
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
 	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(sched_yield)                   \
@@ -49,6 +51,8 @@
 	/* eventfd.c */ call(eventfd) call(eventfd2)                                               \
 	/* fcntl.c */ call(close) call(dup) call(dup2) call(dup3) call(fcntl)                      \
 	    call(close_range)                                                                      \
+	/* inotify.c */ call(inotify_init) call(inotify_init1) call(inotify_add_watch)             \
+	    call(inotify_rm_watch)                                                                 \
 	/* io.c */ call(read) call(write) call(pread64) call(pwrite64) call(readv)                 \
 	    call(writev) call(preadv) call(pwritev) call(preadv2) call(pwritev2)                  \
 	    call(lseek) call(ftruncate) call(ioctl)                                                \
