@@ -31,6 +31,7 @@
 #include "kernel/x86_64/cpu.h"
 
 #define SLICE_NS (10 * NSEC_PER_MSEC)
+#define TICK_NS  (4 * NSEC_PER_MSEC) /* Linux's at 250 Hz */
 
 /* Known to switch_stacks() and the entry code, which get at a thread by these. */
 _Static_assert(offsetof(struct thread, kernel_sp) == 0, "kernel/x86_64/switch.S knows it");
@@ -55,9 +56,9 @@ static struct runqueue {
 /* What a CPU needs for its own scheduling; that CPU with interrupts off. */
 static struct local {
 	struct thread *previous; /* between switch_stacks() and finish_switch() */
-	struct timer slice;
+	struct timer slice, tick;
 	bool previous_dead;
-	bool slice_armed;
+	bool slice_armed, tick_armed;
 } locals[CPU_MAX];
 
 static struct thread boot_idle;
@@ -67,6 +68,7 @@ static struct waitq reaper_work = WAITQ_INIT(reaper_work, "reaper");
 static struct waitq reaper_done = WAITQ_INIT(reaper_done, "reaped");
 
 static void (*switch_space_hook)(struct thread *prev, struct thread *next);
+static void (*tick_hook)(struct thread *thread);
 static bool started;
 
 static struct local *local(void)
@@ -91,6 +93,11 @@ bool sched_started(void)
 void sched_register_switch_space(void (*switch_space)(struct thread *prev, struct thread *next))
 {
 	switch_space_hook = switch_space;
+}
+
+void sched_register_tick(void (*tick)(struct thread *thread))
+{
+	tick_hook = tick;
 }
 
 void sched_get_stats(struct sched_stats *out)
@@ -167,22 +174,24 @@ static struct thread *dequeue(void)
 
 /* --- the switch ------------------------------------------------------------------------------------------ */
 
-/*
- * The time since the last charge was spent by `thread`, which runs here. Which part of it was user
- * mode's would take two readings of the clock in each system call: a program's time all counts as
- * its own. Interrupts off.
- */
+/* The time since the last charge was spent by `thread`, which runs here. Interrupts off. */
 static void charge(struct thread *thread, uint64_t now)
 {
 	uint64_t spent = now - thread->account_ns;
 
 	thread->account_ns = now;
-	if (thread == this_cpu()->idle)
-		runqueue.idle_ns += spent;
-	else if (thread->fpu != NULL)
-		thread->user_ns += spent;
-	else
+	if (thread->group == NULL) {
+		if (thread == this_cpu()->idle)
+			runqueue.idle_ns += spent;
+		else
+			thread->system_ns += spent;
+	} else if (thread->in_system) {
 		thread->system_ns += spent;
+		thread->group->system_ns += spent;
+	} else {
+		thread->user_ns += spent;
+		thread->group->user_ns += spent;
+	}
 }
 
 void sched_charge(void)
@@ -190,6 +199,46 @@ void sched_charge(void)
 	irq_push_off();
 	charge(current, clock_ns());
 	irq_pop_off();
+}
+
+/* It sleeps, or has to give way: its state says which. Interrupts off. */
+static void count_switch(struct thread *thread)
+{
+	if (thread->group == NULL)
+		return;
+	if (thread->state == THREAD_RUNNABLE) {
+		thread->involuntary++;
+		thread->group->involuntary++;
+	} else {
+		thread->voluntary++;
+		thread->group->voluntary++;
+	}
+}
+
+/* Only user threads are sampled: an idle machine has no tick. Interrupts off. */
+static void tick_arm(const struct thread *running, uint64_t now)
+{
+	struct local *here = local();
+
+	if (here->tick_armed || running->group == NULL)
+		return;
+	here->tick_armed = true;
+	timer_set(&here->tick, now + TICK_NS);
+}
+
+static void tick(struct timer *timer)
+{
+	struct thread *running = current;
+	uint64_t now = clock_ns();
+
+	local()->tick_armed = false;
+	if (running->group == NULL)
+		return;
+	running->in_system = !this_cpu()->interrupted_user;
+	charge(running, now);
+	tick_arm(running, now);
+	if (tick_hook != NULL)
+		tick_hook(running);
 }
 
 static void save_user_state(struct thread *thread)
@@ -260,10 +309,12 @@ static void switch_away(void)
 
 	uint64_t now = clock_ns();
 	charge(previous, now);
+	count_switch(previous);
 	next->account_ns = now;
 	next->slice_end_ns = now + SLICE_NS;
 	runqueue.switches++;
 	slice_arm(next);
+	tick_arm(next, now);
 
 	bool irq_was_on = cpu->irq_was_on;
 	save_user_state(previous);
@@ -455,6 +506,7 @@ void sched_init(void)
 	cpu->idle = &boot_idle;
 	cpu->thread = &boot_idle;
 	timer_init(&local()->slice, slice_over);
+	timer_init(&local()->tick, tick);
 
 	thread_init(&reaper, "reaper", (vaddr_t)reaper_stack, reap, NULL, NULL);
 	thread_start(&reaper);

@@ -14,6 +14,8 @@
 	/* execve.c */ call(execve) call(execveat)
 
 #define ROOM_PROC(call)                                                                            \
+	/* clocks.c */ call(clock_gettime) call(clock_getres) call(clock_settime)                  \
+	    call(gettimeofday) call(settimeofday) call(time) call(adjtimex) call(clock_adjtime)    \
 	/* clone.c */ call(fork) call(vfork) call(clone) call(clone3)                              \
 	/* exit.c */ call(exit) call(exit_group)                                                   \
 	/* futex.c */ call(futex)                                                                  \
@@ -21,6 +23,9 @@
 	    call(geteuid) call(getgid) call(getegid) call(getresuid) call(getresgid)               \
 	    call(getgroups) call(getpgid) call(getpgrp) call(getsid) call(setsid)                  \
 	    call(setpgid)                                                                          \
+	/* itimers.c */ call(getitimer) call(setitimer) call(alarm)                                \
+	/* posix_timers.c */ call(timer_create) call(timer_settime) call(timer_gettime)            \
+	    call(timer_getoverrun) call(timer_delete)                                              \
 	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \
 	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
 	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \
@@ -29,9 +34,7 @@
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
 	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(set_tid_address)               \
 	    call(set_robust_list) call(sched_yield) call(sched_getaffinity) call(getcpu)           \
-	/* time.c */ call(clock_gettime) call(clock_getres) call(clock_settime)                    \
-	    call(gettimeofday) call(time) call(nanosleep) call(clock_nanosleep)                    \
-	    call(times) call(getrusage)                                                            \
+	/* time.c */ call(nanosleep) call(clock_nanosleep) call(times) call(getrusage)             \
 	/* wait.c */ call(wait4) call(waitid)
 
 #define ROOM_FS(call)                                                                              \
@@ -53,7 +56,8 @@
 	/* pipe.c */ call(pipe) call(pipe2)                                                        \
 	/* poll.c */ call(poll) call(ppoll) call(select) call(pselect6)                            \
 	/* stat.c */ call(stat) call(lstat) call(fstat) call(newfstatat) call(statx)               \
-	    call(access) call(faccessat) call(faccessat2) call(statfs) call(fstatfs)
+	    call(access) call(faccessat) call(faccessat2) call(statfs) call(fstatfs)               \
+	/* timerfd.c */ call(timerfd_create) call(timerfd_settime) call(timerfd_gettime)
 
 #define ROOM_MM(call)                                                                              \
 	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise)

@@ -127,10 +127,10 @@ static void leave_family(int status)
 	struct process *child;
 	bool forgotten;
 
-	sched_charge();
+	timers_end(self);
 	mutex_lock(&family_lock);
 	self->exit_status = status;
-	self->times = (struct process_times){ current->user_ns, current->system_ns };
+	self->times = process_cpu_times(self);
 	spin_lock(&self->signal_lock);
 	self->main_thread = NULL;
 	spin_unlock(&self->signal_lock);

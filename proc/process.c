@@ -20,6 +20,7 @@
 #include "mm/kmap.h"
 #include "mm/slab.h"
 #include "mm/space.h"
+#include "proc/clocks.h"
 #include "proc/procfs.h"
 #include "proc/signal.h"
 
@@ -68,6 +69,7 @@ struct thread *process_create_thread(struct process *process, void (*entry)(void
 	process_get(process);
 	thread->process = process;
 	thread->limits = &process->limits;
+	thread->group = &process->usage;
 	return thread;
 bad:
 	if (stack != 0)
@@ -100,6 +102,7 @@ struct process *process_alloc(void)
 	spin_init(&process->signal_lock, "signals", RANK_SIGNAL);
 	mutex_init(&process->exec_lock, "exec", RANK_FAMILY);
 	limits_init(&process->limits);
+	timers_init(process);
 	strlcpy(process->command, "hawser", sizeof(process->command));
 	process->start_ns = clock_ns();
 	return process;
@@ -196,6 +199,7 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 
 	process_forget_handlers(process);
 	process->alternate_stack = (struct alternate_stack){ 0 };
+	timers_exec(process);
 	process_release_parent(process);
 	current->clear_child_tid = 0;
 	current->robust_list = 0;
@@ -298,6 +302,7 @@ void process_init(void)
 	tty_register_job_hooks(&job_hooks);
 	signal_register_hooks(&signals);
 	futex_init();
+	cpu_timers_init();
 	procfs_init_processes();
 	procfs_init_system();
 }

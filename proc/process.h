@@ -8,6 +8,7 @@
 #include "kernel/limits.h"
 #include "kernel/lock.h"
 #include "kernel/sched.h"
+#include "proc/timers.h"
 #include <bsd/sys/queue.h>
 
 #define NSIG_KERNEL 64
@@ -46,7 +47,9 @@ struct process {
 	int exit_status; /* as wait(2) encodes it; family lock */
 	struct process_times times;          /* its own once it is a zombie; family lock */
 	struct process_times children_times; /* of those it has waited for; family lock */
-	struct waitq child_events;           /* a child has something to be waited for */
+	struct cpu_usage usage;              /* of all its threads, so far */
+	struct process_timers timers;
+	struct waitq child_events; /* a child has something to be waited for */
 
 	struct limits limits;
 	struct spinlock signal_lock;               /* RANK_SIGNAL */
@@ -163,6 +166,9 @@ struct process *process_create_first(void (*entry)(void *arg), void *arg);
  * return to their default; the thread's addresses in the old space are forgotten. May sleep.
  */
 void process_new_image(struct version *exe, struct file_name *name, const char *command);
+
+/* CPU time of all its threads: the caller's own to the moment. (proc/time.c) */
+struct process_times process_cpu_times(const struct process *process);
 
 /* exit_group(2): ends the calling process with a wait(2) status. */
 __noreturn void process_exit(int status);

@@ -49,16 +49,13 @@ static char state_of(const struct process *process)
 
 static void copy_identity(struct process *process, struct subject *s)
 {
-	const struct thread *thread = process->main_thread;
-
 	s->pid = process->pid;
 	s->ppid = process->parent ? process->parent->pid : 0;
 	s->pgid = process->pgid;
 	s->sid = process->sid;
 	strlcpy(s->command, process->command, sizeof(s->command));
 	s->start_ns = process->start_ns;
-	s->times = thread ? (struct process_times){ thread->user_ns, thread->system_ns }
-			  : process->times;
+	s->times = process->zombie ? process->times : process_cpu_times(process);
 	s->children_times = process->children_times;
 	s->state = state_of(process);
 }

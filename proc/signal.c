@@ -70,13 +70,14 @@ static bool is_fatal(const struct process *process, int signal)
 	       !(SIGNAL_BIT(signal) & (DEFAULT_IGNORE | DEFAULT_STOP));
 }
 
-/* Real-time signals queue; for want of memory it is pending without its details. */
+/* Real-time signals queue, and each timer's (which has one at most); for want of memory it is pending without its details. */
 static void enqueue(struct process *process, const siginfo_t *info)
 {
 	int signal = info->si_signo;
 	struct queued_signal *queued;
 
-	if (signal < SIGRTMIN && (process->signal_pending & SIGNAL_BIT(signal)))
+	if (signal < SIGRTMIN && (process->signal_pending & SIGNAL_BIT(signal)) &&
+	    info->si_code != SI_TIMER)
 		return;
 	process->signal_pending |= SIGNAL_BIT(signal);
 	queued = kalloc(sizeof(*queued));
@@ -384,6 +385,8 @@ static int next(struct delivery *d)
 		d->mask = self->signal_restores_mask ? self->signal_saved_mask : self->signal_mask;
 	}
 	spin_unlock(&self->signal_lock);
+	if (d->signal != 0)
+		timers_signal_taken(&d->info);
 	return d->signal;
 }
 

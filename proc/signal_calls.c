@@ -185,6 +185,8 @@ static int take_awaited(uint64_t set, siginfo_t *info)
 	if (signal != 0 && !(self->signal_pending & ~self->signal_mask))
 		current->signal_pending = false;
 	spin_unlock(&self->signal_lock);
+	if (signal != 0)
+		timers_signal_taken(info);
 	return signal;
 }
 
