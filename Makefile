@@ -11,7 +11,9 @@ SIZE    := $(CROSS_COMPILE)size
 # The one for which the distribution has pytest and pexpect.
 PYTHON  ?= /usr/bin/python3
 
-B := build
+# With DEBUG=1 the kernel asserts the order of its locks, and is made beside the other one.
+DEBUG ?=
+B := build$(if $(DEBUG),/debug)
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
@@ -116,7 +118,7 @@ CFLAGS_KERNEL := -std=gnu11 -O2 -g -ffreestanding -fpie -fvisibility=hidden -mno
             -mgeneral-regs-only -fno-omit-frame-pointer -fno-strict-aliasing -fno-common \
             -fstack-protector-strong -mstack-protector-guard=global -fcf-protection=none \
             -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
-            $(warnings) $(includes) -D__HAWSER__
+            $(warnings) $(includes) -D__HAWSER__ $(if $(DEBUG),-DDEBUG_LOCKS)
 
 # The interfaces of Linux and of libbsd, from the distribution; nothing else of /usr/include.
 multiarch := $(shell $(CC) -print-multiarch 2>/dev/null)
@@ -160,15 +162,15 @@ objects-%:
 # sees its headers. What it is made of and how it is configured: net/lwip-port/.
 lwip_version := 2.1.3+dfsg1-2
 lwip_sha256  := 0a8276d09fc4e97bbba2f953d74af2388fc2195ea156be9d7589e297a68fde24
-LWIP_DIR     ?= $(B)/lwip-2.1.3
-lwip_fetched := $(filter $(B)/%,$(LWIP_DIR)/.fetched)
+LWIP_DIR     ?= build/lwip-2.1.3
+lwip_fetched := $(filter build/%,$(LWIP_DIR)/.fetched)
 lwip_sources := $(addprefix core/,def.c dns.c inet_chksum.c init.c ip.c mem.c memp.c netif.c pbuf.c \
                 timeouts.c udp.c) \
                 $(addprefix core/ipv4/,dhcp.c etharp.c icmp.c ip4.c ip4_addr.c ip4_frag.c) \
                 netif/ethernet.c
 lwip_objects := $(patsubst %,$(B)/obj/lwip/%.o,$(lwip_sources))
 
-$(B)/lwip-2.1.3/.fetched: tools/fetch-source
+build/lwip-2.1.3/.fetched: tools/fetch-source
 	$(call say,FETCH,lwip $(lwip_version))
 	$(Q)tools/fetch-source lwip $(lwip_version) $(lwip_sha256) $(@D)
 	$(Q)touch $@
@@ -220,6 +222,11 @@ $(B)/hawser: $(B)/setup.bin $(B)/kernel.bin tools/mkimage
 	$(Q)$(PYTHON) tools/mkimage $(B)/setup.bin $(B)/kernel.bin \
 		$$($(NM) $(B)/kernel.elf | sed -n 's/ . __image_start$$//p') \
 		$$($(NM) $(B)/kernel.elf | sed -n 's/ . __image_end$$//p') $@
+
+# The other kernel, for the tests that run on both.
+$(B)/debug/hawser: $(lwip_fetched) FORCE
+	$(Q)$(MAKE) --no-print-directory DEBUG=1 $@
+.PHONY: FORCE
 
 # --- host tests ------------------------------------------------------------------------------------
 #
@@ -390,10 +397,10 @@ $(B)/tests/tftpd-hpa/.fetched: tools/fetch-package | $(deps)
 	$(Q)tools/fetch-package tftpd-hpa $(@D)
 
 .PHONY: system-tests
-system-tests: $(B)/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched guest-programs
+system-tests: $(B)/hawser $(B)/debug/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched guest-programs
 	$(Q)tests/run --system $(TESTS)
 
-test: $(B)/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched guest-programs \
+test: $(B)/hawser $(B)/debug/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched guest-programs \
       $(host_programs) $(fuzz_programs)
 	$(Q)tests/run --host $(host_programs) --fuzz $(fuzz_programs) --fuzz-seconds $(FUZZ_SECONDS) \
 		--guest $(addprefix $(B)/guest/,$(guest_tests)) --system $(TESTS)

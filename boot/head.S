@@ -193,11 +193,15 @@ boot_high_pdpt:	.skip 4096
 boot_high_pd:	.skip 4096
 boot_high_pt:	.skip 4 * 4096
 
-	/* Stays in use: it becomes the first CPU's idle stack. */
+	/* Stays in use: it becomes the first CPU's idle stack. As kernel/x86_64/stack_guard.h has it. */
 	.section .bss
 	.balign	4096
 	.globl boot_stack, boot_stack_top
+boot_stack_guard: .skip 4096
 boot_stack:	.skip 16384
 boot_stack_top:
+	.section .stack_guards, "aw"
+	.balign	8
+	.quad	boot_stack_guard
 
 	.section .note.GNU-stack, "", @progbits

@@ -287,9 +287,22 @@ static const struct device devices[] = {
 	{ "console", MKDEV(TTYAUX_MAJOR, 1), tty_open },
 };
 
+/* Descriptors as names, udev's way. */
+static const struct {
+	const char *path, *target;
+} links[] = {
+	{ "dev/fd", "/proc/self/fd" },
+	{ "dev/stdin", "/proc/self/fd/0" },
+	{ "dev/stdout", "/proc/self/fd/1" },
+	{ "dev/stderr", "/proc/self/fd/2" },
+};
+
 int dev_init(void)
 {
 	int error = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(links) && error == 0; i++)
+		error = root_add_link(links[i].path, links[i].target);
 
 	for (size_t i = 0; i < ARRAY_SIZE(devices) && error == 0; i++)
 		error = root_add_device(&devices[i]);

@@ -27,7 +27,6 @@ _Static_assert(offsetof(struct linux_dirent64, d_name) == 19, "the layout of get
 /* DT_* of <dirent.h> is the type of the mode, shifted: readdir(3). */
 #define MODE_TO_TYPE(mode) (((mode)&S_IFMT) >> 12)
 
-#define DOT_OFFSETS        2
 /* A listing is made in the kernel, under a lock, and copied afterwards. */
 #define LISTING_MAX (4 * PAGE_SIZE)
 
@@ -81,7 +80,7 @@ static int readdir_directory(struct file *file, struct dirent_sink *sink)
 	loff_t offset = file->offset;
 
 	mutex_lock(&root_lock);
-	if (emit_dots(dir, sink, &offset)) {
+	if (emit_dots(dir, sink, &offset) && dir->entries == NULL) {
 		child = inode_child_after(dir, (uint64_t)offset - DOT_OFFSETS);
 		for (; child != NULL; child = TAILQ_NEXT(child, in_order)) {
 			uint64_t next = child->cookie + DOT_OFFSETS;
@@ -92,6 +91,12 @@ static int readdir_directory(struct file *file, struct dirent_sink *sink)
 		}
 	}
 	mutex_unlock(&root_lock);
+	/* Whose entries they are is asked of rooms whose locks come before the offset's. */
+	if (dir->entries != NULL && offset >= DOT_OFFSETS) {
+		mutex_unlock(&file->offset_lock);
+		synthetic_list_entries(dir, sink, &offset);
+		mutex_lock(&file->offset_lock);
+	}
 	file->offset = offset;
 	return 0;
 }

@@ -14,6 +14,8 @@ struct file;
 struct file_name;
 struct stat;
 struct dirent_sink;
+struct text;
+struct poll_table;
 
 struct file_ops {
 	/*
@@ -29,8 +31,18 @@ struct file_ops {
 	int (*truncate)(struct file *file, uint64_t size);
 	/* Completes `request` (object, name, max_prot) for mmap(2). NULL: -ENODEV. */
 	int (*mmap)(struct file *file, struct map_request *request);
-	unsigned (*poll)(struct file *file); /* POLLIN … now; NULL: always ready */
+	/* POLLIN … now; watches what may change it if `table` is not NULL (fs/poll.h). NULL: always ready. */
+	unsigned (*poll)(struct file *file, struct poll_table *table);
 	void (*release)(struct file *file);  /* the last reference is gone; may sleep */
+	/*
+	 * Of files without an inode, opened through /proc/PID/fd: `file`, which has its flags, becomes
+	 * another open file of the same thing; sets its ops and private. NULL: -ENXIO.
+	 */
+	int (*reopen)(struct file *old, struct file *file);
+	/* What /proc/PID/fd calls it, if it is no pipe or socket and has no inode: "[eventfd]". */
+	const char *kind;
+	/* More lines for /proc/PID/fdinfo; NULL: none. */
+	void (*describe)(struct file *file, struct text *text);
 };
 
 struct file {
@@ -60,9 +72,14 @@ void files_get(struct files *files);           /* CLONE_FILES */
 void files_put(struct files *files);           /* may sleep */
 bool files_shared(const struct files *files);  /* exec unshares a shared one */
 void files_close_on_exec(struct files *files); /* after the commit; cannot fail */
+uint32_t files_count(struct files *files);     /* every open descriptor is below it */
 
 /* The open file of a descriptor with a reference, or NULL (EBADF). */
 struct file *files_lookup(struct files *files, int fd);
+/* The lowest open descriptor >= `from`, or -EBADF: for listings. */
+int files_next(struct files *files, uint32_t from);
+/* The slots of the table: FDSize of /proc/PID/status. */
+uint32_t files_size(struct files *files);
 /* The lowest free descriptor >= `from`; takes its own reference. -EMFILE, -ENOMEM, -EBADF. */
 int files_install(struct files *files, struct file *file, int from, bool close_on_exec);
 

@@ -150,6 +150,14 @@ void files_close_range(struct files *files, uint32_t first, uint32_t last, bool 
 	mutex_unlock(&files->lock);
 }
 
+uint32_t files_count(struct files *files)
+{
+	mutex_lock(&files->lock);
+	uint32_t count = files->count;
+	mutex_unlock(&files->lock);
+	return count;
+}
+
 struct file *files_lookup(struct files *files, int fd)
 {
 	struct file *file = NULL;
@@ -163,6 +171,27 @@ struct file *files_lookup(struct files *files, int fd)
 		file_get(file);
 	mutex_unlock(&files->lock);
 	return file;
+}
+
+int files_next(struct files *files, uint32_t from)
+{
+	int result = -EBADF;
+
+	mutex_lock(&files->lock);
+	for (uint32_t fd = from; fd < files->count && result < 0; fd++) {
+		if (files->slots[fd].file != NULL)
+			result = (int)fd;
+	}
+	mutex_unlock(&files->lock);
+	return result;
+}
+
+uint32_t files_size(struct files *files)
+{
+	mutex_lock(&files->lock);
+	uint32_t count = files->count;
+	mutex_unlock(&files->lock);
+	return count;
 }
 
 /* Makes slot `fd` exist; lock held. -EMFILE, -ENOMEM. */

@@ -33,11 +33,11 @@ struct fill {
 };
 
 static struct {
-	struct spinlock lock;           /* RANK_READY */
+	struct spinlock lock;           /* RANK_DEVICE */
 	TAILQ_HEAD(, version) versions; /* oldest first; lock */
 	unsigned count;                 /* lock */
 } parked = {
-	.lock = SPINLOCK_INIT("parked fills", RANK_READY),
+	.lock = SPINLOCK_INIT("parked fills", RANK_DEVICE),
 	.versions = TAILQ_HEAD_INITIALIZER(parked.versions),
 };
 
@@ -272,10 +272,9 @@ static int turn(struct version *version, uint64_t goal)
 	if (size != UINT64_MAX && until >= size)
 		until = size + 1;
 	wait_error = tftp_wait(fill->transfer, until);
-	/* An announced size and then nothing at all is how a server speaks of a directory. */
-	if (wait_error == -EIO && size != UINT64_MAX && size > 0 &&
-	    tftp_received(fill->transfer) == 0)
-		return -EISDIR;
+	/* An announced size and then nothing is how a server speaks of a directory. */
+	if (wait_error == -ENODATA)
+		return size != UINT64_MAX && size > 0 ? -EISDIR : -EIO;
 	error = harvest(version, goal);
 	return error != 0 ? error : wait_error;
 }

@@ -279,7 +279,7 @@ int inode_stat(struct inode *inode, struct version *version, struct stat *out)
 	out->st_ino = inode->number;
 	out->st_mode = inode->mode;
 	out->st_nlink = S_ISDIR(inode->mode)                           ? 2 + inode->directories
-			: inode->parent != NULL || inode == root_inode ? 1
+			: inode->parent != NULL || inode->is_synthetic ? 1
 								       : 0;
 	out->st_uid = inode->uid;
 	out->st_gid = inode->gid;

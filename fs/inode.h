@@ -30,6 +30,7 @@ struct file;
 struct file_ops;
 struct stat;
 struct synthetic;
+struct synthetic_entries;
 
 extern struct mutex root_lock; /* RANK_INODE */
 
@@ -74,8 +75,11 @@ struct inode {
 		const struct device *device;       /* S_IFCHR; fixed */
 		const struct synthetic *synthetic; /* files of /proc; fixed */
 	};
-	bool is_synthetic;  /* fixed */
+	bool is_synthetic;  /* it and all around it is made up: /proc; fixed */
 	uint32_t number_of; /* the numbered directory that a file of /proc is in, or 0; fixed */
+	/* Of a directory like /proc/1/fd: its names; of what is in it: what it is one of; fixed. */
+	const struct synthetic_entries *entries;
+	uint32_t entry; /* which one; fixed */
 };
 
 /* refs = 1, no name, no content; NULL: no memory. The times are now. */

@@ -97,7 +97,7 @@ static ssize_t move(struct file *file, const struct span *span, enum direction d
 			continue;
 		/* Who has got something is not kept waiting for more. */
 		if (total > 0 && direction == TO_USER && stream &&
-		    (file->ops->poll(file) & POLLIN) == 0)
+		    (file->ops->poll(file, NULL) & POLLIN) == 0)
 			break;
 		done = operation(file, (vaddr_t)v->iov_base, v->iov_len, offset);
 		if (done < 0)

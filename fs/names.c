@@ -7,6 +7,7 @@
 #include "fs/inode.h"
 #include "fs/ops.h"
 #include "fs/path.h"
+#include "fs/root.h"
 #include "fs/walk.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
@@ -133,10 +134,10 @@ SYSCALL3(symlinkat, vaddr_t, target, int, dirfd, vaddr_t, path)
 /* What is wrong with taking the inode's name away; root_lock held. */
 static int check_removal(struct inode *inode)
 {
+	if (inode->is_synthetic)
+		return inode == proc_inode ? -EBUSY : -EPERM;
 	if (inode->parent == NULL)
 		return inode == root_inode ? -EBUSY : -ENOENT;
-	if (inode->is_synthetic)
-		return -EPERM;
 	if (S_ISDIR(inode->mode) && !inode_is_empty(inode))
 		return -ENOTEMPTY;
 	return 0;

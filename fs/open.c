@@ -72,8 +72,7 @@ static int check_kind(const struct inode *inode, const struct place *place, int 
 	if (S_ISDIR(inode->mode) && (flags & O_PATH) == 0 &&
 	    (wants_write(flags) || (flags & O_CREAT) != 0))
 		return -EISDIR;
-	/* A link to a running image. */
-	if (place->name != NULL && place->inode->parent == NULL && wants_write(flags))
+	if (place->image && wants_write(flags))
 		return -ETXTBSY;
 	return 0;
 }
@@ -190,11 +189,17 @@ static int open_at(int dirfd, char *path, int flags, uint32_t mode, struct file 
 	file = file_create(NULL, (uint32_t)(flags & ~OPEN_ONLY_FLAGS) | O_LARGEFILE);
 	if (file == NULL)
 		goto out;
+	if (place.file != NULL && (flags & O_PATH) == 0) {
+		error = place.file->ops->reopen != NULL ? place.file->ops->reopen(place.file, file)
+							: -ENXIO;
+		goto opened;
+	}
 	inode_get(place.inode);
 	file->inode = place.inode;
 	error = name_of(place.inode, &place, &file->name);
 	if (error == 0)
 		error = attach(file, &place, flags, created);
+opened:
 	if (error != 0)
 		file_put(file);
 	else

@@ -27,6 +27,8 @@ int directory_open(struct file *file);
 int synthetic_open(struct file *file, struct inode *inode);
 int path_only_open(struct file *file); /* O_PATH */
 
+/* Offsets in a directory below this are "." and "..". */
+#define DOT_OFFSETS 2
 /* What readdir gives its entries to; false: no room, stop before this one. (fs/directory.c) */
 bool dirent_emit(struct dirent_sink *sink, uint64_t number, uint64_t next_offset, uint32_t mode,
 		 const char *name);

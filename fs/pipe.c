@@ -37,7 +37,7 @@ struct pipe {
 	struct mutex lock;               /* RANK_STREAM */
 	struct frame *pages[PIPE_PAGES]; /* lock */
 	uint64_t tail, head;             /* lock */
-	bool reader, writer;             /* that end is open; lock */
+	unsigned reader, writer;         /* open files of that end; lock */
 	struct waitq readable, writable;
 	uint64_t number, created_ns; /* for fstat(2) */
 };
@@ -158,7 +158,6 @@ static ssize_t read_pipe(struct file *file, vaddr_t to, size_t length, loff_t *o
 		mutex_unlock(&pipe->lock);
 		if (done > 0) {
 			waitq_wake_all(&pipe->writable);
-			poll_notify();
 			return (ssize_t)done;
 		}
 		if (any)
@@ -249,7 +248,6 @@ static ssize_t write_pipe(struct file *file, vaddr_t from, size_t length, loff_t
 		if (result.written > 0) {
 			done += result.written;
 			waitq_wake_all(&pipe->readable);
-			poll_notify();
 		} else {
 			error = provide(file, &result, from + done, length - done, atomic,
 					&reclaimed);
@@ -260,11 +258,12 @@ static ssize_t write_pipe(struct file *file, vaddr_t from, size_t length, loff_t
 
 /* --- the rest -------------------------------------------------------------------------------------------- */
 
-static unsigned poll_read_end(struct file *file)
+static unsigned poll_read_end(struct file *file, struct poll_table *table)
 {
 	struct pipe *pipe = file->private;
 	unsigned events = 0;
 
+	poll_wait(table, &pipe->readable);
 	mutex_lock(&pipe->lock);
 	if (used(pipe) > 0)
 		events |= POLLIN | POLLRDNORM;
@@ -274,11 +273,12 @@ static unsigned poll_read_end(struct file *file)
 	return events;
 }
 
-static unsigned poll_write_end(struct file *file)
+static unsigned poll_write_end(struct file *file, struct poll_table *table)
 {
 	struct pipe *pipe = file->private;
 	unsigned events = 0;
 
+	poll_wait(table, &pipe->writable);
 	mutex_lock(&pipe->lock);
 	if (PIPE_SIZE - used(pipe) >= PIPE_BUF)
 		events |= POLLOUT | POLLWRNORM;
@@ -327,14 +327,14 @@ static void pipe_free(struct pipe *pipe)
 }
 
 /* An end is closed: the other learns of it, or all is freed. */
-static void close_end(struct pipe *pipe, bool *end)
+static void close_end(struct pipe *pipe, unsigned *end)
 {
 	bool last;
 
 	mutex_lock(&pipe->lock);
-	*end = false;
-	last = !pipe->reader && !pipe->writer;
-	if (!last) {
+	(*end)--;
+	last = pipe->reader == 0 && pipe->writer == 0;
+	if (!last && *end == 0) {
 		/* Under the lock: the other end may be closed next. */
 		waitq_wake_all(&pipe->readable);
 		waitq_wake_all(&pipe->writable);
@@ -342,7 +342,6 @@ static void close_end(struct pipe *pipe, bool *end)
 	mutex_unlock(&pipe->lock);
 	if (last)
 		pipe_free(pipe);
-	poll_notify();
 }
 
 static void release_read_end(struct file *file)
@@ -359,11 +358,14 @@ static void release_write_end(struct file *file)
 	close_end(pipe, &pipe->writer);
 }
 
+static int reopen_pipe(struct file *old, struct file *file);
+
 static const struct file_ops read_end_ops = {
 	.read = read_pipe,
 	.stat = stat_pipe,
 	.ioctl = ioctl_pipe,
 	.poll = poll_read_end,
+	.reopen = reopen_pipe,
 	.release = release_read_end,
 };
 
@@ -372,8 +374,28 @@ static const struct file_ops write_end_ops = {
 	.stat = stat_pipe,
 	.ioctl = ioctl_pipe,
 	.poll = poll_write_end,
+	.reopen = reopen_pipe,
 	.release = release_write_end,
 };
+
+/* Another file of either end, through /proc/PID/fd; as on Linux it does not wait for the other. */
+static int reopen_pipe(struct file *old, struct file *file)
+{
+	uint32_t access = atomic_load(&file->flags) & O_ACCMODE;
+	struct pipe *pipe = old->private;
+
+	if (access == O_RDWR)
+		return -EINVAL;
+	mutex_lock(&pipe->lock);
+	if (access == O_RDONLY)
+		pipe->reader++;
+	else
+		pipe->writer++;
+	mutex_unlock(&pipe->lock);
+	file->ops = access == O_RDONLY ? &read_end_ops : &write_end_ops;
+	file->private = pipe;
+	return 0;
+}
 
 static struct pipe *pipe_create(void)
 {
@@ -384,7 +406,7 @@ static struct pipe *pipe_create(void)
 	mutex_init(&pipe->lock, "pipe", RANK_STREAM);
 	waitq_init(&pipe->readable, "pipe reader");
 	waitq_init(&pipe->writable, "pipe writer");
-	pipe->reader = pipe->writer = true;
+	pipe->reader = pipe->writer = 1;
 	pipe->number = atomic_fetch_add(&last_number, 1) + 1;
 	pipe->created_ns = clock_wall_ns();
 	return pipe;

@@ -1,9 +1,9 @@
 /*
  * fs/poll.c - poll(2) and select(2): waiting for one of several files.
  *
- * Both come down to the same thing: an array of descriptors with wanted events. Each look at it takes
- * the files by their descriptors anew, so a file that is closed meanwhile is POLLNVAL, not a
- * dangling pointer.
+ * Both come down to the same thing: an array of descriptors with wanted events. The first look at it asks
+ * each file by its descriptor, and mostly finds what was waited for. If not, every file is held and its
+ * queues are watched until one of them is woken.
  */
 #include "fs/poll.h"
 #include "fs/ops.h"
@@ -24,18 +24,78 @@
 /* Reported whether or not they were asked for. */
 #define ALWAYS_WANTED (POLLERR | POLLHUP | POLLNVAL)
 
-/* select(2): a bit set of so many descriptors. */
-#define SET_BITS  __FD_SETSIZE
+#define USEC_PER_SEC  (NSEC_PER_SEC / NSEC_PER_USEC)
+
+/* select(2): bits in a word of its sets. */
 #define WORD_BITS (8 * sizeof(unsigned long))
 
-static struct waitq pollers = WAITQ_INIT(pollers, "poll");
-static _Atomic uint64_t changes; /* so many times something may have become ready */
+/* A thread that sleeps until a watched queue is woken. */
+struct poller {
+	struct waitq queue;
+	_Atomic bool woken;
+};
 
-void poll_notify(void)
+/* A file that it waits for. */
+struct awaited {
+	struct file *file; /* held; NULL: nothing to wait for */
+	struct poller *poller;
+	struct poll_table table;
+};
+
+/* So many at a time, because there may be more than one piece of memory takes. */
+#define GROUP_SIZE 32
+struct group {
+	struct group *next;
+	struct awaited awaited[GROUP_SIZE];
+};
+
+void poll_table_init(struct poll_table *table, struct waitq *(*woken)(struct poll_table *table),
+		     unsigned events)
 {
-	atomic_fetch_add(&changes, 1);
-	waitq_wake_all(&pollers);
+	*table = (struct poll_table){ .woken = woken, .events = events };
 }
+
+static struct waitq *pass_on(struct watch *watch)
+{
+	struct poll_table *table = container_of(watch, struct poll_watch, watch)->table;
+
+	return table->woken(table);
+}
+
+void poll_wait(struct poll_table *table, struct waitq *queue)
+{
+	if (table == NULL)
+		return;
+	assert(table->used < POLL_QUEUES);
+	table->watches[table->used].table = table;
+	watch_add(&table->watches[table->used].watch, queue, pass_on);
+	table->used++;
+}
+
+bool poll_wants(const struct poll_table *table, unsigned events)
+{
+	return table != NULL && (table->events & events) != 0;
+}
+
+void poll_forget(struct poll_table *table)
+{
+	while (table->used > 0)
+		watch_remove(&table->watches[--table->used].watch);
+}
+
+unsigned poll_file(struct file *file, struct poll_table *table)
+{
+	if ((atomic_load(&file->flags) & O_PATH) != 0)
+		return POLLNVAL;
+	return file->ops->poll != NULL ? file->ops->poll(file, table) : ALWAYS_READY;
+}
+
+static unsigned wanted(const struct pollfd *entry)
+{
+	return (unsigned)(uint16_t)entry->events | ALWAYS_WANTED;
+}
+
+/* --- looking, without waiting -------------------------------------------------------------------- */
 
 static unsigned events_of(const struct pollfd *entry)
 {
@@ -47,14 +107,9 @@ static unsigned events_of(const struct pollfd *entry)
 	file = fd_get(entry->fd);
 	if (file == NULL)
 		return POLLNVAL;
-	if ((atomic_load(&file->flags) & O_PATH) != 0)
-		events = POLLNVAL;
-	else if (file->ops->poll != NULL)
-		events = file->ops->poll(file);
-	else
-		events = ALWAYS_READY;
+	events = poll_file(file, NULL);
 	file_put(file);
-	return events & ((unsigned)(uint16_t)entry->events | ALWAYS_WANTED);
+	return events & wanted(entry);
 }
 
 /* Fills in the events of all; how many have any. */
@@ -69,30 +124,130 @@ static unsigned look(struct pollfd *entries, unsigned count)
 	return ready;
 }
 
+/* --- waiting --------------------------------------------------------------------------------------- */
+
+static struct waitq *wake_poller(struct poll_table *table)
+{
+	struct poller *poller = container_of(table, struct awaited, table)->poller;
+
+	atomic_store(&poller->woken, true);
+	return &poller->queue;
+}
+
+static void forget_all(struct group *groups)
+{
+	while (groups != NULL) {
+		struct group *next = groups->next;
+		for (unsigned i = 0; i < GROUP_SIZE; i++) {
+			if (groups->awaited[i].file == NULL)
+				continue;
+			poll_forget(&groups->awaited[i].table);
+			file_put(groups->awaited[i].file);
+		}
+		kfree(groups);
+		groups = next;
+	}
+}
+
+/* Room for all entries; NULL: no memory. */
+static struct group *make_groups(unsigned count)
+{
+	struct group *groups = NULL;
+
+	for (unsigned made = 0; made < count || groups == NULL; made += GROUP_SIZE) {
+		struct group *group = kzalloc(sizeof(*group));
+		if (group == NULL) {
+			forget_all(groups);
+			return NULL;
+		}
+		group->next = groups;
+		groups = group;
+	}
+	return groups;
+}
+
+/*
+ * Fills in the events of all, from the files that are watched; the first time, watches them. How many
+ * have any.
+ */
+static unsigned look_watched(struct pollfd *entries, unsigned count, struct group *group,
+			     struct poller *poller, bool first)
+{
+	unsigned ready = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct awaited *a = &group->awaited[i % GROUP_SIZE];
+		unsigned events = 0;
+
+		if (first && entries[i].fd >= 0) {
+			a->file = fd_get(entries[i].fd);
+			a->poller = poller;
+			poll_table_init(&a->table, wake_poller, wanted(&entries[i]));
+			events = a->file != NULL ? poll_file(a->file, &a->table) : POLLNVAL;
+		} else if (a->file != NULL) {
+			events = poll_file(a->file, NULL);
+		}
+		entries[i].revents = (short)(events & wanted(&entries[i]));
+		ready += entries[i].revents != 0;
+		if (i % GROUP_SIZE == GROUP_SIZE - 1)
+			group = group->next;
+	}
+	return ready;
+}
+
+static int64_t wait_watched(struct pollfd *entries, unsigned count, uint64_t deadline_ns)
+{
+	struct poller poller = { .queue = WAITQ_INIT(poller.queue, "poll") };
+	struct group *groups = make_groups(count);
+	unsigned ready;
+	int error = 0;
+
+	if (groups == NULL)
+		return -ENOMEM;
+	ready = look_watched(entries, count, groups, &poller, true);
+	while (ready == 0 && error == 0) {
+		error = wait_event_full(&poller.queue, atomic_load(&poller.woken), WAIT_SIGNAL,
+					deadline_ns);
+		/* Before the look: what changes during it wakes us again. */
+		atomic_store(&poller.woken, false);
+		ready = look_watched(entries, count, groups, &poller, false);
+	}
+	forget_all(groups);
+	if (ready > 0)
+		return ready;
+	if (error == -EINTR)
+		sleep_cut_short(deadline_ns);
+	return error == -ETIMEDOUT ? 0 : error;
+}
+
 /* Until one is ready, the deadline is past (0), or a signal comes (-EINTR). */
 static int64_t wait_ready(struct pollfd *entries, unsigned count, uint64_t deadline_ns)
 {
-	int error = 0;
+	unsigned ready = look(entries, count);
 
-	for (;;) {
-		uint64_t seen = atomic_load(&changes);
-		unsigned ready = look(entries, count);
+	if (ready > 0)
+		return ready;
+	if (deadline_ns != NO_DEADLINE && clock_ns() >= deadline_ns)
+		return 0;
+	return wait_watched(entries, count, deadline_ns);
+}
 
-		if (ready > 0)
-			return ready;
-		if (error == -EINTR)
-			sleep_cut_short(deadline_ns);
-		if (error != 0)
-			return error == -ETIMEDOUT ? 0 : error;
-		error = wait_event_full(&pollers, atomic_load(&changes) != seen, WAIT_SIGNAL,
-					deadline_ns);
-	}
+/* --- timeouts ------------------------------------------------------------------------------------- */
+
+/* Of a time that has been checked; NO_DEADLINE if it is beyond counting. */
+static uint64_t deadline_after(uint64_t seconds, uint64_t ns)
+{
+	uint64_t wait_ns;
+
+	if (__builtin_mul_overflow(seconds, NSEC_PER_SEC, &wait_ns) ||
+	    __builtin_add_overflow(wait_ns, ns, &wait_ns))
+		wait_ns = NO_DEADLINE;
+	return sleep_deadline(wait_ns);
 }
 
 static int deadline_from_timespec(vaddr_t user, uint64_t *deadline_ns)
 {
 	struct __kernel_timespec ts;
-	uint64_t wait_ns;
 	int error;
 
 	*deadline_ns = NO_DEADLINE;
@@ -103,11 +258,58 @@ static int deadline_from_timespec(vaddr_t user, uint64_t *deadline_ns)
 		return error;
 	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= (long long)NSEC_PER_SEC)
 		return -EINVAL;
-	if (__builtin_mul_overflow((uint64_t)ts.tv_sec, NSEC_PER_SEC, &wait_ns) ||
-	    __builtin_add_overflow(wait_ns, (uint64_t)ts.tv_nsec, &wait_ns))
-		wait_ns = NO_DEADLINE;
-	*deadline_ns = sleep_deadline(wait_ns);
+	*deadline_ns = deadline_after((uint64_t)ts.tv_sec, (uint64_t)ts.tv_nsec);
 	return 0;
+}
+
+static int deadline_from_timeval(vaddr_t user, uint64_t *deadline_ns)
+{
+	struct __kernel_old_timeval tv;
+	int error;
+
+	*deadline_ns = NO_DEADLINE;
+	if (user == 0)
+		return 0;
+	error = get_user(&tv, user);
+	if (error != 0)
+		return error;
+	if (tv.tv_sec < 0 || tv.tv_usec < 0)
+		return -EINVAL;
+	/* Linux takes microseconds beyond a second as what they are. */
+	*deadline_ns = deadline_after((uint64_t)tv.tv_sec + (uint64_t)tv.tv_usec / USEC_PER_SEC,
+				      (uint64_t)tv.tv_usec % USEC_PER_SEC * NSEC_PER_USEC);
+	return 0;
+}
+
+static uint64_t time_left(uint64_t deadline_ns)
+{
+	uint64_t now = clock_ns();
+
+	return deadline_ns > now ? deadline_ns - now : 0;
+}
+
+/*
+ * The time that is left goes back to the caller; where it cannot be written it is not, which is no
+ * error (select(2)).
+ */
+static void give_timespec(vaddr_t user, uint64_t deadline_ns)
+{
+	uint64_t left = time_left(deadline_ns);
+	struct __kernel_timespec ts = { (long long)(left / NSEC_PER_SEC),
+					(long long)(left % NSEC_PER_SEC) };
+
+	if (user != 0 && deadline_ns != NO_DEADLINE && put_user(user, ts) != 0)
+		return;
+}
+
+static void give_timeval(vaddr_t user, uint64_t deadline_ns)
+{
+	uint64_t left = time_left(deadline_ns);
+	struct __kernel_old_timeval tv = { (long)(left / NSEC_PER_SEC),
+					   (long)(left % NSEC_PER_SEC / NSEC_PER_USEC) };
+
+	if (user != 0 && deadline_ns != NO_DEADLINE && put_user(user, tv) != 0)
+		return;
 }
 
 /* --- a signal mask while waiting: ppoll(2) --------------------------------------------------------- */
@@ -177,8 +379,10 @@ SYSCALL5(ppoll, vaddr_t, entries, unsigned, count, vaddr_t, timeout, vaddr_t, ma
 
 	if (result == 0)
 		result = begin_mask(mask, mask_size);
-	if (result == 0)
+	if (result == 0) {
 		result = end_mask(mask, poll(entries, count, deadline_ns));
+		give_timespec(timeout, deadline_ns);
+	}
 	return result;
 }
 
@@ -198,100 +402,120 @@ static bool set_has(const unsigned long *set, unsigned fd)
 	return (set[fd / WORD_BITS] >> (fd % WORD_BITS) & 1) != 0;
 }
 
-/* Entries for every descriptor that is in a set. */
-static unsigned entries_from_sets(__kernel_fd_set bits[], unsigned limit, struct pollfd *entries)
+/* The three sets, and the entries that they mean. */
+struct selection {
+	unsigned limit; /* descriptors are below it */
+	size_t words;   /* of a set */
+	unsigned long *bits[ARRAY_SIZE(sets)];
+	unsigned count;
+	struct pollfd *entries;
+};
+
+static uint16_t events_wanted(const struct selection *s, unsigned fd)
+{
+	uint16_t events = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(sets); i++) {
+		if (set_has(s->bits[i], fd))
+			events |= sets[i].wanted;
+	}
+	return events;
+}
+
+/* Entries for every descriptor that is in a set; the sets are emptied. */
+static int make_entries(struct selection *s)
 {
 	unsigned count = 0;
 
-	for (unsigned fd = 0; fd < limit; fd++) {
-		uint16_t wanted = 0;
-		for (unsigned i = 0; i < ARRAY_SIZE(sets); i++) {
-			if (set_has(bits[i].fds_bits, fd))
-				wanted |= sets[i].wanted;
-		}
-		if (wanted != 0)
-			entries[count++] =
-				(struct pollfd){ .fd = (int)fd, .events = (short)wanted };
+	for (unsigned fd = 0; fd < s->limit; fd++)
+		count += events_wanted(s, fd) != 0;
+	s->entries = kalloc(MAX(count, 1u) * sizeof(*s->entries));
+	if (s->entries == NULL)
+		return -ENOMEM;
+	for (unsigned fd = 0; fd < s->limit; fd++) {
+		uint16_t events = events_wanted(s, fd);
+		if (events != 0)
+			s->entries[s->count++] =
+				(struct pollfd){ .fd = (int)fd, .events = (short)events };
 	}
-	return count;
+	memset(s->bits[0], 0, ARRAY_SIZE(sets) * s->words * sizeof(unsigned long));
+	return 0;
 }
 
-/* The other way: the sets keep what is ready; the number of bits, or -EBADF. */
-static int64_t sets_from_entries(__kernel_fd_set bits[], const struct pollfd *entries,
-				 unsigned count)
+/* The other way: the sets say what is ready; the number of bits, or -EBADF. */
+static int64_t sets_from_entries(struct selection *s)
 {
 	int64_t total = 0;
-	__kernel_fd_set old;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(sets); i++) {
-		old = bits[i];
-		memset(&bits[i], 0, sizeof(bits[i]));
-		for (unsigned j = 0; j < count; j++) {
-			unsigned fd = (unsigned)entries[j].fd;
-			if ((entries[j].revents & POLLNVAL) != 0)
-				return -EBADF;
-			if (!set_has(old.fds_bits, fd) || (entries[j].revents & sets[i].meant) == 0)
+	for (unsigned j = 0; j < s->count; j++) {
+		const struct pollfd *entry = &s->entries[j];
+		unsigned fd = (unsigned)entry->fd;
+
+		if ((entry->revents & POLLNVAL) != 0)
+			return -EBADF;
+		for (unsigned i = 0; i < ARRAY_SIZE(sets); i++) {
+			if ((entry->events & sets[i].wanted) == 0 ||
+			    (entry->revents & sets[i].meant) == 0)
 				continue;
-			bits[i].fds_bits[fd / WORD_BITS] |= 1UL << (fd % WORD_BITS);
+			s->bits[i][fd / WORD_BITS] |= 1UL << (fd % WORD_BITS);
 			total++;
 		}
 	}
 	return total;
 }
 
+/* Descriptors that the table has no place for are not looked at: select(2), as Linux does it. */
+static unsigned clip(int limit)
+{
+	return MIN((unsigned)limit, (unsigned)ALIGN_UP(files_count(current->files), WORD_BITS));
+}
+
 static int64_t select(int limit, const vaddr_t users[], uint64_t deadline_ns)
 {
-	__kernel_fd_set bits[ARRAY_SIZE(sets)] = { 0 };
-	struct pollfd *entries;
-	unsigned fds = (unsigned)MIN(limit, SET_BITS);
-	unsigned count;
-	size_t size = DIV_ROUND_UP(fds, WORD_BITS) * sizeof(unsigned long);
+	struct selection s = { 0 };
 	int64_t result = 0;
+	size_t size;
 
 	if (limit < 0)
 		return -EINVAL;
-	for (unsigned i = 0; i < ARRAY_SIZE(sets) && result == 0; i++) {
-		if (users[i] != 0)
-			result = copy_from_user(&bits[i], users[i], size);
-	}
-	if (result != 0)
-		return result;
-	entries = kalloc((fds + 1) * sizeof(*entries));
-	if (entries == NULL)
+	s.limit = clip(limit);
+	s.words = DIV_ROUND_UP(s.limit, WORD_BITS);
+	size = s.words * sizeof(unsigned long);
+	s.bits[0] = kzalloc(MAX(ARRAY_SIZE(sets) * size, sizeof(unsigned long)));
+	if (s.bits[0] == NULL)
 		return -ENOMEM;
-	count = entries_from_sets(bits, fds, entries);
-	result = wait_ready(entries, count, deadline_ns);
+	for (unsigned i = 0; i < ARRAY_SIZE(sets) && result == 0; i++) {
+		s.bits[i] = s.bits[0] + i * s.words;
+		if (users[i] != 0)
+			result = copy_from_user(s.bits[i], users[i], size);
+	}
+	if (result == 0)
+		result = make_entries(&s);
+	if (result == 0)
+		result = wait_ready(s.entries, s.count, deadline_ns);
 	if (result >= 0)
-		result = sets_from_entries(bits, entries, count);
+		result = sets_from_entries(&s);
 	for (unsigned i = 0; i < ARRAY_SIZE(sets) && result >= 0; i++) {
-		int error = users[i] != 0 ? copy_to_user(users[i], &bits[i], size) : 0;
+		int error = users[i] != 0 ? copy_to_user(users[i], s.bits[i], size) : 0;
 		if (error != 0)
 			result = error;
 	}
-	kfree(entries);
+	kfree(s.entries);
+	kfree(s.bits[0]);
 	return result;
 }
 
 SYSCALL5(select, int, limit, vaddr_t, in, vaddr_t, out, vaddr_t, except, vaddr_t, timeout)
 {
 	const vaddr_t users[] = { in, out, except };
-	uint64_t deadline_ns = NO_DEADLINE;
-	struct __kernel_old_timeval tv;
-	uint64_t wait_ns;
-	int error;
+	uint64_t deadline_ns;
+	int64_t result = deadline_from_timeval(timeout, &deadline_ns);
 
-	if (timeout != 0) {
-		error = get_user(&tv, timeout);
-		if (error != 0)
-			return error;
-		if (tv.tv_sec < 0 || tv.tv_usec < 0)
-			return -EINVAL;
-		if (!__builtin_mul_overflow((uint64_t)tv.tv_sec, NSEC_PER_SEC, &wait_ns) &&
-		    wait_ns < NO_DEADLINE / 4 && (uint64_t)tv.tv_usec < NSEC_PER_SEC)
-			deadline_ns =
-				sleep_deadline(wait_ns + (uint64_t)tv.tv_usec * NSEC_PER_USEC);
+	if (result == 0) {
+		result = select(limit, users, deadline_ns);
+		give_timeval(timeout, deadline_ns);
 	}
-	return select(limit, users, deadline_ns);
+	return result;
 }
 
 SYSCALL6(pselect6, int, limit, vaddr_t, in, vaddr_t, out, vaddr_t, except, vaddr_t, timeout,
@@ -309,7 +533,9 @@ SYSCALL6(pselect6, int, limit, vaddr_t, in, vaddr_t, out, vaddr_t, except, vaddr
 		result = get_user(&argument, mask);
 	if (result == 0)
 		result = begin_mask(argument.mask, argument.size);
-	if (result == 0)
+	if (result == 0) {
 		result = end_mask(argument.mask, select(limit, users, deadline_ns));
+		give_timespec(timeout, deadline_ns);
+	}
 	return result;
 }

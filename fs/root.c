@@ -9,6 +9,7 @@
 #include "fs/pathname.h"
 #include "fs/timerfd.h"
 #include "kernel/string.h"
+#include "mm/slab.h"
 #include "mm/space.h"
 
 struct inode *proc_inode;
@@ -55,6 +56,7 @@ static int make_directory(struct inode *dir, const char *name, uint32_t mode, bo
 	if (child == NULL)
 		return -ENOMEM;
 	child->wire = wire;
+	child->is_synthetic = dir->is_synthetic;
 	error = inode_link(dir, name, child);
 	if (error != 0)
 		inode_put(child);
@@ -113,6 +115,27 @@ int root_add_device(const struct device *device)
 	return error;
 }
 
+int root_add_link(const char *path, const char *target)
+{
+	struct inode *dir, *inode = inode_create(S_IFLNK | S_IRWXU | S_IRWXG | S_IRWXO);
+	char name[NAME_MAX + 1];
+	int error = -ENOMEM;
+
+	if (inode == NULL)
+		return error;
+	inode->target = kstrdup(target);
+	if (inode->target != NULL)
+		error = root_make_parents(root_inode, path, name, &dir);
+	if (error == 0) {
+		mutex_lock(&root_lock);
+		error = inode_link(dir, name, inode);
+		mutex_unlock(&root_lock);
+		inode_put(dir);
+	}
+	inode_put(inode);
+	return error;
+}
+
 static int make_directories(void)
 {
 	int error = 0;
@@ -134,6 +157,7 @@ static int make_directories(void)
 	if (error == 0) {
 		mutex_lock(&root_lock);
 		proc_inode = inode_child(root_inode, "proc");
+		proc_inode->is_synthetic = true;
 		mutex_unlock(&root_lock);
 	}
 	return error;

@@ -19,6 +19,9 @@ int root_make_parents(struct inode *base, const char *path, char *name, struct i
 /* /dev/NAME. Boot. 0 or -ENOMEM. */
 int root_add_device(const struct device *device);
 
+/* A symbolic link below the root. Boot. 0 or -ENOMEM. */
+int root_add_link(const char *path, const char *target);
+
 /* The directory that synthetic files are below; fixed at boot. */
 extern struct inode *proc_inode;
 

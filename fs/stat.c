@@ -55,7 +55,8 @@ static int stat_path(int dirfd, vaddr_t user_path, int flags, struct stat *out)
 			walk_flags |= WALK_EMPTY;
 		error = walk_find(dirfd, path, walk_flags, FRESH_STAT, &place);
 		if (error == 0)
-			error = inode_stat(place.inode, place.version, out);
+			error = place.file != NULL ? stat_file(place.file, out)
+						   : inode_stat(place.inode, place.version, out);
 		place_put(&place);
 	}
 	kfree(path);

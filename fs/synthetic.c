@@ -74,7 +74,9 @@ int synthetic_read(const struct inode *inode, struct text *out)
 	int error;
 
 	*out = (struct text){ 0 };
-	error = inode->synthetic->generate(out, inode->number_of);
+	error = inode->entries != NULL
+			? inode->entries->generate(out, inode->number_of, inode->entry)
+			: inode->synthetic->generate(out, inode->number_of);
 	if (error == 0 && out->failed)
 		error = -ENOMEM;
 	if (error != 0)
@@ -99,6 +101,29 @@ static ssize_t read_text(struct file *file, vaddr_t to, size_t length, loff_t *o
 	return (ssize_t)length;
 }
 
+/* All at once, whatever the offset is. */
+static ssize_t write_text(struct file *file, vaddr_t from, size_t length, loff_t *offset)
+{
+	const struct inode *inode = file->inode;
+	char *bytes;
+	int error;
+
+	if (length > SYNTHETIC_WRITE_MAX)
+		return -EINVAL;
+	bytes = kalloc(length + 1);
+	if (bytes == NULL)
+		return -ENOMEM;
+	error = copy_from_user(bytes, from, length);
+	bytes[length] = '\0';
+	if (error == 0)
+		error = inode->synthetic->write(inode->number_of, bytes, length);
+	kfree(bytes);
+	if (error != 0)
+		return error;
+	*offset += (loff_t)length;
+	return (ssize_t)length;
+}
+
 static loff_t seek_text(struct file *file, loff_t offset, int whence)
 {
 	struct text *text = file->private;
@@ -116,6 +141,7 @@ static void release_text(struct file *file)
 
 static const struct file_ops text_ops = {
 	.read = read_text,
+	.write = write_text,
 	.seek = seek_text,
 	.stat = stat_inode_file,
 	.release = release_text,
@@ -126,7 +152,8 @@ int synthetic_open(struct file *file, struct inode *inode)
 	struct text *text;
 	int error;
 
-	if ((atomic_load(&file->flags) & O_ACCMODE) != O_RDONLY)
+	if ((atomic_load(&file->flags) & O_ACCMODE) != O_RDONLY &&
+	    (inode->entries != NULL || inode->synthetic->write == NULL))
 		return -EACCES;
 	text = kzalloc(sizeof(*text));
 	if (text == NULL)
@@ -145,14 +172,23 @@ int synthetic_open(struct file *file, struct inode *inode)
 
 static struct inode *create(const struct synthetic *entry, uint32_t number)
 {
-	struct inode *inode = inode_create(entry->link ? S_IFLNK | S_IRWXU | S_IRWXG | S_IRWXO
-						       : S_IFREG | S_IRUSR | S_IRGRP | S_IROTH);
+	uint32_t permissions = entry->permissions;
+	uint32_t type = entry->entries != NULL ? S_IFDIR : entry->link ? S_IFLNK : S_IFREG;
+	struct inode *inode;
 
-	if (inode != NULL) {
-		inode->is_synthetic = true;
+	if (permissions == 0 && entry->link)
+		permissions = S_IRWXU | S_IRWXG | S_IRWXO;
+	else if (permissions == 0)
+		permissions = S_IRUSR | S_IRGRP | S_IROTH | (entry->write != NULL ? S_IWUSR : 0);
+	inode = inode_create(type | permissions);
+	if (inode == NULL)
+		return NULL;
+	inode->is_synthetic = true;
+	inode->number_of = number;
+	if (entry->entries != NULL)
+		inode->entries = entry->entries;
+	else
 		inode->synthetic = entry;
-		inode->number_of = number;
-	}
 	return inode;
 }
 
@@ -179,20 +215,84 @@ out:
 	return error;
 }
 
-/* --- numbered directories --------------------------------------------------------------------------------- */
-
 #define NUMBER_DIGITS 11 /* of a 32-bit number, with its NUL */
+
+static void name_number(uint32_t number, char name[NUMBER_DIGITS])
+{
+	(void)snprintf(name, NUMBER_DIGITS, "%u", number);
+}
+
+/* --- directories of entries ----------------------------------------------------------------------------------- */
+
+/* A decimal number without signs or leading zeroes. */
+static bool parse_number(const char *name, uint32_t *out)
+{
+	uint32_t number = 0;
+
+	if (name[0] == '\0' || (name[0] == '0' && name[1] != '\0'))
+		return false;
+	for (; *name != '\0'; name++) {
+		if (*name < '0' || *name > '9' || __builtin_mul_overflow(number, 10u, &number) ||
+		    __builtin_add_overflow(number, (uint32_t)(*name - '0'), &number))
+			return false;
+	}
+	*out = number;
+	return true;
+}
+
+/* Never that of an inode of the tree, and the same each time it is looked up. */
+static uint64_t entry_inode_number(const struct inode *dir, uint32_t entry)
+{
+	return dir->number << 32 | entry;
+}
+
+int synthetic_entry(const struct inode *dir, const char *name, struct inode **out)
+{
+	const struct synthetic_entries *entries = dir->entries;
+	struct inode *inode;
+	uint32_t entry;
+
+	if (!parse_number(name, &entry) || entries->next(dir->number_of, entry) != entry)
+		return -ENOENT;
+	inode = create(&entries->each, dir->number_of);
+	if (inode == NULL)
+		return -ENOMEM;
+	inode->entries = entries;
+	inode->entry = entry;
+	inode->number = entry_inode_number(dir, entry);
+	if (entries->permissions != NULL)
+		inode->mode = (inode->mode & S_IFMT) | entries->permissions(dir->number_of, entry);
+	*out = inode;
+	return 0;
+}
+
+void synthetic_list_entries(const struct inode *dir, struct dirent_sink *sink, loff_t *offset)
+{
+	const struct synthetic_entries *entries = dir->entries;
+	uint32_t mode = entries->each.link ? S_IFLNK : S_IFREG;
+	int64_t entry;
+
+	while (*offset - DOT_OFFSETS <= UINT32_MAX) {
+		char name[NUMBER_DIGITS];
+
+		entry = entries->next(dir->number_of, (uint32_t)(*offset - DOT_OFFSETS));
+		if (entry < 0)
+			break;
+		name_number((uint32_t)entry, name);
+		if (!dirent_emit(sink, entry_inode_number(dir, (uint32_t)entry),
+				 (uint64_t)entry + DOT_OFFSETS + 1, mode, name))
+			break;
+		*offset = entry + DOT_OFFSETS + 1;
+	}
+}
+
+/* --- numbered directories --------------------------------------------------------------------------------- */
 
 static const struct synthetic_numbers *numbers; /* set once, at boot */
 
 void synthetic_register_numbers(const struct synthetic_numbers *new_numbers)
 {
 	numbers = new_numbers;
-}
-
-static void name_number(uint32_t number, char name[NUMBER_DIGITS])
-{
-	(void)snprintf(name, NUMBER_DIGITS, "%u", number);
 }
 
 /* The directory with its files, as far as there is memory; root_lock held. */
@@ -204,6 +304,7 @@ static void make_numbered(uint32_t number, struct inode_order *freed)
 
 	if (dir == NULL)
 		return;
+	dir->is_synthetic = true;
 	name_number(number, name);
 	if (inode_link(proc_inode, name, dir) != 0) {
 		TAILQ_INSERT_TAIL(freed, dir, in_order);
@@ -272,14 +373,8 @@ void synthetic_look_for(const char *name)
 {
 	uint32_t number = 0;
 
-	if (numbers == NULL || name[0] < '1' || name[0] > '9')
-		return;
-	for (; *name != '\0'; name++) {
-		if (*name < '0' || *name > '9' || __builtin_mul_overflow(number, 10u, &number) ||
-		    __builtin_add_overflow(number, (uint32_t)(*name - '0'), &number))
-			return;
-	}
-	numbers->find(number);
+	if (numbers != NULL && parse_number(name, &number) && number != 0)
+		numbers->find(number);
 }
 
 void synthetic_look_for_all(void)

@@ -13,6 +13,8 @@
 struct version;
 struct file_name;
 struct inode;
+struct place;
+struct dirent_sink;
 
 /* Text that grows as it is written. Memory that cannot be had is noticed once, at the end. */
 struct text {
@@ -32,11 +34,33 @@ struct synthetic {
 	 */
 	int (*generate)(struct text *text, uint32_t number);
 	/*
-	 * A link that leads to a version and not through its name (/proc/self/exe). References of the
-	 * caller's own; 0 or a negative errno.
+	 * A link that does not lead through its text but to the very thing: an inode, a version
+	 * (/proc/self/exe) or an open file (/proc/self/fd/0), with references of the caller's own in
+	 * `out`, which is empty. `entry` as below. 0 or a negative errno. No lock is held.
 	 */
-	int (*follow)(uint32_t number, struct version **version, struct file_name **name);
-	bool link; /* a symbolic link, not a regular file */
+	int (*follow)(uint32_t number, uint32_t entry, struct place *out);
+	/*
+	 * What write(2) gives it, at most SYNTHETIC_WRITE_MAX bytes and a NUL. 0 or a negative errno.
+	 * NULL: it cannot be opened for writing.
+	 */
+	int (*write)(uint32_t number, const char *bytes, size_t length);
+	/* It is a directory of such. */
+	const struct synthetic_entries *entries;
+	bool link;            /* a symbolic link, not a regular file */
+	uint32_t permissions; /* 0: what is usual, 0444 or 0777 */
+};
+
+#define SYNTHETIC_WRITE_MAX 4096
+
+/* A directory whose names are numbers that are asked for and never kept (/proc/1/fd). */
+struct synthetic_entries {
+	struct synthetic each; /* what the names stand for; generate and path are not used */
+	/* As synthetic.generate, of the entry. */
+	int (*generate)(struct text *text, uint32_t number, uint32_t entry);
+	/* The first entry that is not below `from`; a negative errno if there is none. No lock is held. */
+	int64_t (*next)(uint32_t number, uint32_t from);
+	/* Permissions of that one; NULL: those of `each`. */
+	uint32_t (*permissions)(uint32_t number, uint32_t entry);
 };
 
 /*
@@ -61,6 +85,11 @@ void synthetic_remove_number(uint32_t number);
 /* For the walk and for listings: a name below /proc that nobody knows, and all of them. */
 void synthetic_look_for(const char *name);
 void synthetic_look_for_all(void);
+
+/* The inode of an entry, with a reference; -ENOENT, -ENOMEM. No lock is held. */
+int synthetic_entry(const struct inode *dir, const char *name, struct inode **out);
+/* Lists the entries from `*offset` on, a file offset as fs/directory.c has it. */
+void synthetic_list_entries(const struct inode *dir, struct dirent_sink *sink, loff_t *offset);
 
 /* Adds it; the caller's memory, for ever. After fs_init(). 0, -ENOMEM, -EEXIST. */
 int synthetic_register(const struct synthetic *entry);

@@ -64,7 +64,6 @@ static void announce(void)
 {
 	atomic_fetch_add(&tty.changes, 1);
 	waitq_wake_all(&tty.changed);
-	poll_notify();
 }
 
 static void flush_to_console(struct sink *sink)
@@ -339,10 +338,11 @@ static ssize_t write_tty(struct file *file, vaddr_t from, size_t length, loff_t 
 	return done > 0 ? (ssize_t)done : error;
 }
 
-static unsigned poll_tty(struct file *file)
+static unsigned poll_tty(struct file *file, struct poll_table *table)
 {
 	unsigned events = 0;
 
+	poll_wait(table, &tty.changed);
 	mutex_lock(&tty.lock);
 	if (discipline_ready(&tty.discipline))
 		events |= POLLIN | POLLRDNORM;

@@ -15,6 +15,7 @@
 #include "fs/path.h"
 #include "fs/pathname.h"
 #include "fs/root.h"
+#include "fs/stat.h"
 #include "fs/synthetic.h"
 #include "kernel/clock.h"
 #include "kernel/sched.h"
@@ -64,6 +65,8 @@ void place_put(struct place *place)
 	if (place->version != NULL)
 		version_put(place->version);
 	file_name_put(place->name);
+	if (place->file != NULL)
+		file_put(place->file);
 	*place = (struct place){ 0 };
 }
 
@@ -158,31 +161,85 @@ static void resume(struct walker *w)
 	mutex_lock(&root_lock);
 }
 
-/*
- * A link that leads to a version: an inode without a name stands for what it leads to. root_lock is
- * dropped meanwhile.
- */
-static int follow_to_version(struct walker *w, const struct inode *link, struct place *out)
+/* An inode without a name that stands for a version. */
+static int stand_for_version(struct place *out)
 {
-	struct inode *inode;
+	struct inode *inode =
+		inode_create(S_IFREG | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH);
+
+	if (inode == NULL)
+		return -ENOMEM;
+	inode->number = out->name->inode_number;
+	inode->version = out->version;
+	version_get(inode->version);
+	out->inode = inode;
+	out->image = true;
+	return 0;
+}
+
+/* Or for an open file: it has the file's type, and whoever opens it opens that. */
+static int stand_for_file(struct place *out)
+{
+	struct stat st = { 0 };
+	int error = out->file->ops->stat != NULL ? out->file->ops->stat(out->file, &st) : 0;
+
+	if (error != 0)
+		return error;
+	out->inode = inode_create(st.st_mode);
+	return out->inode != NULL ? 0 : -ENOMEM;
+}
+
+/*
+ * A link to a thing and not to a name. At the end of a path the place is that; on the way it has to be
+ * a directory. root_lock is dropped meanwhile.
+ */
+static int follow_to_thing(struct walker *w, const struct synthetic *link, uint32_t number,
+			   uint32_t entry, struct place *out)
+{
+	bool last = pathname_at_end(w->cursor);
 	int error;
 
-	const struct synthetic *entry = link->synthetic;
-	uint32_t number = link->number_of;
-
-	/* The link may go away with its process as soon as the lock is dropped. */
+	if (++w->links > WALK_LINKS_MAX)
+		return -ELOOP;
 	pause(w);
-	error = entry->follow(number, &out->version, &out->name);
-	if (error == 0) {
-		inode = inode_create(S_IFREG | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH);
-		if (inode == NULL) {
-			error = -ENOMEM;
+	error = link->follow(number, entry, out);
+	if (error == 0 && out->inode == NULL)
+		error = out->file != NULL ? stand_for_file(out) : stand_for_version(out);
+	if (error == 0 && !last) {
+		if (S_ISDIR(out->inode->mode)) {
+			inode_put(w->anchor);
+			w->anchor = w->here = out->inode;
+			out->inode = NULL;
 		} else {
-			inode->number = out->name->inode_number;
-			inode->version = out->version;
-			version_get(inode->version);
-			out->inode = inode;
+			error = -ENOTDIR;
 		}
+		place_put(out);
+	}
+	resume(w);
+	if (error == 0 && last)
+		out->cookie = out->inode->cookie;
+	return error;
+}
+
+/* A name in a directory of entries, which the tree does not hold. root_lock is dropped meanwhile. */
+static int step_to_entry(struct walker *w, const char *name, bool follow, struct place *out)
+{
+	struct inode *child;
+	int error;
+
+	pause(w);
+	error = synthetic_entry(w->here, name, &child);
+	if (error == 0 && S_ISLNK(child->mode) && follow) {
+		const struct synthetic *link = child->synthetic;
+		uint32_t number = child->number_of, entry = child->entry;
+
+		inode_put(child);
+		resume(w);
+		return follow_to_thing(w, link, number, entry, out);
+	}
+	if (error == 0) {
+		inode_put(w->anchor);
+		w->anchor = w->here = child;
 	}
 	resume(w);
 	return error;
@@ -220,6 +277,7 @@ static int follow_text(struct walker *w, struct inode *link)
 static int step(struct walker *w, const struct component *c, unsigned flags, struct place *out)
 {
 	bool last = pathname_at_end(w->cursor);
+	bool follow = !last || *w->cursor == '/' || !(flags & WALK_NOFOLLOW);
 	char name[NAME_MAX + 1];
 	struct inode *child;
 
@@ -232,6 +290,8 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 	}
 	memcpy(name, c->start, c->length);
 	name[c->length] = '\0';
+	if (w->here->entries != NULL)
+		return step_to_entry(w, name, follow, out);
 	child = inode_child(w->here, name);
 	if (child == NULL && w->here == proc_inode) {
 		pause(w);
@@ -239,6 +299,9 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 		resume(w);
 		child = inode_child(w->here, name);
 	}
+	/* Nothing can be made there, either. */
+	if (child == NULL && w->here->is_synthetic)
+		return -ENOENT;
 	if (child == NULL || child->mode == MODE_ABSENT) {
 		w->absent = child != NULL || !w->here->wire;
 		if (w->absent && !last)
@@ -246,9 +309,10 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 		w->rest = pathname_push(w->path, w->rest, c);
 		return 0;
 	}
-	if (S_ISLNK(child->mode) && (!last || *w->cursor == '/' || !(flags & WALK_NOFOLLOW))) {
+	if (S_ISLNK(child->mode) && follow) {
+		/* The link may go away with its process as soon as the lock is dropped. */
 		if (child->is_synthetic && child->synthetic->follow != NULL)
-			return last ? follow_to_version(w, child, out) : -ENOTDIR;
+			return follow_to_thing(w, child->synthetic, child->number_of, 0, out);
 		return follow_text(w, child);
 	}
 	w->here = child;

@@ -11,6 +11,7 @@
 struct inode;
 struct version;
 struct file_name;
+struct file;
 
 /* Linux's MAXSYMLINKS: more are -ELOOP. */
 #define WALK_LINKS_MAX 40
@@ -28,6 +29,8 @@ struct place {
 	bool slash;              /* a slash at the end: only a directory will do */
 	bool dots;               /* the last component was "." or ".." */
 	struct version *version; /* held, or NULL: the version to use, whatever the inode's is */
+	bool image;              /* the inode only stands for that version: /proc/self/exe */
+	struct file *file;       /* held, or NULL: the open file that the inode only stands for */
 	struct file_name *name;  /* held, or NULL: the name to use (a link like /proc/self/exe) */
 };
 

@@ -3,8 +3,8 @@
  *
  * Every lock has a rank. A lock may be taken only while every lock that the CPU (spinlocks) or
  * the thread (sleeping locks) holds has a lower rank; two of one rank only where the lower
- * address is taken first. Debug builds (the default) assert it, and that nothing sleeps while a
- * spinlock is held.
+ * address is taken first. Debug builds (`make DEBUG=1`, which the guest tests run on too) assert it,
+ * and that nothing sleeps while a spinlock is held.
  */
 #ifndef HAWSER_KERNEL_LOCK_H
 #define HAWSER_KERNEL_LOCK_H
@@ -30,9 +30,9 @@ enum lock_rank {
 	/* Spinlocks. */
 	RANK_ALARM, /* alarms and timers of processes: outside what wakes and what signals */
 	RANK_FUTEX,
-	RANK_READY, /* epoll ready lists */
 	RANK_SIGNAL,
 	RANK_DEVICE, /* a driver's rings */
+	RANK_WATCH,  /* who watches which wait queue; epoll's ready lists */
 	RANK_WAITQ,
 	RANK_PMAP,
 	RANK_KMAP, /* the kernel's own page tables */
@@ -71,9 +71,11 @@ void irq_pop_off(void);
 
 /* Threads that wait for a lock or an event; struct waiter lives on the waiter's stack. */
 struct waiter;
+struct watch;
 struct waitq {
 	struct spinlock lock;
-	TAILQ_HEAD(waiter_list, waiter) waiters;
+	TAILQ_HEAD(waiter_list, waiter) waiters; /* lock */
+	LIST_HEAD(, watch) watches;              /* watch_lock and lock to change; kernel/watch.h */
 };
 
 /* Mutex: sleeps; not recursive; unlocked by the thread that locked it; hands over in order. */
@@ -92,11 +94,10 @@ bool mutex_held(const struct mutex *mutex); /* by this thread */
 
 /* Reader-writer lock: sleeps; a waiting writer holds back new readers; not recursive. */
 struct rwlock {
+	_Atomic uint32_t state;        /* readers, and two bits: see kernel/sleeplock.c */
+	struct thread *_Atomic writer; /* who holds it exclusively; written by who gets or has it */
 	struct spinlock guard;
-	uint32_t readers;         /* guard */
-	struct thread *writer;    /* guard */
-	uint32_t writers_waiting; /* guard */
-	struct waitq read_waiters, write_waiters;
+	struct waitq read_waiters, write_waiters; /* guard */
 	enum lock_rank rank;
 	const char *name;
 };
@@ -109,6 +110,12 @@ bool rw_write_held(const struct rwlock *lock); /* by this thread */
 bool rw_held(const struct rwlock *lock);       /* exclusively by this thread, or shared by any */
 
 /* Asserts that the caller may sleep: a thread, no spinlock held, interrupts on. */
+#if defined(__HAWSER__) && !defined(DEBUG_LOCKS)
+static inline void might_sleep(void)
+{
+}
+#else
 void might_sleep(void);
+#endif
 
 #endif

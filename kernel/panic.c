@@ -12,6 +12,7 @@
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "kernel/x86_64/cpu.h"
+#include "kernel/x86_64/stack_guard.h"
 #include "kernel/x86_64/trapframe.h"
 
 #define BACKTRACE_DEPTH 32
@@ -105,7 +106,7 @@ static bool frame_readable(vaddr_t frame)
 		return false;
 	if (within(frame, sizeof(struct stack_frame), (vaddr_t)__bss_start,
 		   (vaddr_t)__boot_scratch_start))
-		return true;
+		return !is_stack_guard(frame);
 	return self != NULL && self->stack_base != 0 &&
 	       within(frame, sizeof(struct stack_frame), self->stack_base, self->stack_top);
 }

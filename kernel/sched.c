@@ -29,6 +29,7 @@
 #include "kernel/park.h"
 #include "kernel/string.h"
 #include "kernel/x86_64/cpu.h"
+#include "kernel/x86_64/stack_guard.h"
 
 #define SLICE_NS (10 * NSEC_PER_MSEC)
 #define TICK_NS  (4 * NSEC_PER_MSEC) /* Linux's at 250 Hz */
@@ -63,7 +64,7 @@ static struct local {
 
 static struct thread boot_idle;
 static struct thread reaper;
-static uint8_t reaper_stack[KSTACK_SIZE] __aligned(PAGE_SIZE);
+static GUARDED_STACK(reaper_stack, KSTACK_SIZE);
 static struct waitq reaper_work = WAITQ_INIT(reaper_work, "reaper");
 static struct waitq reaper_done = WAITQ_INIT(reaper_done, "reaped");
 
@@ -74,15 +75,6 @@ static bool started;
 static struct local *local(void)
 {
 	return &locals[this_cpu()->number];
-}
-
-struct thread *current_thread(void)
-{
-	struct thread *thread;
-
-	/* One load: between two, the thread could have moved to another CPU. */
-	asm("mov %%gs:%c1, %0" : "=r"(thread) : "i"(offsetof(struct cpu, thread)));
-	return thread;
 }
 
 bool sched_started(void)
@@ -499,6 +491,8 @@ void sched_init(void)
 	struct cpu *cpu = this_cpu();
 
 	strlcpy(boot_idle.name, "idle", sizeof(boot_idle.name));
+	boot_idle.stack_base = (vaddr_t)boot_stack;
+	boot_idle.stack_top = (vaddr_t)boot_stack_top;
 	boot_idle.state = THREAD_RUNNING;
 	boot_idle.cpu = cpu;
 	boot_idle.on_cpu = true;
@@ -508,7 +502,7 @@ void sched_init(void)
 	timer_init(&local()->slice, slice_over);
 	timer_init(&local()->tick, tick);
 
-	thread_init(&reaper, "reaper", (vaddr_t)reaper_stack, reap, NULL, NULL);
+	thread_init(&reaper, "reaper", (vaddr_t)reaper_stack.stack, reap, NULL, NULL);
 	thread_start(&reaper);
 }
 

@@ -18,6 +18,7 @@
 
 #include "kernel/base.h"
 #include "kernel/lock.h"
+#include "kernel/x86_64/entry.h"
 
 struct space;
 struct process;
@@ -93,7 +94,18 @@ struct thread {
 };
 
 /* The thread that is running. Never NULL after sched_init(). */
+#ifdef __HAWSER__
+static inline struct thread *current_thread(void)
+{
+	struct thread *thread;
+
+	/* One load: between two, the thread could have moved to another CPU. */
+	asm("mov %%gs:%c1, %0" : "=r"(thread) : "i"(CPU_THREAD));
+	return thread;
+}
+#else
 struct thread *current_thread(void);
+#endif
 #define current current_thread()
 
 /* Makes the boot context the first CPU's idle thread. Once, before anything may sleep. */
@@ -166,7 +178,10 @@ void waitq_init(struct waitq *queue, const char *name);
 		.waiters = TAILQ_HEAD_INITIALIZER((queue).waiters) \
 	}
 
-/* Any context, any lock of lower rank than RANK_WAITQ. */
+/*
+ * Any context, any lock of lower rank than RANK_WATCH. Who watches the queue is told by either
+ * (kernel/watch.h).
+ */
 void waitq_wake_one(struct waitq *queue);
 void waitq_wake_all(struct waitq *queue);
 

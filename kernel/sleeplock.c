@@ -14,7 +14,10 @@
  *	T|1      empty              held by T; the waiters have given up
  *
  * In an rwlock, a waiting writer holds back new readers, so that writers do not starve; a writer
- * that leaves lets in all the readers that wait, so that they do not starve either.
+ * that leaves lets in all the readers that wait, so that they do not starve either. Its state is one
+ * word too: the number of readers, and the bits HELD (by a writer) and WAITED. While WAITED is clear
+ * nobody waits, and taking and leaving it is one compare-and-exchange. Once it is set every such exchange
+ * fails, so that only who has the guard changes the word; he clears it again when nobody waits.
  *
  * A waiter lives on its thread's stack. Whoever grants it the lock does so under the lock's inner
  * spinlock, and the waiter takes that spinlock once more before it leaves: after that nobody looks
@@ -27,7 +30,7 @@
 
 /* --- the order of sleeping locks ------------------------------------------------------------------ */
 
-#ifndef NDEBUG_LOCKS
+#ifdef DEBUG_LOCKS
 
 /* Every sleeping lock that is noted: enough of it to compare. */
 struct noted {
@@ -259,16 +262,33 @@ bool mutex_held(const struct mutex *mutex)
 
 /* --- rwlock ------------------------------------------------------------------------------------------- */
 
+#define HELD   (UINT32_C(1) << 31) /* by a writer */
+#define WAITED (UINT32_C(1) << 30) /* the word belongs to who has the guard */
+
 void rw_init(struct rwlock *lock, const char *name, enum lock_rank rank)
 {
-	spin_init(&lock->guard, name, RANK_WAITQ);
-	lock->readers = 0;
+	lock->state = 0;
 	lock->writer = NULL;
-	lock->writers_waiting = 0;
+	spin_init(&lock->guard, name, RANK_WAITQ);
 	waitq_init(&lock->read_waiters, name);
 	waitq_init(&lock->write_waiters, name);
 	lock->rank = rank;
 	lock->name = name;
+}
+
+/* Takes the guard, and the word with it. */
+static uint32_t own_word(struct rwlock *lock)
+{
+	spin_lock(&lock->guard);
+	return atomic_fetch_or(&lock->state, WAITED) & ~WAITED;
+}
+
+/* Gives both up; the word stays with the guard while somebody waits. */
+static void disown_word(struct rwlock *lock)
+{
+	if (TAILQ_EMPTY(&lock->read_waiters.waiters) && TAILQ_EMPTY(&lock->write_waiters.waiters))
+		atomic_fetch_and(&lock->state, ~WAITED);
+	spin_unlock(&lock->guard);
 }
 
 /* Who waits is kept under the guard, together with the rest; the queues' own locks are not used. */
@@ -277,14 +297,15 @@ static void wait_for_grant(struct rwlock *lock, struct waiter_list *list)
 	struct grant grant = { .killable = false };
 
 	grant_enqueue(&grant, list);
-	spin_unlock(&lock->guard);
+	disown_word(lock);
 	grant_wait(&grant);
 	spin_lock(&lock->guard);
+	spin_unlock(&lock->guard);
 }
 
 static void admit_writer(struct rwlock *lock)
 {
-	lock->writers_waiting--;
+	lock->state |= HELD;
 	lock->writer = TAILQ_FIRST(&lock->write_waiters.waiters)->thread;
 	grant_first(&lock->write_waiters.waiters);
 }
@@ -292,62 +313,109 @@ static void admit_writer(struct rwlock *lock)
 static void admit_readers(struct rwlock *lock)
 {
 	while (!TAILQ_EMPTY(&lock->read_waiters.waiters)) {
-		lock->readers++;
+		lock->state++;
 		grant_first(&lock->read_waiters.waiters);
 	}
+}
+
+/* Changes the word in one step if nobody waits and none of `bits` is set. */
+static inline bool try_change(struct rwlock *lock, uint32_t bits, uint32_t by)
+{
+	uint32_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
+
+	while (likely(!(state & (WAITED | bits)))) {
+		if (likely(atomic_compare_exchange_weak(&lock->state, &state, state + by)))
+			return true;
+	}
+	return false;
+}
+
+static void read_lock_slowly(struct rwlock *lock)
+{
+	uint32_t state = own_word(lock);
+
+	assert(lock->writer != current);
+	if (!(state & HELD) && TAILQ_EMPTY(&lock->write_waiters.waiters)) {
+		lock->state++;
+		disown_word(lock);
+	} else {
+		wait_for_grant(lock, &lock->read_waiters.waiters);
+	}
+}
+
+static void read_unlock_slowly(struct rwlock *lock)
+{
+	(void)own_word(lock);
+	lock->state--;
+	if (lock->state == WAITED && !TAILQ_EMPTY(&lock->write_waiters.waiters))
+		admit_writer(lock);
+	disown_word(lock);
+}
+
+static void write_lock_slowly(struct rwlock *lock)
+{
+	uint32_t state = own_word(lock);
+
+	assert(lock->writer != current);
+	if (state == 0) {
+		lock->state |= HELD;
+		lock->writer = current;
+		disown_word(lock);
+	} else {
+		wait_for_grant(lock, &lock->write_waiters.waiters);
+	}
+}
+
+static void write_unlock_slowly(struct rwlock *lock)
+{
+	(void)own_word(lock);
+	lock->state &= ~HELD;
+	if (!TAILQ_EMPTY(&lock->read_waiters.waiters))
+		admit_readers(lock);
+	else if (!TAILQ_EMPTY(&lock->write_waiters.waiters))
+		admit_writer(lock);
+	disown_word(lock);
 }
 
 void rw_read_lock(struct rwlock *lock)
 {
 	might_sleep();
 	sleep_check_order(NOTED(lock));
-	spin_lock(&lock->guard);
-	assert(lock->writer != current);
-	if (lock->writer == NULL && lock->writers_waiting == 0)
-		lock->readers++;
-	else
-		wait_for_grant(lock, &lock->read_waiters.waiters);
-	spin_unlock(&lock->guard);
+	if (unlikely(!try_change(lock, HELD, 1)))
+		read_lock_slowly(lock);
 	sleep_note_taken(NOTED(lock));
 }
 
 void rw_read_unlock(struct rwlock *lock)
 {
 	sleep_note_released(NOTED(lock));
-	spin_lock(&lock->guard);
-	assert(lock->readers > 0);
-	if (--lock->readers == 0 && lock->writers_waiting > 0)
-		admit_writer(lock);
-	spin_unlock(&lock->guard);
+	assert(lock->state & ~(HELD | WAITED));
+	if (unlikely(!try_change(lock, 0, -UINT32_C(1))))
+		read_unlock_slowly(lock);
 }
 
 void rw_write_lock(struct rwlock *lock)
 {
+	uint32_t expected = 0;
+
 	might_sleep();
 	sleep_check_order(NOTED(lock));
-	spin_lock(&lock->guard);
-	assert(lock->writer != current);
-	if (lock->writer == NULL && lock->readers == 0) {
+	if (likely(atomic_compare_exchange_strong(&lock->state, &expected, HELD)))
 		lock->writer = current;
-	} else {
-		lock->writers_waiting++;
-		wait_for_grant(lock, &lock->write_waiters.waiters);
-	}
-	spin_unlock(&lock->guard);
+	else
+		write_lock_slowly(lock);
 	sleep_note_taken(NOTED(lock));
 }
 
 void rw_write_unlock(struct rwlock *lock)
 {
+	uint32_t expected = HELD;
+
 	sleep_note_released(NOTED(lock));
-	spin_lock(&lock->guard);
 	assert(lock->writer == current);
 	lock->writer = NULL;
-	if (!TAILQ_EMPTY(&lock->read_waiters.waiters))
-		admit_readers(lock);
-	else if (lock->writers_waiting > 0)
-		admit_writer(lock);
-	spin_unlock(&lock->guard);
+	if (unlikely(!atomic_compare_exchange_strong(&lock->state, &expected, 0)))
+		write_unlock_slowly(lock);
 }
 
 bool rw_write_held(const struct rwlock *lock)
@@ -357,5 +425,5 @@ bool rw_write_held(const struct rwlock *lock)
 
 bool rw_held(const struct rwlock *lock)
 {
-	return rw_write_held(lock) || lock->readers > 0;
+	return rw_write_held(lock) || (lock->state & ~(HELD | WAITED)) != 0;
 }

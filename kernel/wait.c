@@ -18,6 +18,7 @@
 #include "kernel/clock.h"
 #include "kernel/park.h"
 #include "kernel/sched.h"
+#include "kernel/watch.h"
 
 /* What ends a sleep before a wake-up does. On the sleeper's stack. */
 struct sleep {
@@ -32,6 +33,7 @@ void waitq_init(struct waitq *queue, const char *name)
 {
 	spin_init(&queue->lock, name, RANK_WAITQ);
 	TAILQ_INIT(&queue->waiters);
+	LIST_INIT(&queue->watches);
 }
 
 void waitq_prepare(struct waitq *queue, struct waiter *waiter)
@@ -65,20 +67,39 @@ static void wake(struct waitq *queue, struct waiter *waiter)
 	thread_unpark(thread);
 }
 
+/*
+ * Once the lock is let go an unwatched queue may be gone, with the waiter that it was for: what is to be
+ * known of it is read before. A watched one stays (kernel/watch.h).
+ */
 void waitq_wake_one(struct waitq *queue)
 {
+	bool watched;
+
 	spin_lock(&queue->lock);
 	if (!TAILQ_EMPTY(&queue->waiters))
 		wake(queue, TAILQ_FIRST(&queue->waiters));
+	watched = !LIST_EMPTY(&queue->watches);
 	spin_unlock(&queue->lock);
+	if (watched)
+		watch_tell(queue);
+}
+
+bool waitq_wake_threads(struct waitq *queue)
+{
+	bool watched;
+
+	spin_lock(&queue->lock);
+	while (!TAILQ_EMPTY(&queue->waiters))
+		wake(queue, TAILQ_FIRST(&queue->waiters));
+	watched = !LIST_EMPTY(&queue->watches);
+	spin_unlock(&queue->lock);
+	return watched;
 }
 
 void waitq_wake_all(struct waitq *queue)
 {
-	spin_lock(&queue->lock);
-	while (!TAILQ_EMPTY(&queue->waiters))
-		wake(queue, TAILQ_FIRST(&queue->waiters));
-	spin_unlock(&queue->lock);
+	if (waitq_wake_threads(queue))
+		watch_tell(queue);
 }
 
 static bool interrupted(const struct sleep *sleep)

@@ -237,11 +237,11 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 
 	mutex_lock(&family_lock);
 	space_switch(exec->space);
-	mutex_unlock(&family_lock);
 	if (exec->files) {
 		old_files = current->files;
 		current->files = exec->files;
 	}
+	mutex_unlock(&family_lock);
 	process_new_image(exec->image.version, exec->image.name, base_name(request->program));
 	reset_registers(exec);
 

@@ -73,6 +73,16 @@ void space_switch(struct space *space)
 	irq_pop_off();
 }
 
+uint64_t space_tables(struct space *space)
+{
+	uint64_t tables;
+
+	spin_lock(&space->pmap.lock);
+	tables = space->pmap.tables;
+	spin_unlock(&space->pmap.lock);
+	return tables;
+}
+
 int space_fault_current(vaddr_t address, unsigned access)
 {
 	struct space *space = current->space;

@@ -23,13 +23,18 @@
 /* Region rights: PROT_READ, PROT_WRITE, PROT_EXEC of <linux/mman.h>. */
 #define PROT_ALL 0x7u
 
-/* Region flags. */
-#define REGION_SHARED    0x01u /* MAP_SHARED: writes go to the object */
-#define REGION_GROWSDOWN 0x02u /* a stack */
-#define REGION_DEVICE    0x04u
-#define REGION_LOCKED    0x08u
-#define REGION_NORESERVE 0x10u
-#define REGION_STACK     0x20u /* the first thread's, named [stack] */
+/* Region flags. Neighbours that differ in one are not merged. */
+#define REGION_SHARED      0x001u /* MAP_SHARED: writes go to the object */
+#define REGION_GROWSDOWN   0x002u /* a stack */
+#define REGION_DEVICE      0x004u
+#define REGION_LOCKED      0x008u /* mlock(2) */
+#define REGION_NORESERVE   0x010u
+#define REGION_STACK       0x020u /* the first thread's, named [stack] */
+#define REGION_HUGEPAGE    0x040u /* madvise(2): 2 MiB pages wanted */
+#define REGION_NOHUGEPAGE  0x080u /* madvise(2): never 2 MiB pages; never with the one above */
+#define REGION_DONTFORK    0x100u /* madvise(2): a child does not get it */
+#define REGION_WIPEONFORK  0x200u /* madvise(2): a child gets it empty; private anonymous only */
+#define REGION_LOCKONFAULT 0x400u /* with REGION_LOCKED: pages come when they are touched */
 
 struct region {
 	/* start, end and offset change only with the space's lock and the object's lock held. */
@@ -145,6 +150,9 @@ int space_zero(struct space *space, vaddr_t to, size_t length);
 
 /* Registered with kernel/trap.h: space_fault() on the current thread's space. */
 int space_fault_current(vaddr_t address, unsigned access);
+
+/* Page-table pages below the root, VmPTE of /proc/PID/status. Takes the pmap's lock. */
+uint64_t space_tables(struct space *space);
 
 /* Verifies every invariant of docs/memory.md; logs and returns false at the first broken one. */
 bool space_check(struct space *space);

@@ -130,11 +130,17 @@ static void fail(struct tftp_proto *proto, enum tftp_reason reason, int status)
 	proto->deadline = TFTP_NO_DEADLINE;
 }
 
+/* True if the server has announced a file, and what it has sent of it is silence or an empty file. */
+static bool sent_nothing(const struct tftp_proto *proto, enum tftp_reason reason)
+{
+	return reason == TFTP_SILENT || (reason == TFTP_WRONG_SIZE && proto->wrong_size == 0);
+}
+
 /* Fails a transfer whose server must be told. */
 static void abandon(struct tftp_proto *proto, enum tftp_reason reason, const char *text)
 {
 	send_error(proto, proto->server, proto->peer_port, TFTP_ERROR_UNDEFINED, text);
-	fail(proto, reason, -EIO);
+	fail(proto, reason, sent_nothing(proto, reason) ? -ENODATA : -EIO);
 }
 
 static void fail_timed_out(struct tftp_proto *proto)

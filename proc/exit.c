@@ -76,12 +76,19 @@ static void release_resources(void)
 {
 	struct process *process = current_process();
 	struct thread *thread = current;
+	struct fs_context *fs;
+	struct files *files;
 	struct space *space;
 
-	files_put(thread->files);
+	/* /proc takes references to them under this lock. */
+	mutex_lock(&family_lock);
+	files = thread->files;
 	thread->files = NULL;
-	fs_context_put(thread->fs);
+	fs = thread->fs;
 	thread->fs = NULL;
+	mutex_unlock(&family_lock);
+	files_put(files);
+	fs_context_put(fs);
 
 	if (thread->space)
 		clear_child_tid();

@@ -7,6 +7,8 @@
 #include "kernel/base.h"
 
 struct text;
+struct place;
+struct synthetic_entries;
 
 /* Register the files about processes, and about the machine. Boot, after fs_init(). */
 void procfs_init_processes(void);
@@ -14,5 +16,12 @@ void procfs_init_system(void);
 
 /* /proc/mounts is each process's, too. */
 int procfs_generate_mounts(struct text *text, uint32_t number);
+
+/* Of /proc/PID: descriptors, and where the process is. (proc/procfs_fd.c) */
+extern const struct synthetic_entries procfs_fd, procfs_fdinfo;
+int procfs_generate_cwd(struct text *text, uint32_t pid);
+int procfs_follow_cwd(uint32_t pid, uint32_t unused, struct place *out);
+int procfs_generate_root(struct text *text, uint32_t pid);
+int procfs_follow_root(uint32_t pid, uint32_t unused, struct place *out);
 
 #endif

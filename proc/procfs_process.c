@@ -11,6 +11,7 @@
 #include "fs/path.h"
 #include "fs/synthetic.h"
 #include "fs/version.h"
+#include "fs/walk.h"
 #include "kernel/clock.h"
 #include "kernel/panic.h"
 #include "kernel/string.h"
@@ -20,6 +21,7 @@
 #include <asm/param.h>
 #include <asm/signal.h>
 #include <linux/mman.h>
+#include <linux/stat.h>
 
 /* --- whose -------------------------------------------------------------------------------------- */
 
@@ -371,7 +373,7 @@ static int generate_environ(struct text *text, uint32_t pid)
 
 /* --- links ------------------------------------------------------------------------------------- */
 
-static int follow_exe(uint32_t pid, struct version **version, struct file_name **name)
+static int follow_exe(uint32_t pid, uint32_t unused, struct place *out)
 {
 	struct process *process;
 	int error = -ENOENT;
@@ -381,8 +383,8 @@ static int follow_exe(uint32_t pid, struct version **version, struct file_name *
 	if (process && process->exe) {
 		version_get(process->exe);
 		file_name_get(process->exe_name);
-		*version = process->exe;
-		*name = process->exe_name;
+		out->version = process->exe;
+		out->name = process->exe_name;
 		error = 0;
 	}
 	mutex_unlock(&family_lock);
@@ -391,15 +393,13 @@ static int follow_exe(uint32_t pid, struct version **version, struct file_name *
 
 static int generate_exe(struct text *text, uint32_t pid)
 {
-	struct version *version;
-	struct file_name *name;
-	int error = follow_exe(pid, &version, &name);
+	struct place exe = { 0 };
+	int error = follow_exe(pid, 0, &exe);
 
 	if (error != 0)
 		return error;
-	text_append(text, name->path, strlen(name->path));
-	version_put(version);
-	file_name_put(name);
+	text_append(text, exe.name->path, strlen(exe.name->path));
+	place_put(&exe);
 	return 0;
 }
 
@@ -442,6 +442,18 @@ void procfs_init_processes(void)
 		{ .path = "environ", .generate = generate_environ },
 		{ .path = "mounts", .generate = procfs_generate_mounts },
 		{ .path = "exe", .generate = generate_exe, .follow = follow_exe, .link = true },
+		{ .path = "cwd",
+		  .generate = procfs_generate_cwd,
+		  .follow = procfs_follow_cwd,
+		  .link = true },
+		{ .path = "root",
+		  .generate = procfs_generate_root,
+		  .follow = procfs_follow_root,
+		  .link = true },
+		{ .path = "fd", .entries = &procfs_fd, .permissions = S_IRUSR | S_IXUSR },
+		{ .path = "fdinfo",
+		  .entries = &procfs_fdinfo,
+		  .permissions = S_IRUSR | S_IXUSR | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH },
 	};
 	static const struct synthetic_numbers numbers = {
 		.files = files,

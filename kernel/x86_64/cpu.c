@@ -8,12 +8,14 @@
 #include "kernel/x86_64/cpu.h"
 
 #include "kernel/x86_64/fpu.h"
+#include "kernel/x86_64/stack_guard.h"
 
 struct cpu cpus[CPU_MAX];
 uint32_t cpu_count;
 struct cpu_features cpu_features;
 
 _Static_assert(offsetof(struct cpu, self) == 0, "this_cpu() knows");
+_Static_assert(offsetof(struct cpu, thread) == CPU_THREAD, "kernel/sched.h knows");
 _Static_assert(offsetof(struct cpu, kernel_stack) == CPU_KERNEL_STACK, "entry.S knows");
 _Static_assert(offsetof(struct cpu, user_sp) == CPU_USER_SP, "entry.S knows");
 _Static_assert(offsetof(struct cpu_features, smap) == CPU_FEATURES_SMAP, "entry.S knows");
@@ -120,7 +122,10 @@ static void read_features(struct cpu_features *f)
 #define SEGMENT_USER_CODE   UINT64_C(0x00affb000000ffff)
 #define SEGMENT_TSS         UINT64_C(0x0000890000000000)
 
-static char boot_ist_stacks[IST_COUNT - 1][IST_STACK_SIZE] __aligned(16);
+static GUARDED_STACK(nmi_stack, IST_STACK_SIZE);
+static GUARDED_STACK(double_fault_stack, IST_STACK_SIZE);
+static GUARDED_STACK(machine_check_stack, IST_STACK_SIZE);
+static GUARDED_STACK(debug_stack, IST_STACK_SIZE);
 
 static void load_segments(struct cpu *cpu)
 {
@@ -138,7 +143,7 @@ static void load_segments(struct cpu *cpu)
 	/* No I/O permission map: beyond the limit, every port is forbidden to user code. */
 	cpu->tss.io_map_base = sizeof(cpu->tss);
 	for (unsigned ist = IST_NONE + 1; ist < IST_COUNT; ist++) {
-		struct cpu **top = (struct cpu **)(cpu->ist_stacks + ist * IST_STACK_SIZE) - 2;
+		struct cpu **top = (struct cpu **)(cpu->ist_stack[ist] + IST_STACK_SIZE) - 2;
 		*top = cpu;
 		cpu->tss.ist[ist - 1] = (uintptr_t)top;
 	}
@@ -206,9 +211,11 @@ void cpu_init(uint32_t number)
 	assert(number < CPU_MAX);
 	if (number == 0) {
 		read_features(&cpu_features);
-		cpu->ist_stacks = boot_ist_stacks[0];
+		cpu->ist_stack[IST_NMI] = nmi_stack.stack;
+		cpu->ist_stack[IST_DOUBLE_FAULT] = double_fault_stack.stack;
+		cpu->ist_stack[IST_MACHINE_CHECK] = machine_check_stack.stack;
+		cpu->ist_stack[IST_DEBUG] = debug_stack.stack;
 	}
-	assert(cpu->ist_stacks);
 	cpu->self = cpu;
 	cpu->number = number;
 	load_segments(cpu);

@@ -59,7 +59,7 @@ struct cpu {
 	struct pmap *pmap;        /* whose table is loaded; NULL: the kernel's own */
 	uint64_t pmap_generation; /* of that pmap, when the TLB was last in step with it */
 
-	char *ist_stacks; /* (IST_COUNT - 1) * IST_STACK_SIZE; set before cpu_init(n), n > 0 */
+	char *ist_stack[IST_COUNT]; /* IST_STACK_SIZE each; set before cpu_init(n), n > 0 */
 	struct tss tss;
 	uint64_t gdt[GDT_ENTRIES];
 };

@@ -46,7 +46,8 @@
 
 #define VECTOR_STUB_SIZE  16 /* bytes from one stub of entry_vectors to the next */
 
-/* Offsets that entry.S and mm/x86_64/user_copy.S use; kernel/x86_64/cpu.c checks them. */
+/* Offsets that entry.S, mm/x86_64/user_copy.S and `current` use; kernel/x86_64/cpu.c checks them. */
+#define CPU_THREAD        8
 #define CPU_KERNEL_STACK  16
 #define CPU_USER_SP       24
 #define CPU_FEATURES_SMAP 0

@@ -18,6 +18,7 @@
 #include "kernel/panic.h"
 #include "kernel/string.h"
 #include "kernel/x86_64/cpu.h"
+#include "kernel/x86_64/stack_guard.h"
 #include "mm/frame.h"
 #include "mm/layout.h"
 
@@ -244,9 +245,9 @@ static void map_image(void)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(part); i++)
 		for (const char *at = part[i].start; at < part[i].end; at += PAGE_SIZE)
-			map_range((vaddr_t)at,
-				  boot_info.kernel_start + (uint64_t)(at - __image_start),
-				  PAGE_SIZE, part[i].bits);
+			if (!is_stack_guard((vaddr_t)at))
+				map_range((vaddr_t)at, kernel_image_paddr(at), PAGE_SIZE,
+					  part[i].bits);
 }
 
 static void give_free_ram(void)
@@ -262,6 +263,8 @@ static void give_free_ram(void)
 		range_subtract(&free, (struct range){ early_first, early.start });
 	for (unsigned i = 0; i < free.count; i++)
 		frame_add_range(free.range[i].start, free.range[i].end);
+	for (const char *const *guard = __stack_guards_start; guard < __stack_guards_end; guard++)
+		frame_add_range(kernel_image_paddr(*guard), kernel_image_paddr(*guard) + PAGE_SIZE);
 }
 
 paddr_t kernel_image_paddr(const void *pointer)

@@ -149,6 +149,17 @@ static inline long tap_proc_number(const char *path, const char *name)
 }
 
 /*
+ * The frames that are free once everything that may be dropped has been, and the program's own page
+ * tables, which are more or fewer as its regions happen to lie; -1 on Linux.
+ */
+static inline long tap_free_frames(void)
+{
+	long free = tap_proc_number("/proc/census", "nr_free_frames");
+
+	return free < 0 ? -1 : free + tap_proc_number("/proc/census", "nr_own_ptable");
+}
+
+/*
  * The plan so far; failures go into the environment, for whatever runs next. On Hawser the kernel is
  * asked for its own opinion of the address space that the test has left behind.
  */

@@ -91,10 +91,14 @@ class Agent(Guest):
         return int(self.ask(f"number {path} {name}"))
 
     def census(self):
-        """The free frames, once everything that may be dropped has been."""
+        """
+        The free frames, once everything that may be dropped has been; and the agent's own page
+        tables, which are more or fewer as its regions happen to lie.
+        """
         # The first one touches pages of the agent's own.
         self.number("nr_free_frames", "/proc/census")
-        return self.number("nr_free_frames", "/proc/census")
+        return (self.number("nr_free_frames", "/proc/census") +
+                self.number("nr_own_ptable", "/proc/census"))
 
     def is_version(self, version):
         """Runs `version`, from its first page to the last."""

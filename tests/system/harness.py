@@ -6,11 +6,13 @@ away with the process that holds it.
 """
 
 import contextlib
+import json
 import os
 import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -141,6 +143,38 @@ class Guest:
         if self.console.exitstatus == 124:
             raise AssertionError(self.failure("the machine did not end in time"))
         return self.console.exitstatus
+
+
+class Monitor:
+    """QEMU's own view of the machine: QMP over the socket of `-qmp unix:PATH,server,nowait`."""
+
+    def __init__(self, path, timeout=20):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(timeout)
+        self.socket.connect(path)
+        self.answers = self.socket.makefile("r", encoding="utf-8")
+        json.loads(self.answers.readline())  # its greeting
+        self.execute("qmp_capabilities")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.answers.close()
+        self.socket.close()
+
+    def execute(self, command, **arguments):
+        """A QMP command's result."""
+        line = json.dumps({"execute": command, "arguments": arguments})
+        self.socket.sendall(line.encode() + b"\n")
+        while True:
+            answer = json.loads(self.answers.readline())
+            if "event" not in answer:
+                return answer["return"]
+
+    def ask(self, line):
+        """What the monitor that people use would print."""
+        return self.execute("human-monitor-command", **{"command-line": line})
 
 
 def boot(init="", status=0, **keywords):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import ADDRESS, BUILD, BUSYBOX, LEASE, SERVER, TAP, TOP, Guest, boot, make_root
+from harness import ADDRESS, BUILD, BUSYBOX, LEASE, SERVER, TAP, TOP, Guest, Monitor, boot, make_root
 
 SAY_HELLO = "/bin/busybox echo hello from a program"
 
@@ -44,6 +44,25 @@ def test_each_virtio_variant_boots_through_ipxe(nic):
 @pytest.mark.parametrize("cpu", ["qemu64", "max", "Nehalem"])
 def test_processors_with_and_without_xsave(cpu):
     assert "hello from a program" in boot(SAY_HELLO, cpu=cpu, append="quiet")
+
+
+def test_every_stack_in_the_image_lies_above_a_page_that_is_not_mapped(tmp_path):
+    """As QEMU sees it through the page tables: kernel/x86_64/stack_guard.h."""
+    symbols = dict(reversed(line.split()[::2]) for line in subprocess.run(
+        ["nm", os.path.join(BUILD, "kernel.elf")], check=True, capture_output=True,
+        text=True).stdout.splitlines())
+    names = [name.removesuffix("_guard") for name in symbols
+             if name.endswith("stack_guard") and name != "boot_stack_guard"]
+    guards = {name: int(symbols[name], 16) for name in names}
+    guards["boot_stack"] = int(symbols["boot_stack_guard"], 16)
+    assert {"nmi_stack", "double_fault_stack", "reaper_stack", "boot_stack"} <= set(guards)
+    path = str(tmp_path / "qmp")
+    with Guest(append="norandmaps", extra=("-qmp", f"unix:{path},server,nowait")) as guest:
+        guest.shell()
+        with Monitor(path) as monitor:
+            for name, guard in guards.items():
+                assert "Cannot access memory" in monitor.ask(f"x /1xb {guard + 4095:#x}"), name
+                assert monitor.ask(f"x /1xb {guard + 4096:#x}").split(":")[1].startswith(" 0x"), name
 
 
 def test_grub_boots_the_image_and_the_kernel_finds_its_own_address(tmp_path):

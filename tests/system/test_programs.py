@@ -35,9 +35,13 @@ def guest_root(tmp_path):
     return root
 
 
-@pytest.mark.parametrize("cpu,mem", [("max", 64), ("qemu64", 64), ("max", 16)])
-def test_guest_programs_pass(guest_root, cpu, mem):
-    log = boot("/guest/suite /guest/list", root=guest_root, cpu=cpu, mem=mem, timeout=120)
+@pytest.mark.parametrize("cpu,mem,kernel", [
+    ("max", 64, "hawser"), ("qemu64", 64, "hawser"), ("max", 16, "hawser"),
+    ("max", 64, "debug/hawser"),  # asserts the order of locks
+])
+def test_guest_programs_pass(guest_root, cpu, mem, kernel):
+    log = boot("/guest/suite /guest/list", root=guest_root, cpu=cpu, mem=mem, timeout=120,
+               kernel=os.path.join(BUILD, kernel))
     bad = re.findall(r"^not ok.*", log, re.M)
     assert not bad, "\n".join(bad)
     assert "# all tests done, 0 failed" in log

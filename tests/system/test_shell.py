@@ -1,10 +1,12 @@
 """A person at the prompt: Debian's unmodified ash, on a pseudo-terminal."""
 
+import hashlib
 import os
+import random
 
 import pytest
 
-from harness import BUSYBOX, Guest, census
+from harness import BUSYBOX, Guest, boot, census
 
 
 @pytest.fixture
@@ -94,7 +96,30 @@ def test_a_thousand_shells_one_after_another_lose_no_frame(root):
         " </proc/vmstat;; esac\n"
         "[ $1 -ge 1003 ] && exit 0\n"
         "exec /bin/sh /loop $(($1 + 1))\n")
-    with Guest("/bin/sh /loop 0", root=root, append="quiet", timeout=200) as guest:
+    with Guest("/bin/sh /loop 0", root=root, append="quiet norandmaps", timeout=200) as guest:
         assert guest.finish() == 0
         free = census(guest.log)
         assert len(free) == 2 and free[0] == free[1], guest.log
+
+
+@pytest.mark.parametrize("mem", [24, 64])
+def test_sixteen_processes_fetch_twelve_files_at_once(root, mem):
+    """More transfers than there may be at once, from a server that never repeats a lost block."""
+    generator, sums = random.Random(16), set()
+    for number in range(12):
+        content = generator.randbytes(100_000 + 40_000 * number)
+        (root / f"file{number}").write_bytes(content)
+        sums.add(f"{hashlib.md5(content).hexdigest()}  /file{number}")
+    # Each begins with a file of its own.
+    (root / "fetch").write_text(
+        "#!/bin/sh\n"
+        "for first in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do\n"
+        "  (for next in 0 1 2 3 4 5 6 7 8 9 10 11; do\n"
+        "    md5sum /file$(((first + next) % 12))\n"
+        "  done > /tmp/sums$first 2>&1) &\n"
+        "done\n"
+        "wait\n"
+        "cat /tmp/sums*\n")
+    log = boot("/bin/sh /fetch", root=root, append="quiet", mem=mem, timeout=120)
+    assert set(log.splitlines()) == sums, log
+    assert len(log.splitlines()) == 16 * 12

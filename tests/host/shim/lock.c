@@ -119,20 +119,20 @@ void rw_read_lock(struct rwlock *lock)
 	might_sleep();
 	assert(lock->writer == NULL);
 	take(lock->rank, lock);
-	lock->readers++;
+	lock->state++;
 }
 
 void rw_read_unlock(struct rwlock *lock)
 {
-	assert(lock->readers > 0);
-	lock->readers--;
+	assert(lock->state > 0);
+	lock->state--;
 	give(lock->rank, lock);
 }
 
 void rw_write_lock(struct rwlock *lock)
 {
 	might_sleep();
-	assert(lock->writer == NULL && lock->readers == 0);
+	assert(lock->writer == NULL && lock->state == 0);
 	take(lock->rank, lock);
 	lock->writer = current;
 }
@@ -151,5 +151,5 @@ bool rw_write_held(const struct rwlock *lock)
 
 bool rw_held(const struct rwlock *lock)
 {
-	return lock->writer == current || lock->readers > 0;
+	return lock->writer == current || lock->state > 0;
 }

@@ -1,0 +1,252 @@
+/*
+ * proc/procfs_fd.c - /proc/PID/fd, fdinfo, cwd and root: what a process holds of the file system.
+ *
+ * The links lead to the things themselves, whatever has become of their names: a file that has been
+ * removed is opened again, and so is a pipe, which never had a name. That is how /dev/stdin and a shell's
+ * process substitution (/dev/fd/63) work.
+ */
+#include "fs/file.h"
+#include "fs/inode.h"
+#include "fs/ops.h"
+#include "fs/path.h"
+#include "fs/stat.h"
+#include "fs/synthetic.h"
+#include "fs/walk.h"
+#include "kernel/string.h"
+#include "mm/slab.h"
+#include "proc/process.h"
+#include "proc/procfs.h"
+#include <linux/fcntl.h>
+
+/* The process's descriptors, with a reference; NULL: it has none (any more). */
+static struct files *files_of(uint32_t pid)
+{
+	struct process *process;
+	struct files *files = NULL;
+
+	mutex_lock(&family_lock);
+	process = family_find(pid);
+	if (process && process->main_thread)
+		files = process->main_thread->files;
+	if (files)
+		files_get(files);
+	mutex_unlock(&family_lock);
+	return files;
+}
+
+static int file_of(uint32_t pid, uint32_t fd, struct file **out)
+{
+	struct files *files = files_of(pid);
+
+	if (!files)
+		return -ENOENT;
+	*out = files_lookup(files, (int)fd);
+	files_put(files);
+	return *out ? 0 : -ENOENT;
+}
+
+static int64_t next_fd(uint32_t pid, uint32_t from)
+{
+	struct files *files = files_of(pid);
+	int64_t fd = -ENOENT;
+
+	if (files) {
+		fd = files_next(files, from);
+		files_put(files);
+	}
+	return fd;
+}
+
+/* The link of a descriptor may be read and written as the file may: proc(5). */
+static uint32_t fd_permissions(uint32_t pid, uint32_t fd)
+{
+	uint32_t permissions = 0, access;
+	struct file *file;
+
+	if (file_of(pid, fd, &file) != 0)
+		return 0;
+	access = atomic_load(&file->flags) & (O_ACCMODE | O_PATH);
+	if (access == O_RDONLY || access == O_RDWR)
+		permissions |= S_IRUSR | S_IXUSR;
+	if (access == O_WRONLY || access == O_RDWR)
+		permissions |= S_IWUSR | S_IXUSR;
+	file_put(file);
+	return permissions;
+}
+
+/* --- what the links say ----------------------------------------------------------------------- */
+
+/* A file that has no name (any more) is known by the one it was opened by. */
+static int describe_inode(struct text *text, struct inode *inode, const struct file_name *name)
+{
+	char *path = kalloc(PATH_MAX);
+	int error;
+
+	if (!path)
+		return -ENOMEM;
+	error = inode_path(inode, path, PATH_MAX);
+	if (error == 0)
+		text_append(text, path, strlen(path));
+	else if (error == -ENOENT)
+		text_printf(text, "%s (deleted)", name ? name->path : "");
+	kfree(path);
+	return error == -ENOENT ? 0 : error;
+}
+
+static int describe_file(struct text *text, struct file *file)
+{
+	struct stat st = { 0 };
+	int error = file->ops->stat ? file->ops->stat(file, &st) : 0;
+
+	if (error != 0)
+		return error;
+	if (S_ISFIFO(st.st_mode))
+		text_printf(text, "pipe:[%lu]", st.st_ino);
+	else if (S_ISSOCK(st.st_mode))
+		text_printf(text, "socket:[%lu]", st.st_ino);
+	else
+		text_printf(text, "anon_inode:%s", file->ops->kind ? file->ops->kind : "[file]");
+	return 0;
+}
+
+static int generate_fd(struct text *text, uint32_t pid, uint32_t fd)
+{
+	struct file *file;
+	int error = file_of(pid, fd, &file);
+
+	if (error != 0)
+		return error;
+	error = file->inode ? describe_inode(text, file->inode, file->name)
+			    : describe_file(text, file);
+	file_put(file);
+	return error;
+}
+
+/* To the inode with the version that the descriptor reads, or to the file that has none. */
+static int follow_fd(uint32_t pid, uint32_t fd, struct place *out)
+{
+	struct file *file;
+	int error = file_of(pid, fd, &file);
+
+	if (error != 0)
+		return error;
+	if (!file->inode) {
+		out->file = file;
+		return 0;
+	}
+	out->inode = file->inode;
+	inode_get(out->inode);
+	out->version = file->version;
+	if (out->version)
+		version_get(out->version);
+	out->name = file->name;
+	if (out->name)
+		file_name_get(out->name);
+	file_put(file);
+	return 0;
+}
+
+const struct synthetic_entries procfs_fd = {
+	.each = { .follow = follow_fd, .link = true },
+	.generate = generate_fd,
+	.next = next_fd,
+	.permissions = fd_permissions,
+};
+
+/* --- fdinfo ------------------------------------------------------------------------------------ */
+
+/* O_CLOEXEC is the descriptor's and not the file's, and shown among the flags. */
+static int generate_fdinfo(struct text *text, uint32_t pid, uint32_t fd)
+{
+	struct files *files = files_of(pid);
+	struct stat st = { 0 };
+	struct file *file = NULL;
+	uint32_t flags = 0;
+	loff_t offset;
+
+	if (files) {
+		file = files_lookup(files, (int)fd);
+		if (files_get_cloexec(files, (int)fd) > 0)
+			flags = O_CLOEXEC;
+		files_put(files);
+	}
+	if (!file)
+		return -ENOENT;
+	flags |= atomic_load(&file->flags);
+	mutex_lock(&file->offset_lock);
+	offset = file->offset;
+	mutex_unlock(&file->offset_lock);
+	if (file->ops->stat)
+		(void)file->ops->stat(file, &st);
+	text_printf(text, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t1\nino:\t%lu\n", (long)offset, flags,
+		    st.st_ino);
+	if (file->ops->describe)
+		file->ops->describe(file, text);
+	file_put(file);
+	return 0;
+}
+
+const struct synthetic_entries procfs_fdinfo = {
+	.generate = generate_fdinfo,
+	.next = next_fd,
+};
+
+/* --- cwd and root ---------------------------------------------------------------------------------- */
+
+static struct fs_context *context_of(uint32_t pid)
+{
+	struct process *process;
+	struct fs_context *fs = NULL;
+
+	mutex_lock(&family_lock);
+	process = family_find(pid);
+	if (process && process->main_thread)
+		fs = process->main_thread->fs;
+	if (fs)
+		fs_context_get(fs);
+	mutex_unlock(&family_lock);
+	return fs;
+}
+
+int procfs_follow_cwd(uint32_t pid, uint32_t unused, struct place *out)
+{
+	struct fs_context *fs = context_of(pid);
+
+	if (!fs)
+		return -ENOENT;
+	mutex_lock(&fs->lock);
+	out->inode = fs->cwd;
+	inode_get(out->inode);
+	mutex_unlock(&fs->lock);
+	fs_context_put(fs);
+	return 0;
+}
+
+int procfs_follow_root(uint32_t pid, uint32_t unused, struct place *out)
+{
+	struct fs_context *fs = context_of(pid);
+
+	if (!fs)
+		return -ENOENT;
+	fs_context_put(fs);
+	out->inode = root_inode;
+	inode_get(out->inode);
+	return 0;
+}
+
+int procfs_generate_cwd(struct text *text, uint32_t pid)
+{
+	struct place cwd = { 0 };
+	int error = procfs_follow_cwd(pid, 0, &cwd);
+
+	if (error == 0)
+		error = describe_inode(text, cwd.inode, NULL);
+	place_put(&cwd);
+	return error;
+}
+
+int procfs_generate_root(struct text *text, uint32_t pid)
+{
+	text_append(text, "/", 1);
+	return 0;
+}
