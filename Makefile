@@ -38,6 +38,7 @@ help:
 	@echo 'make image    build/hawser, the kernel, and build/root, the default root'
 	@echo 'make serve    serve a lab: IFACE=eth1 [ROOT=DIR] [PROXY=SUBNET]'
 	@echo 'make test     all tests; ends with one line of counts'
+	@echo 'make test-big what takes longer: two million random system calls'
 	@echo 'make bench    the numbers, beside Linux and iPXE'
 	@echo 'make check    formatting, lints, and the order of the rooms'
 	@echo 'make deps     install (or name) every package that any of these needs'
@@ -404,3 +405,8 @@ test: $(B)/hawser $(B)/debug/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched
       $(host_programs) $(fuzz_programs)
 	$(Q)tests/run --host $(host_programs) --fuzz $(fuzz_programs) --fuzz-seconds $(FUZZ_SECONDS) \
 		--guest $(addprefix $(B)/guest/,$(guest_tests)) --system $(TESTS)
+
+# What takes too long for every day: the system-call fuzzer with two million calls.
+.PHONY: test-big
+test-big: $(B)/hawser $(B)/debug/hawser $(B)/root.made guest-programs
+	$(Q)FUZZ_CALLS=1000000 tests/run --system tests/system/test_fuzz.py

@@ -33,7 +33,7 @@ struct file_ops {
 	int (*mmap)(struct file *file, struct map_request *request);
 	/* POLLIN … now; watches what may change it if `table` is not NULL (fs/poll.h). NULL: always ready. */
 	unsigned (*poll)(struct file *file, struct poll_table *table);
-	void (*release)(struct file *file);  /* the last reference is gone; may sleep */
+	void (*release)(struct file *file); /* the last reference is gone; may sleep */
 	/*
 	 * Of files without an inode, opened through /proc/PID/fd: `file`, which has its flags, becomes
 	 * another open file of the same thing; sets its ops and private. NULL: -ENXIO.

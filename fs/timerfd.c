@@ -37,7 +37,6 @@ static LIST_HEAD(, timerfd) cancelled_by_setting = LIST_HEAD_INITIALIZER(cancell
 static void tell(struct timerfd *timer)
 {
 	waitq_wake_all(&timer->readers);
-	poll_notify();
 }
 
 static void expired(struct alarm *alarm)
@@ -113,9 +112,12 @@ static ssize_t read_timer(struct file *file, vaddr_t to, size_t length, loff_t *
 	return error != 0 ? error : (ssize_t)sizeof(count);
 }
 
-static unsigned poll_timer(struct file *file)
+static unsigned poll_timer(struct file *file, struct poll_table *table)
 {
-	return is_ready(file->private) ? POLLIN | POLLRDNORM : 0;
+	struct timerfd *timer = file->private;
+
+	poll_wait(table, &timer->readers);
+	return is_ready(timer) ? POLLIN | POLLRDNORM : 0;
 }
 
 static int stat_timer(struct file *file, struct stat *out)
@@ -136,6 +138,7 @@ static void release_timer(struct file *file)
 }
 
 static const struct file_ops timer_ops = {
+	.kind = "[timerfd]",
 	.read = read_timer,
 	.stat = stat_timer,
 	.poll = poll_timer,
