@@ -188,6 +188,22 @@ $(B)/obj/lwip/%.c.o: | $(uapi) $(lwip_fetched)
 
 -include $(lwip_objects:.o=.d)
 
+# --- the vDSO ---------------------------------------------------------------------------------------
+#
+# User code in the kernel's image: loader/vdso/.
+vdso_flags := -std=gnu11 -O2 -fpic -fvisibility=default -fno-stack-protector -fcf-protection=none \
+              -fasynchronous-unwind-tables -ffreestanding $(warnings) $(includes)
+
+$(B)/gen/vdso.so: loader/vdso/vdso.c loader/vdso/vdso.lds kernel/vvar.h | $(uapi)
+	$(call say,VDSO,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(vdso_flags) -shared -nostdlib -nostartfiles -Wl,-soname=linux-vdso.so.1 \
+		-Wl,--hash-style=both -Wl,--eh-frame-hdr -Wl,-Bsymbolic -Wl,--build-id=none \
+		-Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,-T,loader/vdso/vdso.lds -o $@ $<
+
+$(B)/obj/loader/vdso_image.S.o: $(B)/gen/vdso.so
+$(B)/obj/loader/vdso_image.S.o: CFLAGS_KERNEL += -DVDSO_FILE='"$(B)/gen/vdso.so"'
+
 # --- the image -----------------------------------------------------------------------------------
 #
 # The kernel is linked twice: the second time with the symbol table made from the first, which lies
@@ -357,7 +373,7 @@ MUSL_CC      ?= musl-gcc
 GUEST_CC     ?= $(CC)
 CFLAGS_GUEST := -std=gnu11 -O2 -static -Wall -Wextra -Werror
 uapi_after   := -idirafter /usr/include -idirafter /usr/include/$(multiarch)
-guest_glibc  := startup fpu signals
+guest_glibc  := startup vdso fpu signals
 guest_tests  := $(patsubst tests/guest/%.c,%,$(sort $(wildcard tests/guest/*.c))) $(guest_glibc:=-glibc)
 guest_tools  := $(patsubst tests/guest/tools/%.c,%,$(sort $(wildcard tests/guest/tools/*.c)))
 

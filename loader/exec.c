@@ -19,6 +19,7 @@
 #include "kernel/x86_64/trapframe.h"
 #include "loader/image.h"
 #include "loader/stack.h"
+#include "loader/vdso.h"
 #include "mm/layout.h"
 #include "mm/space.h"
 #include "proc/process.h"
@@ -123,6 +124,7 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 		.context = space,
 	};
 	uint64_t bias;
+	vaddr_t vdso;
 	int error;
 
 	space->limits = (struct space_limits){
@@ -134,12 +136,15 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 	error = plan_bias(plan, PIE_BASE + random_distance(PIE_RANDOM_PAGES), &bias);
 	if (error == 0)
 		error = image_map(&exec->image, space, bias);
+	if (error == 0)
+		error = vdso_map(space, &vdso);
 	if (error != 0)
 		return error;
 	space_set_brk_start(space, plan_end(plan) + bias + random_distance(BRK_RANDOM_PAGES));
 
 	stack.top = space->stack_top;
 	fill_aux(&stack.aux, plan, bias);
+	stack.aux.vdso = vdso;
 	error = map_stack(space, stack_size(&stack), plan->executable_stack);
 	if (error == 0)
 		error = stack_build(&stack, &exec->stack);

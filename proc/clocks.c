@@ -31,9 +31,6 @@
 #define ERROR_MAX_US  16000000
 #define TOLERANCE_PPM (INT64_C(500) << 16)
 
-/* settimeofday(2)'s time zone, which the kernel only keeps. */
-static _Atomic int32_t zone_minutes_west, zone_dst;
-
 /* --- CPU time ------------------------------------------------------------------------------------- */
 
 bool cpu_clock_decode(int clock, struct cpu_clock *out)
@@ -142,7 +139,8 @@ SYSCALL2(clock_getres, int, clock, vaddr_t, out)
 
 SYSCALL2(gettimeofday, vaddr_t, out, vaddr_t, zone)
 {
-	const struct timezone tz = { .tz_minuteswest = zone_minutes_west, .tz_dsttime = zone_dst };
+	const struct clock_zone kept = clock_zone();
+	const struct timezone tz = { .tz_minuteswest = kept.minutes_west, .tz_dsttime = kept.dst };
 	int error = 0;
 
 	if (out != 0)
@@ -205,8 +203,7 @@ SYSCALL2(settimeofday, vaddr_t, in, vaddr_t, zone)
 		/* Linux: farther from Greenwich than 15 hours is nowhere. */
 		if (tz.tz_minuteswest > 15 * 60 || tz.tz_minuteswest < -15 * 60)
 			return -EINVAL;
-		zone_minutes_west = tz.tz_minuteswest;
-		zone_dst = tz.tz_dsttime;
+		clock_set_zone((struct clock_zone){ tz.tz_minuteswest, tz.tz_dsttime });
 	}
 	return in != 0 ? set_wall_clock(ns) : 0;
 }
