@@ -1,8 +1,6 @@
 /*
  * loader/vdso_image.S - the vDSO's file, in pages of its own: they are mapped into every program.
  */
-#include "kernel/base.h"
-
 	.section .rodata.vdso, "a"
 	.balign	4096
 	.globl	vdso_image, vdso_image_end
