@@ -177,13 +177,16 @@ static void note_checked(struct inode *inode, uint64_t checked_ns)
 /* The server has the file no more: so has the tree, unless someone made it local meanwhile. */
 static void forget(struct inode *inode, struct version *version)
 {
+	struct name_list freed = TAILQ_HEAD_INITIALIZER(freed);
+
 	mutex_lock(&root_lock);
-	bool gone = inode->origin != NULL && inode->version == version && inode->parent != NULL;
-	if (gone)
-		inode_unlink(inode, NULL);
+	if (inode->origin != NULL && inode->version == version) {
+		struct name *name;
+		while ((name = TAILQ_FIRST(&inode->names)) != NULL)
+			name_remove(name, NULL, &freed);
+	}
 	mutex_unlock(&root_lock);
-	if (gone)
-		inode_put(inode);
+	names_put(&freed);
 }
 
 int inode_version(struct inode *inode, enum freshness freshness, uint64_t began_ns,

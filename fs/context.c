@@ -33,7 +33,7 @@ void file_name_put(struct file_name *name)
 		kfree(name);
 }
 
-static struct fs_context *create(struct inode *cwd, uint32_t umask)
+static struct fs_context *create(struct inode *cwd, struct inode *root, uint32_t umask)
 {
 	struct fs_context *context = kzalloc(sizeof(*context));
 
@@ -43,13 +43,15 @@ static struct fs_context *create(struct inode *cwd, uint32_t umask)
 	mutex_init(&context->lock, "fs context", RANK_FILES);
 	inode_get(cwd);
 	context->cwd = cwd;
+	inode_get(root);
+	context->root = root;
 	context->umask = umask;
 	return context;
 }
 
 struct fs_context *fs_context_create(void)
 {
-	return create(root_inode, UMASK_FIRST);
+	return create(root_inode, root_inode, UMASK_FIRST);
 }
 
 struct fs_context *fs_context_copy(struct fs_context *from)
@@ -57,7 +59,7 @@ struct fs_context *fs_context_copy(struct fs_context *from)
 	struct fs_context *copy;
 
 	mutex_lock(&from->lock);
-	copy = create(from->cwd, from->umask);
+	copy = create(from->cwd, from->root, from->umask);
 	mutex_unlock(&from->lock);
 	return copy;
 }
@@ -72,5 +74,6 @@ void fs_context_put(struct fs_context *context)
 	if (atomic_fetch_sub(&context->refs, 1) != 1)
 		return;
 	inode_put(context->cwd);
+	inode_put(context->root);
 	kfree(context);
 }

@@ -287,6 +287,15 @@ static const struct device devices[] = {
 	{ "console", MKDEV(TTYAUX_MAJOR, 1), tty_open },
 };
 
+const struct device *dev_find(uint32_t number)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		if (devices[i].number == number)
+			return &devices[i];
+	}
+	return NULL;
+}
+
 /* Descriptors as names, udev's way. */
 static const struct {
 	const char *path, *target;

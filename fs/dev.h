@@ -7,9 +7,13 @@
 #include "kernel/base.h"
 
 struct file;
+struct device;
 
 /* Makes /dev's nodes and starts the terminal's thread. Boot, from fs_init(). 0 or -ENOMEM. */
 int dev_init(void);
+
+/* The device with that number (MKDEV of <linux/kdev_t.h>), or NULL. */
+const struct device *dev_find(uint32_t number);
 
 /* The open operation of /dev/console. (fs/tty.c) */
 int tty_open(struct file *file);

@@ -1,5 +1,5 @@
 /*
- * fs/directory.c - open directories, and getdents64(2).
+ * fs/directory.c - open directories, and getdents(2).
  *
  * A directory's offset is 0 at ".", 1 at "..", and two more than the cookie of the child before
  * otherwise: children keep their order and their cookies, so a listing survives changes.
@@ -24,6 +24,15 @@ struct linux_dirent64 {
 };
 _Static_assert(offsetof(struct linux_dirent64, d_name) == 19, "the layout of getdents64(2)");
 
+/* getdents(2): the type is the last byte of the entry; no UAPI header has it either. */
+struct linux_dirent {
+	uint64_t d_ino;
+	int64_t d_off;
+	uint16_t d_reclen;
+	char d_name[];
+};
+_Static_assert(offsetof(struct linux_dirent, d_name) == 18, "the layout of getdents(2)");
+
 /* DT_* of <dirent.h> is the type of the mode, shifted: readdir(3). */
 #define MODE_TO_TYPE(mode) (((mode)&S_IFMT) >> 12)
 
@@ -33,24 +42,30 @@ _Static_assert(offsetof(struct linux_dirent64, d_name) == 19, "the layout of get
 struct dirent_sink {
 	char *buffer;
 	size_t size, used;
+	bool old; /* struct linux_dirent is wanted */
 };
 
 bool dirent_emit(struct dirent_sink *sink, uint64_t number, uint64_t next_offset, uint32_t mode,
 		 const char *name)
 {
 	size_t name_size = strlen(name) + 1;
-	size_t length =
-		ALIGN_UP(offsetof(struct linux_dirent64, d_name) + name_size, sizeof(uint64_t));
-	struct linux_dirent64 *entry = (void *)(sink->buffer + sink->used);
+	size_t head = sink->old ? offsetof(struct linux_dirent, d_name)
+				: offsetof(struct linux_dirent64, d_name);
+	size_t length = ALIGN_UP(head + name_size + sink->old, sizeof(uint64_t));
+	char *at = sink->buffer + sink->used;
+	struct linux_dirent64 *entry = (void *)at;
 
 	if (sink->size - sink->used < length)
 		return false;
-	memset(entry, 0, length);
+	memset(at, 0, length);
 	entry->d_ino = number;
 	entry->d_off = (int64_t)next_offset;
 	entry->d_reclen = (uint16_t)length;
-	entry->d_type = MODE_TO_TYPE(mode);
-	memcpy(entry->d_name, name, name_size);
+	memcpy(at + head, name, name_size);
+	if (sink->old)
+		at[length - 1] = (char)MODE_TO_TYPE(mode);
+	else
+		entry->d_type = MODE_TO_TYPE(mode);
 	sink->used += length;
 	return true;
 }
@@ -58,7 +73,7 @@ bool dirent_emit(struct dirent_sink *sink, uint64_t number, uint64_t next_offset
 /* Both dots, as far as they are still to come; false: no room. root_lock held. */
 static bool emit_dots(struct inode *dir, struct dirent_sink *sink, loff_t *offset)
 {
-	struct inode *parent = dir->parent != NULL ? dir->parent : dir;
+	struct inode *parent = inode_parent(dir) ?: dir;
 
 	if (*offset == 0) {
 		if (!dirent_emit(sink, dir->number, 1, S_IFDIR, "."))
@@ -76,16 +91,16 @@ static bool emit_dots(struct inode *dir, struct dirent_sink *sink, loff_t *offse
 static int readdir_directory(struct file *file, struct dirent_sink *sink)
 {
 	struct inode *dir = file->inode;
-	struct inode *child;
+	struct name *name;
 	loff_t offset = file->offset;
 
 	mutex_lock(&root_lock);
 	if (emit_dots(dir, sink, &offset) && dir->entries == NULL) {
-		child = inode_child_after(dir, (uint64_t)offset - DOT_OFFSETS);
-		for (; child != NULL; child = TAILQ_NEXT(child, in_order)) {
-			uint64_t next = child->cookie + DOT_OFFSETS;
-			if (child->mode != MODE_ABSENT &&
-			    !dirent_emit(sink, child->number, next, child->mode, child->name))
+		name = name_after(dir, (uint64_t)offset - DOT_OFFSETS);
+		for (; name != NULL; name = TAILQ_NEXT(name, in_order)) {
+			uint64_t next = name->cookie + DOT_OFFSETS;
+			if (name->inode != NULL && !dirent_emit(sink, name->inode->number, next,
+								name->inode->mode, name->text))
 				break;
 			offset = (loff_t)next;
 		}
@@ -126,10 +141,10 @@ int directory_open(struct file *file)
 	return 0;
 }
 
-SYSCALL3(getdents64, int, fd, vaddr_t, to, unsigned, count)
+static int64_t list(int fd, vaddr_t to, size_t count, bool old)
 {
 	struct file *file = fd_get_readable(fd);
-	struct dirent_sink sink = { 0 };
+	struct dirent_sink sink = { .old = old };
 	loff_t before;
 	int64_t result;
 
@@ -138,7 +153,7 @@ SYSCALL3(getdents64, int, fd, vaddr_t, to, unsigned, count)
 	result = -ENOTDIR;
 	if (file->ops->readdir == NULL)
 		goto out_file;
-	sink.size = MIN((size_t)count, LISTING_MAX);
+	sink.size = MIN(count, LISTING_MAX);
 	result = -ENOMEM;
 	sink.buffer = kalloc(MAX(sink.size, sizeof(uint64_t)));
 	if (sink.buffer == NULL)
@@ -149,7 +164,11 @@ SYSCALL3(getdents64, int, fd, vaddr_t, to, unsigned, count)
 	result = file->ops->readdir(file, &sink);
 	if (result == 0 && sink.used == 0) {
 		/* Nothing fitted, or no name was left: a second try with room for one tells. */
-		struct dirent_sink one = { .buffer = kalloc(PAGE_SIZE), .size = PAGE_SIZE };
+		struct dirent_sink one = {
+			.buffer = kalloc(PAGE_SIZE),
+			.size = PAGE_SIZE,
+			.old = old,
+		};
 		result = -ENOMEM;
 		if (one.buffer != NULL) {
 			result = file->ops->readdir(file, &one);
@@ -171,4 +190,14 @@ SYSCALL3(getdents64, int, fd, vaddr_t, to, unsigned, count)
 out_file:
 	file_put(file);
 	return result;
+}
+
+SYSCALL3(getdents64, int, fd, vaddr_t, to, unsigned, count)
+{
+	return list(fd, to, count, false);
+}
+
+SYSCALL3(getdents, int, fd, vaddr_t, to, unsigned, count)
+{
+	return list(fd, to, count, true);
 }

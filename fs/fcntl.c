@@ -1,10 +1,12 @@
 /*
  * fs/fcntl.c - what is done to descriptors: close(2), dup(2), fcntl(2).
  */
+#include "fs/locks.h"
 #include "fs/ops.h"
 #include "kernel/limits.h"
 #include "kernel/sched.h"
 #include "kernel/syscall.h"
+#include "mm/user.h"
 #include <linux/close_range.h>
 
 /* fcntl(2), F_SETFL: these can be changed; the rest stays as it was opened. */
@@ -74,6 +76,65 @@ static int64_t set_flags(struct file *file, uint32_t flags)
 	return 0;
 }
 
+/* What signals would be sent to, if there were any to send. */
+static int64_t set_owner(struct file *file, vaddr_t from)
+{
+	struct f_owner_ex owner;
+	int error = copy_from_user(&owner, from, sizeof(owner));
+
+	if (error != 0)
+		return error;
+	if (owner.type < F_OWNER_TID || owner.type > F_OWNER_PGRP)
+		return -EINVAL;
+	atomic_store(&file->owner, owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid);
+	return 0;
+}
+
+static int64_t get_owner(struct file *file, vaddr_t to)
+{
+	int number = atomic_load(&file->owner);
+	struct f_owner_ex owner = {
+		.type = number < 0 ? F_OWNER_PGRP : F_OWNER_PID,
+		.pid = number < 0 ? -number : number,
+	};
+
+	return copy_to_user(to, &owner, sizeof(owner));
+}
+
+/* Of what is more than a path. */
+static int64_t control_file(struct file *file, int fd, int command, uint64_t argument)
+{
+	switch (command) {
+	case F_SETFL:
+		return set_flags(file, (uint32_t)argument);
+	case F_ADD_SEALS:
+	case F_GET_SEALS:
+		return file_seals(file, command, argument);
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case F_OFD_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		return locks_control(file, fd, command, argument);
+	case F_GETOWN:
+		return atomic_load(&file->owner);
+	case F_SETOWN:
+		if ((int)argument == INT32_MIN)
+			return -EINVAL;
+		atomic_store(&file->owner, (int)argument);
+		return 0;
+	case F_GETOWN_EX:
+		return get_owner(file, argument);
+	case F_SETOWN_EX:
+		return set_owner(file, argument);
+	case F_GETLEASE:
+		return F_UNLCK; /* F_SETLEASE is EINVAL: nobody gets one */
+	default:
+		return -EINVAL;
+	}
+}
+
 static int64_t control(struct file *file, int fd, int command, uint64_t argument)
 {
 	bool path_only = (atomic_load(&file->flags) & O_PATH) != 0;
@@ -95,10 +156,8 @@ static int64_t control(struct file *file, int fd, int command, uint64_t argument
 		return files_set_cloexec(current->files, fd, (argument & FD_CLOEXEC) != 0);
 	case F_GETFL:
 		return atomic_load(&file->flags);
-	case F_SETFL:
-		return path_only ? -EBADF : set_flags(file, (uint32_t)argument);
 	default:
-		return path_only ? -EBADF : -EINVAL;
+		return path_only ? -EBADF : control_file(file, fd, command, argument);
 	}
 }
 

@@ -3,6 +3,7 @@
  */
 #include "fs/file.h"
 #include "fs/inode.h"
+#include "fs/locks.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/stat.h"
@@ -30,6 +31,7 @@ void file_put(struct file *file)
 {
 	if (atomic_fetch_sub(&file->refs, 1) != 1)
 		return;
+	locks_file_closed(file);
 	if (file->ops != NULL && file->ops->release != NULL)
 		file->ops->release(file);
 	if (file->version != NULL)

@@ -49,6 +49,7 @@ struct file {
 	_Atomic uint32_t refs;
 	const struct file_ops *ops;
 	_Atomic uint32_t flags;   /* O_ACCMODE, O_APPEND, O_NONBLOCK … as fcntl(F_GETFL) shows */
+	_Atomic int owner;        /* fcntl(F_SETOWN): a process, or a group negated; 0: nobody */
 	struct mutex offset_lock; /* RANK_OFFSET */
 	loff_t offset;            /* offset_lock */
 	struct inode *inode;      /* held, NULL for pipes and the like */

@@ -6,6 +6,7 @@
  * the wire.
  */
 #include "fs/file.h"
+#include "fs/locks.h"
 #include "fs/ops.h"
 #include "kernel/limits.h"
 #include "kernel/sched.h"
@@ -89,8 +90,12 @@ void files_put(struct files *files)
 	if (atomic_fetch_sub(&files->refs, 1) != 1)
 		return;
 	for (uint32_t fd = 0; fd < files->count; fd++) {
-		if (files->slots[fd].file != NULL)
-			file_put(files->slots[fd].file);
+		struct file *file = files->slots[fd].file;
+
+		if (file == NULL)
+			continue;
+		locks_descriptor_closed(files, file);
+		file_put(file);
 	}
 	kfree(files->slots);
 	kfree(files);
@@ -129,6 +134,7 @@ static void close_some(struct files *files, uint32_t first, uint32_t last, bool 
 		mutex_unlock(&files->lock);
 		if (file == NULL)
 			return;
+		locks_descriptor_closed(files, file);
 		file_put(file);
 	}
 }
@@ -249,6 +255,8 @@ struct file *files_remove(struct files *files, int fd)
 	if (fd >= 0 && (uint32_t)fd < files->count)
 		file = clear_slot(files, (uint32_t)fd);
 	mutex_unlock(&files->lock);
+	if (file != NULL)
+		locks_descriptor_closed(files, file);
 	return file;
 }
 
@@ -267,8 +275,10 @@ int files_replace(struct files *files, int fd, struct file *file, bool close_on_
 		files->slots[fd] = (struct slot){ .file = file, .close_on_exec = close_on_exec };
 	}
 	mutex_unlock(&files->lock);
-	if (old != NULL)
+	if (old != NULL) {
+		locks_descriptor_closed(files, old);
 		file_put(old);
+	}
 	return error == 0 ? fd : error;
 }
 

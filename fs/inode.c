@@ -2,6 +2,7 @@
  * fs/inode.c - the tree of names in RAM. See the header; what files contain is fs/cache.c's.
  */
 #include "fs/inode.h"
+#include "fs/locks.h"
 #include "fs/stat.h"
 #include "kernel/clock.h"
 #include "kernel/string.h"
@@ -22,12 +23,12 @@ static struct slab_cache inodes;
 static _Atomic uint64_t last_number;
 static uint64_t last_cookie; /* root_lock */
 
-static int compare_names(struct inode *a, struct inode *b)
+static int compare_names(struct name *a, struct name *b)
 {
-	return strcmp(a->name, b->name);
+	return strcmp(a->text, b->text);
 }
 
-RB_GENERATE_STATIC(inode_names, inode, by_name, compare_names)
+RB_GENERATE_STATIC(name_tree, name, by_text, compare_names)
 
 struct inode *inode_create(uint32_t mode)
 {
@@ -38,24 +39,12 @@ struct inode *inode_create(uint32_t mode)
 	atomic_init(&inode->refs, 1);
 	inode->number = atomic_fetch_add(&last_number, 1) + 1;
 	inode->mode = mode;
-	inode->accessed_ns = inode->modified_ns = inode->changed_ns = clock_wall_ns();
+	inode->created_ns = clock_wall_ns();
+	inode->accessed_ns = inode->modified_ns = inode->changed_ns = inode->created_ns;
+	TAILQ_INIT(&inode->names);
 	if (S_ISDIR(mode)) {
-		RB_INIT(&inode->names);
+		RB_INIT(&inode->by_text);
 		TAILQ_INIT(&inode->order);
-	}
-	return inode;
-}
-
-struct inode *inode_create_whiteout(const char *name)
-{
-	struct inode *inode = inode_create(MODE_ABSENT);
-
-	if (inode == NULL)
-		return NULL;
-	inode->name = kstrdup(name);
-	if (inode->name == NULL) {
-		slab_free(&inodes, inode);
-		return NULL;
 	}
 	return inode;
 }
@@ -68,7 +57,7 @@ void inode_get(struct inode *inode)
 /* A directory has no children any more when it gets here: each of them would hold it. */
 static void inode_free(struct inode *inode)
 {
-	assert(inode->parent == NULL);
+	assert(inode->links == 0);
 	if (S_ISREG(inode->mode) && !inode->is_synthetic) {
 		inode_uncache(inode);
 		if (inode->version != NULL)
@@ -76,7 +65,7 @@ static void inode_free(struct inode *inode)
 	} else if (S_ISLNK(inode->mode) && !inode->is_synthetic) {
 		kfree(inode->target);
 	}
-	kfree(inode->name);
+	lock_set_free(atomic_load(&inode->locks));
 	slab_free(&inodes, inode);
 }
 
@@ -88,133 +77,218 @@ void inode_put(struct inode *inode)
 
 /* --- the tree ------------------------------------------------------------------------------------ */
 
-struct inode *inode_child(struct inode *dir, const char *name)
+struct name *name_find(struct inode *dir, const char *text)
 {
-	struct inode key;
+	union {
+		struct name name;
+		char room[sizeof(struct name) + NAME_MAX + 1];
+	} key;
 
 	assert(mutex_held(&root_lock));
-	key.name = (char *)name;
-	return RB_FIND(inode_names, &dir->names, &key);
+	(void)strlcpy(key.name.text, text, NAME_MAX + 1);
+	return RB_FIND(name_tree, &dir->by_text, &key.name);
 }
 
-struct inode *inode_child_after(struct inode *dir, uint64_t cookie)
+struct name *name_after(struct inode *dir, uint64_t cookie)
 {
-	struct inode *child;
+	struct name *name;
 
 	assert(mutex_held(&root_lock));
-	TAILQ_FOREACH (child, &dir->order, in_order) {
-		if (child->cookie > cookie)
+	TAILQ_FOREACH (name, &dir->order, in_order) {
+		if (name->cookie > cookie)
 			break;
 	}
-	return child;
+	return name;
 }
 
-static void attach(struct inode *dir, struct inode *inode)
+struct inode *inode_child(struct inode *dir, const char *text)
 {
-	struct inode *clash = RB_INSERT(inode_names, &dir->names, inode);
+	struct name *name = name_find(dir, text);
 
-	assert(clash == NULL);
-	inode->cookie = ++last_cookie;
-	TAILQ_INSERT_TAIL(&dir->order, inode, in_order);
-	if (S_ISDIR(inode->mode))
-		dir->directories++;
-	inode->parent = dir;
-	inode_get(dir);
-	if (inode->mode != MODE_ABSENT)
-		dir->modified_ns = dir->changed_ns = clock_wall_ns();
+	return name != NULL ? name->inode : NULL;
 }
 
-static void detach(struct inode *inode)
+struct name *inode_name(const struct inode *inode, uint64_t cookie)
 {
-	struct inode *dir = inode->parent;
+	struct name *name;
 
-	RB_REMOVE(inode_names, &dir->names, inode);
-	TAILQ_REMOVE(&dir->order, inode, in_order);
+	assert(mutex_held(&root_lock));
+	TAILQ_FOREACH (name, &inode->names, of_inode) {
+		if (name->cookie == cookie)
+			break;
+	}
+	return name;
+}
+
+struct inode *inode_parent(const struct inode *dir)
+{
+	const struct name *name = TAILQ_FIRST(&dir->names);
+
+	return name != NULL ? name->dir : NULL;
+}
+
+bool inode_is_attached(const struct inode *dir)
+{
+	return dir == root_inode || dir->links > 0;
+}
+
+struct name *name_create(const char *text, struct inode *inode)
+{
+	size_t size = strlen(text) + 1;
+	struct name *name = kzalloc(sizeof(*name) + size);
+
+	assert(size <= NAME_MAX + 1);
+	if (name == NULL)
+		return NULL;
+	memcpy(name->text, text, size);
+	name->inode = inode;
+	if (inode != NULL)
+		inode_get(inode);
+	return name;
+}
+
+void name_free(struct name *name)
+{
+	assert(name == NULL || (name->dir == NULL && name->inode == NULL));
+	kfree(name);
+}
+
+/* The inode's side of a name. */
+static void give_name(struct name *name, struct inode *inode)
+{
+	name->inode = inode;
+	if (inode == NULL)
+		return;
+	TAILQ_INSERT_TAIL(&inode->names, name, of_inode);
+	inode->links++;
+	inode->linkable = false;
 	if (S_ISDIR(inode->mode))
-		dir->directories--;
-	inode->parent = NULL;
-	inode->cookie = 0;
-	/* Never the last reference: a directory that has children has a name, or is the root. */
+		name->dir->directories++;
+}
+
+static void take_name(struct name *name)
+{
+	struct inode *inode = name->inode;
+
+	if (inode == NULL)
+		return;
+	TAILQ_REMOVE(&inode->names, name, of_inode);
+	inode->links--;
+	if (S_ISDIR(inode->mode))
+		name->dir->directories--;
+}
+
+static void detach(struct name *name)
+{
+	struct inode *dir = name->dir;
+
+	take_name(name);
+	RB_REMOVE(name_tree, &dir->by_text, name);
+	TAILQ_REMOVE(&dir->order, name, in_order);
+	name->dir = NULL;
+	name->cookie = 0;
+	/* Never the last reference: a directory that has names in it has one itself, or is the root. */
 	uint32_t refs = atomic_fetch_sub(&dir->refs, 1);
 	assert(refs > 1);
 }
 
-/* Frees the whiteout of that name, if there is one. */
-static void clear_place(struct inode *dir, const char *name)
+void name_enter(struct inode *dir, struct name *name)
 {
-	struct inode *old = inode_child(dir, name);
-
-	if (old == NULL)
-		return;
-	assert(old->mode == MODE_ABSENT);
-	detach(old);
-	inode_put(old); /* a whiteout takes no lock to free */
-}
-
-int inode_link(struct inode *dir, const char *name, struct inode *inode)
-{
-	char *copy;
+	struct name *clash;
 
 	assert(mutex_held(&root_lock));
-	if (dir != root_inode && dir->parent == NULL)
-		return -ENOENT;
-	copy = kstrdup(name);
-	if (copy == NULL)
-		return -ENOMEM;
-	clear_place(dir, name);
-	kfree(inode->name);
-	inode->name = copy;
-	inode_get(inode);
-	attach(dir, inode);
-	return 0;
+	clash = RB_INSERT(name_tree, &dir->by_text, name);
+	if (clash != NULL) {
+		assert(clash->inode == NULL);
+		detach(clash);
+		kfree(clash);
+		clash = RB_INSERT(name_tree, &dir->by_text, name);
+		assert(clash == NULL);
+	}
+	name->cookie = ++last_cookie;
+	TAILQ_INSERT_TAIL(&dir->order, name, in_order);
+	name->dir = dir;
+	inode_get(dir);
+	give_name(name, name->inode);
+	if (name->inode != NULL)
+		dir->modified_ns = dir->changed_ns = clock_wall_ns();
 }
 
-void inode_unlink(struct inode *inode, struct inode *whiteout)
+void name_remove(struct name *name, struct name *whiteout, struct name_list *freed)
 {
-	struct inode *dir = inode->parent;
+	struct inode *dir = name->dir;
 
 	assert(mutex_held(&root_lock) && dir != NULL);
-	detach(inode);
-	inode->changed_ns = dir->modified_ns = dir->changed_ns = clock_wall_ns();
+	detach(name);
+	TAILQ_INSERT_TAIL(freed, name, in_order);
+	if (name->inode != NULL)
+		name->inode->changed_ns = clock_wall_ns();
+	dir->modified_ns = dir->changed_ns = clock_wall_ns();
 	if (whiteout != NULL)
-		attach(dir, whiteout);
+		name_enter(dir, whiteout);
 }
 
-void inode_move(struct inode *inode, struct inode *whiteout, struct inode *dir, char *name)
+void names_put(struct name_list *freed)
 {
-	inode_unlink(inode, whiteout);
-	clear_place(dir, name);
-	kfree(inode->name);
-	inode->name = name;
-	attach(dir, inode);
+	struct name *name;
+
+	while ((name = TAILQ_FIRST(freed)) != NULL) {
+		TAILQ_REMOVE(freed, name, in_order);
+		inode_put(name->inode);
+		kfree(name);
+	}
+}
+
+void names_exchange(struct name *a, struct name *b)
+{
+	struct inode *of_a = a->inode, *of_b = b->inode;
+
+	assert(mutex_held(&root_lock));
+	take_name(a);
+	take_name(b);
+	give_name(a, of_b);
+	give_name(b, of_a);
+	of_a->changed_ns = of_b->changed_ns = clock_wall_ns();
+	a->dir->modified_ns = a->dir->changed_ns = of_a->changed_ns;
+	b->dir->modified_ns = b->dir->changed_ns = of_a->changed_ns;
+}
+
+int inode_link(struct inode *dir, const char *text, struct inode *inode)
+{
+	struct name *name;
+
+	if (!inode_is_attached(dir))
+		return -ENOENT;
+	name = name_create(text, inode);
+	if (name == NULL)
+		return -ENOMEM;
+	name_enter(dir, name);
+	return 0;
 }
 
 bool inode_is_empty(struct inode *dir)
 {
-	struct inode *child;
+	struct name *name;
 
-	TAILQ_FOREACH (child, &dir->order, in_order) {
-		if (child->mode != MODE_ABSENT)
+	TAILQ_FOREACH (name, &dir->order, in_order) {
+		if (name->inode != NULL)
 			return false;
 	}
 	return true;
 }
 
-void inode_purge(struct inode *dir, struct inode_order *freed)
+void inode_purge(struct inode *dir, struct name_list *freed)
 {
-	struct inode *child;
+	struct name *name;
 
-	while ((child = TAILQ_FIRST(&dir->order)) != NULL) {
-		assert(child->mode == MODE_ABSENT);
-		detach(child);
-		TAILQ_INSERT_TAIL(freed, child, in_order);
-	}
+	while ((name = TAILQ_FIRST(&dir->order)) != NULL)
+		name_remove(name, NULL, freed);
 }
 
 bool inode_is_above(const struct inode *dir, const struct inode *inode)
 {
 	while (inode != NULL && inode != dir)
-		inode = inode->parent;
+		inode = inode_parent(inode);
 	return inode != NULL;
 }
 
@@ -222,25 +296,32 @@ bool inode_is_above(const struct inode *dir, const struct inode *inode)
 
 int inode_path(struct inode *inode, char *out, size_t size)
 {
+	return inode_path_below(root_inode, inode, out, size);
+}
+
+int inode_path_below(const struct inode *root, struct inode *inode, char *out, size_t size)
+{
 	size_t at = size;
 	int error = 0;
 
 	/* Written from the end of the buffer towards its beginning, then moved. */
 	mutex_lock(&root_lock);
 	out[--at] = '\0';
-	for (const struct inode *i = inode; i != root_inode; i = i->parent) {
-		if (i->parent == NULL) {
+	for (const struct inode *i = inode; i != root;) {
+		const struct name *name = TAILQ_FIRST(&i->names);
+		if (name == NULL) {
 			error = -ENOENT;
 			break;
 		}
-		size_t length = strlen(i->name);
+		size_t length = strlen(name->text);
 		if (length + 1 > at) {
 			error = -ENAMETOOLONG;
 			break;
 		}
 		at -= length;
-		memcpy(out + at, i->name, length);
+		memcpy(out + at, name->text, length);
 		out[--at] = '/';
+		i = name->dir;
 	}
 	mutex_unlock(&root_lock);
 	if (error != 0)
@@ -278,13 +359,13 @@ int inode_stat(struct inode *inode, struct version *version, struct stat *out)
 	out->st_dev = ROOT_DEVICE;
 	out->st_ino = inode->number;
 	out->st_mode = inode->mode;
-	out->st_nlink = S_ISDIR(inode->mode)                           ? 2 + inode->directories
-			: inode->parent != NULL || inode->is_synthetic ? 1
-								       : 0;
+	out->st_nlink = S_ISDIR(inode->mode) ? 2 + inode->directories : inode->links;
+	if (inode->entries != NULL)
+		out->st_nlink = S_ISDIR(inode->mode) ? 2 : 1;
 	out->st_uid = inode->uid;
 	out->st_gid = inode->gid;
-	if (S_ISCHR(inode->mode))
-		out->st_rdev = inode->device->number;
+	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode))
+		out->st_rdev = inode->device_number;
 	if (S_ISLNK(inode->mode) && !inode->is_synthetic)
 		size = strlen(inode->target);
 	out->st_size = (__kernel_long_t)size;

@@ -8,8 +8,9 @@
  *	          └─ proc ────────── meminfo   synthetic
  *
  * A directory is *wire* if names that RAM does not know are asked of the server. A name that it
- * answers becomes an inode, and so do the directories on the way. Names are only ever in RAM; there
- * is one name to an inode.
+ * answers becomes an inode, and so do the directories on the way. Names are only ever in RAM. A
+ * directory has one name; other inodes may have several (link(2)), or none (any more), and stay as long
+ * as somebody has them open.
  *
  * One lock, root_lock, protects the tree and what inodes say of themselves. It is held for look-ups
  * and changes in RAM, never while the wire or a user's memory is waited for.
@@ -28,14 +29,12 @@
 
 struct file;
 struct file_ops;
+struct lock_set;
 struct stat;
 struct synthetic;
 struct synthetic_entries;
 
 extern struct mutex root_lock; /* RANK_INODE */
-
-/* A whiteout's mode: the name is known not to exist. */
-#define MODE_ABSENT 0u
 
 /* What opens a device: `file` is new, with flags; sets file->ops and what they need. */
 struct device {
@@ -44,26 +43,37 @@ struct device {
 	int (*open)(struct file *file);
 };
 
-TAILQ_HEAD(inode_order, inode);
+/*
+ * A name in a directory. Without an inode it is a whiteout: the name is known not to exist, whatever the
+ * server has. Never changed once it is in a directory, but for its inode; root_lock.
+ */
+struct name {
+	struct inode *dir;   /* held; NULL: it is in none */
+	struct inode *inode; /* held; NULL: a whiteout */
+	RB_ENTRY(name) by_text;
+	TAILQ_ENTRY(name) in_order;
+	TAILQ_ENTRY(name) of_inode;
+	uint64_t cookie; /* never used again; grows along the directory's order */
+	char text[];
+};
+
+TAILQ_HEAD(name_list, name);
 
 struct inode {
 	_Atomic uint32_t refs;
-	uint64_t number;             /* fixed */
-	uint32_t mode;               /* type: fixed; permissions: root_lock */
-	uint32_t uid, gid;           /* root_lock */
-	struct inode *parent;        /* held; NULL: the root, or unlinked; root_lock */
-	char *name;                  /* root_lock */
-	RB_ENTRY(inode) by_name;     /* root_lock */
-	TAILQ_ENTRY(inode) in_order; /* root_lock */
-	uint64_t cookie;             /* of the name, never used again; grows along the directory's
-				      * order; 0: no name; root_lock */
+	uint64_t number;                               /* fixed */
+	uint32_t mode;                                 /* type: fixed; permissions: root_lock */
+	uint32_t uid, gid;                             /* root_lock */
+	uint32_t links;                                /* how many names; root_lock */
+	struct name_list names;                        /* oldest first; root_lock */
+	uint64_t created_ns;                           /* wall time; fixed */
 	uint64_t accessed_ns, modified_ns, changed_ns; /* wall time; root_lock */
 	union {
-		struct {                                   /* S_IFDIR */
-			RB_HEAD(inode_names, inode) names; /* root_lock */
-			struct inode_order order;          /* oldest first; root_lock */
-			uint32_t directories;              /* among the children; root_lock */
-			bool wire;                         /* fixed */
+		struct {                                  /* S_IFDIR */
+			RB_HEAD(name_tree, name) by_text; /* root_lock */
+			struct name_list order;           /* oldest first; root_lock */
+			uint32_t directories;             /* among the children; root_lock */
+			bool wire;                        /* fixed */
 		};
 		struct {                           /* S_IFREG */
 			struct version *version;   /* held, or NULL; root_lock */
@@ -71,10 +81,15 @@ struct inode {
 			uint64_t checked_ns;       /* a stat answer's time; root_lock */
 			TAILQ_ENTRY(inode) cached; /* if origin; root_lock */
 		};
-		char *target;                      /* S_IFLNK; fixed */
-		const struct device *device;       /* S_IFCHR; fixed */
+		char *target; /* S_IFLNK; fixed */
+		struct {      /* S_IFCHR, S_IFBLK */
+			uint32_t device_number;
+			const struct device *device; /* NULL: none that is known; fixed */
+		};
 		const struct synthetic *synthetic; /* files of /proc; fixed */
 	};
+	struct lock_set *_Atomic locks; /* NULL: it was never locked (fs/locks.c) */
+	bool linkable;      /* it has no name yet, and may get one: O_TMPFILE; root_lock */
 	bool is_synthetic;  /* it and all around it is made up: /proc; fixed */
 	uint32_t number_of; /* the numbered directory that a file of /proc is in, or 0; fixed */
 	/* Of a directory like /proc/1/fd: its names; of what is in it: what it is one of; fixed. */
@@ -89,32 +104,46 @@ void inode_put(struct inode *inode); /* NULL is allowed; may sleep; not under ro
 
 /* --- the tree; root_lock held ------------------------------------------------------------------ */
 
-/* The child, whiteouts included, or NULL; no reference. */
-struct inode *inode_child(struct inode *dir, const char *name);
-/* The first child behind `cookie` in the directory's order, or NULL; no reference. */
-struct inode *inode_child_after(struct inode *dir, uint64_t cookie);
+/* The name in the directory, whiteouts included, or NULL. */
+struct name *name_find(struct inode *dir, const char *text);
+/* The first name behind `cookie` in the directory's order, or NULL. */
+struct name *name_after(struct inode *dir, uint64_t cookie);
+/* What the name stands for, no reference; NULL: there is none, or a whiteout. */
+struct inode *inode_child(struct inode *dir, const char *text);
+/* The inode's name with that cookie, or NULL: it has lost it. */
+struct name *inode_name(const struct inode *inode, uint64_t cookie);
+/* The directory above a directory; NULL: the root, or removed. */
+struct inode *inode_parent(const struct inode *dir);
+/* False if it has been removed: nothing can be made in it. */
+bool inode_is_attached(const struct inode *dir);
+
+/* A name in no directory; `inode` may be NULL. Takes a reference. NULL: no memory. Any lock or none. */
+struct name *name_create(const char *text, struct inode *inode);
+void name_free(struct name *name); /* one that is in no directory and has no inode */
 
 /*
- * Gives the inode its name in `dir`, in the place of a whiteout if one is there. Takes references.
- * -ENOMEM; -ENOENT if `dir` has been removed. No other child may have the name.
+ * Enters it in `dir`, in the place of a whiteout if one is there; no other name may have its text. Takes
+ * a reference to `dir`. Cannot fail.
  */
-int inode_link(struct inode *dir, const char *name, struct inode *inode);
+void name_enter(struct inode *dir, struct name *name);
 /*
- * Takes the name away; the tree's reference to the inode becomes the caller's. `whiteout`, from
- * inode_create_whiteout(), takes its place and the caller's reference to it is gone; or NULL.
+ * Takes it out, and `whiteout`, or NULL, takes its place. What is let go of is put on `freed`, for
+ * names_put(), which takes no lock.
  */
-void inode_unlink(struct inode *inode, struct inode *whiteout);
+void name_remove(struct name *name, struct name *whiteout, struct name_list *freed);
+void names_put(struct name_list *freed);
+/* From now on `a` stands for what `b` did, and the other way around. Both are in directories. */
+void names_exchange(struct name *a, struct name *b);
+
 /*
- * Gives a named inode the name `name` (kalloc()ed, taken over) in `dir`, in the place of a whiteout
- * if one is there; `whiteout`, or NULL, takes its old one. Cannot fail.
+ * Gives the inode a name in `dir`, in the place of a whiteout if one is there. Takes references. -ENOMEM;
+ * -ENOENT if `dir` has been removed. No other child may have the name.
  */
-void inode_move(struct inode *inode, struct inode *whiteout, struct inode *dir, char *name);
-/* What hides `name` from the server; NULL: no memory. Does not need root_lock. */
-struct inode *inode_create_whiteout(const char *name);
+int inode_link(struct inode *dir, const char *text, struct inode *inode);
 /* True if nothing but whiteouts is in it. */
 bool inode_is_empty(struct inode *dir);
-/* Frees the whiteouts of a directory that is being removed, through `freed`, to be put later. */
-void inode_purge(struct inode *dir, struct inode_order *freed);
+/* Takes all names out of a directory that is being removed. */
+void inode_purge(struct inode *dir, struct name_list *freed);
 /* A file's time of modification is now. Takes the lock itself. */
 void inode_touch(struct inode *inode);
 
@@ -125,6 +154,8 @@ bool inode_is_above(const struct inode *dir, const struct inode *inode);
 
 /* Its absolute path; -ENAMETOOLONG, or -ENOENT if it has no name any more. Takes root_lock. */
 int inode_path(struct inode *inode, char *out, size_t size);
+/* The same, as it is seen from a directory above; -ENOENT if it is not above. */
+int inode_path_below(const struct inode *root, struct inode *inode, char *out, size_t size);
 
 /* Fills in struct stat (fs/stat.h); the size of a regular file is that of `version`. */
 int inode_stat(struct inode *inode, struct version *version, struct stat *out);

@@ -247,30 +247,6 @@ SYSCALL2(ftruncate, int, fd, loff_t, size)
 	return result;
 }
 
-/* fsync(2) and kin: there is no disk to be behind, so all that is written is as safe as it gets. */
-static int64_t sync_file(int fd)
-{
-	struct file *file = fd_get(fd);
-
-	if (file == NULL)
-		return -EBADF;
-	int64_t result = (atomic_load(&file->flags) & O_PATH) != 0        ? -EBADF
-			 : file->inode != NULL && file->ops->seek != NULL ? 0
-									  : -EINVAL;
-	file_put(file);
-	return result;
-}
-
-SYSCALL1(fsync, int, fd)
-{
-	return sync_file(fd);
-}
-
-SYSCALL1(fdatasync, int, fd)
-{
-	return sync_file(fd);
-}
-
 SYSCALL3(ioctl, int, fd, unsigned, request, vaddr_t, argument)
 {
 	struct file *file = fd_get(fd);

@@ -1,14 +1,17 @@
 /*
- * fs/names.c - system calls that change names: directories and links made, removed, renamed.
+ * fs/names.c - system calls that make and remove names: directories, links, nodes.
  *
  * All of it happens in RAM. A file that came from the server leaves a whiteout where it is removed,
  * so that the server is not believed about that name any more.
  */
+#include "fs/names.h"
+#include "fs/dev.h"
 #include "fs/inode.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/root.h"
 #include "fs/walk.h"
+#include "kernel/clock.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
@@ -17,11 +20,7 @@
 
 #define MODE_PERMISSIONS (S_ISUID | S_ISGID | S_ISVTX | S_IRWXU | S_IRWXG | S_IRWXO)
 
-/*
- * Finds what a user's path names, the server included. done() is due whatever the result. What has
- * been found may have got another name before root_lock is held: see still_named().
- */
-static int find(int dirfd, vaddr_t user_path, unsigned flags, char **path, struct place *place)
+int names_find(int dirfd, vaddr_t user_path, unsigned flags, char **path, struct place *place)
 {
 	int error;
 
@@ -31,30 +30,21 @@ static int find(int dirfd, vaddr_t user_path, unsigned flags, char **path, struc
 	return error != 0 ? error : walk_find(dirfd, *path, flags, FRESH_STAT, place);
 }
 
-static void done(char *path, struct place *place)
+void names_done(char *path, struct place *place)
 {
 	place_put(place);
 	kfree(path);
 }
 
-/* False if the inode has lost the name by which it was found: look again. root_lock held. */
-static bool still_named(const struct place *place)
-{
-	return place->inode == NULL || place->inode->cookie == place->cookie;
-}
-
 /* --- making ------------------------------------------------------------------------------------------ */
 
-/* Enters a new inode at the path, which must not name anything. Uses up the reference. */
-static int64_t make(int dirfd, vaddr_t user_path, struct inode *inode)
+/* Gives an inode the name of the path, which must not name anything. */
+static int enter(int dirfd, vaddr_t user_path, struct inode *inode)
 {
 	struct place place;
 	char *path;
-	int error;
+	int error = names_find(dirfd, user_path, WALK_NOFOLLOW, &path, &place);
 
-	if (inode == NULL)
-		return -ENOMEM;
-	error = find(dirfd, user_path, WALK_NOFOLLOW, &path, &place);
 	if (error == 0) {
 		error = -EEXIST;
 	} else if (error == -ENOENT && !fill_has_room()) {
@@ -62,25 +52,46 @@ static int64_t make(int dirfd, vaddr_t user_path, struct inode *inode)
 	} else if (error == -ENOENT && place_is_free(&place) &&
 		   (!place.slash || S_ISDIR(inode->mode))) {
 		mutex_lock(&root_lock);
-		struct inode *there = inode_child(place.dir, place.rest);
-		error = there != NULL && there->mode != MODE_ABSENT
-				? -EEXIST
-				: inode_link(place.dir, place.rest, inode);
+		/* The last name may have gone since the inode was found: it does not come back. */
+		if (inode_child(place.dir, place.rest) != NULL)
+			error = -EEXIST;
+		else if (inode->links > 0 || inode->linkable)
+			error = inode_link(place.dir, place.rest, inode);
+		if (error == 0)
+			inode->changed_ns = clock_wall_ns();
 		mutex_unlock(&root_lock);
 	}
-	done(path, &place);
+	names_done(path, &place);
+	return error;
+}
+
+/* Enters a new inode. Uses up the reference. */
+static int64_t make(int dirfd, vaddr_t user_path, struct inode *inode)
+{
+	int error;
+
+	if (inode == NULL)
+		return -ENOMEM;
+	inode->linkable = true;
+	error = enter(dirfd, user_path, inode);
 	inode_put(inode);
 	return error;
 }
 
-static int64_t make_directory(int dirfd, vaddr_t path, uint32_t mode)
+static uint32_t without_umask(uint32_t mode)
 {
 	if (current->fs != NULL) {
 		mutex_lock(&current->fs->lock);
 		mode &= ~current->fs->umask;
 		mutex_unlock(&current->fs->lock);
 	}
-	return make(dirfd, path, inode_create(S_IFDIR | (mode & (MODE_PERMISSIONS & ~S_ISUID))));
+	return mode;
+}
+
+static int64_t make_directory(int dirfd, vaddr_t path, uint32_t mode)
+{
+	mode = without_umask(mode) & (MODE_PERMISSIONS & ~S_ISUID);
+	return make(dirfd, path, inode_create(S_IFDIR | mode));
 }
 
 SYSCALL2(mkdir, vaddr_t, path, uint32_t, mode)
@@ -129,48 +140,123 @@ SYSCALL3(symlinkat, vaddr_t, target, int, dirfd, vaddr_t, path)
 	return make_symlink(target, dirfd, path);
 }
 
+/* mknod(2): a file, a device, or the name of a pipe or socket. */
+static int64_t make_node(int dirfd, vaddr_t path, uint32_t mode, uint32_t number)
+{
+	struct inode *inode;
+
+	switch (mode & S_IFMT) {
+	case 0:
+		mode |= S_IFREG;
+		break;
+	case S_IFREG:
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFIFO:
+	case S_IFSOCK:
+		break;
+	case S_IFDIR:
+		return -EPERM;
+	default:
+		return -EINVAL;
+	}
+	inode = inode_create((mode & S_IFMT) | (without_umask(mode) & MODE_PERMISSIONS));
+	if (inode == NULL)
+		return -ENOMEM;
+	if (S_ISREG(mode)) {
+		inode->version = version_create_local(0);
+		if (inode->version == NULL) {
+			inode_put(inode);
+			return -ENOMEM;
+		}
+	} else if (S_ISCHR(mode) || S_ISBLK(mode)) {
+		inode->device_number = number;
+		inode->device = S_ISCHR(mode) ? dev_find(number) : NULL;
+	}
+	return make(dirfd, path, inode);
+}
+
+SYSCALL3(mknod, vaddr_t, path, uint32_t, mode, uint32_t, number)
+{
+	return make_node(AT_FDCWD, path, mode, number);
+}
+
+SYSCALL4(mknodat, int, dirfd, vaddr_t, path, uint32_t, mode, uint32_t, number)
+{
+	return make_node(dirfd, path, mode, number);
+}
+
+/* link(2): of what the server has, both names stand for what the server has under the first. */
+static int64_t make_link(int from_fd, vaddr_t from, int to_fd, vaddr_t to, int flags)
+{
+	unsigned walk_flags = ((flags & AT_SYMLINK_FOLLOW) != 0 ? 0 : WALK_NOFOLLOW) |
+			      ((flags & AT_EMPTY_PATH) != 0 ? WALK_EMPTY : 0);
+	struct place place;
+	char *path;
+	int error;
+
+	if ((flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) != 0)
+		return -EINVAL;
+	error = names_find(from_fd, from, walk_flags, &path, &place);
+	if (error == 0) {
+		if (S_ISDIR(place.inode->mode))
+			error = -EPERM;
+		else if (place.inode->is_synthetic || place.file != NULL)
+			error = -EXDEV;
+		else
+			error = enter(to_fd, to, place.inode);
+	}
+	names_done(path, &place);
+	return error;
+}
+
+SYSCALL2(link, vaddr_t, from, vaddr_t, to)
+{
+	return make_link(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+SYSCALL5(linkat, int, from_fd, vaddr_t, from, int, to_fd, vaddr_t, to, int, flags)
+{
+	return make_link(from_fd, from, to_fd, to, flags);
+}
+
 /* --- removing ----------------------------------------------------------------------------------------- */
 
-/* What is wrong with taking the inode's name away; root_lock held. */
-static int check_removal(struct inode *inode)
+int names_check_removal(const struct name *name)
 {
-	if (inode->is_synthetic)
-		return inode == proc_inode ? -EBUSY : -EPERM;
-	if (inode->parent == NULL)
-		return inode == root_inode ? -EBUSY : -ENOENT;
-	if (S_ISDIR(inode->mode) && !inode_is_empty(inode))
+	if (name->inode->is_synthetic)
+		return name->inode == proc_inode ? -EBUSY : -EPERM;
+	if (S_ISDIR(name->inode->mode) && !inode_is_empty(name->inode))
 		return -ENOTEMPTY;
 	return 0;
 }
 
-/* Hides the inode's name from the server, where it may have it; `*out` NULL if not. Ditto. */
-static int whiteout_for(struct inode *inode, struct inode **out)
+int names_whiteout_for(const struct name *name, struct name **out)
 {
 	*out = NULL;
-	if (!inode->parent->wire)
+	if (!name->dir->wire)
 		return 0;
-	*out = inode_create_whiteout(inode->name);
+	*out = name_create(name->text, NULL);
 	return *out != NULL ? 0 : -ENOMEM;
 }
 
-static void put_all(struct inode_order *freed)
+/* What is wrong with a name that is not there any more: it may be another's by now. */
+int names_lost(const struct inode *inode)
 {
-	struct inode *inode;
-
-	while ((inode = TAILQ_FIRST(freed)) != NULL) {
-		TAILQ_REMOVE(freed, inode, in_order);
-		inode_put(inode);
-	}
+	if (inode == root_inode)
+		return -EBUSY;
+	/* One that nobody could name comes from a link in /proc. */
+	return inode->links == 0 ? (inode->is_synthetic ? -EPERM : -ENOENT) : -EAGAIN;
 }
 
 /* One attempt; -EAGAIN: the name means something else by now. */
 static int try_remove(int dirfd, vaddr_t user_path, bool directory)
 {
-	struct inode_order freed = TAILQ_HEAD_INITIALIZER(freed);
-	struct inode *whiteout;
+	struct name_list freed = TAILQ_HEAD_INITIALIZER(freed);
+	struct name *name, *whiteout;
 	struct place place;
 	char *path;
-	int error = find(dirfd, user_path, WALK_NOFOLLOW, &path, &place);
+	int error = names_find(dirfd, user_path, WALK_NOFOLLOW, &path, &place);
 
 	if (error != 0)
 		goto out;
@@ -183,20 +269,19 @@ static int try_remove(int dirfd, vaddr_t user_path, bool directory)
 		goto out;
 
 	mutex_lock(&root_lock);
-	error = still_named(&place) ? check_removal(place.inode) : -EAGAIN;
+	name = inode_name(place.inode, place.cookie);
+	error = name != NULL ? names_check_removal(name) : names_lost(place.inode);
 	if (error == 0)
-		error = whiteout_for(place.inode, &whiteout);
+		error = names_whiteout_for(name, &whiteout);
 	if (error == 0) {
 		if (directory)
 			inode_purge(place.inode, &freed);
-		inode_unlink(place.inode, whiteout);
+		name_remove(name, whiteout, &freed);
 	}
 	mutex_unlock(&root_lock);
-	if (error == 0)
-		inode_put(place.inode); /* the tree's */
-	put_all(&freed);
+	names_put(&freed);
 out:
-	done(path, &place);
+	names_done(path, &place);
 	return error;
 }
 
@@ -225,128 +310,4 @@ SYSCALL3(unlinkat, int, dirfd, vaddr_t, path, int, flags)
 	if ((flags & ~AT_REMOVEDIR) != 0)
 		return -EINVAL;
 	return remove(dirfd, path, (flags & AT_REMOVEDIR) != 0);
-}
-
-/* --- renaming ------------------------------------------------------------------------------------------ */
-
-/* What is wrong with `from` taking the place of `to` (or a free place) in `dir`; root_lock held. */
-static int check_rename(struct inode *from, struct inode *to, struct inode *dir, unsigned flags)
-{
-	if (from->parent == NULL)
-		return from == root_inode ? -EBUSY : -ENOENT;
-	if (from->is_synthetic)
-		return -EPERM;
-	/* Names below it that only the server knows would not come along: mv(1) copies instead. */
-	if (S_ISDIR(from->mode) && from->wire)
-		return -EXDEV;
-	if (inode_is_above(from, dir))
-		return -EINVAL;
-	if (to == NULL)
-		return 0;
-	if ((flags & RENAME_NOREPLACE) != 0)
-		return -EEXIST;
-	if (S_ISDIR(from->mode) != S_ISDIR(to->mode))
-		return S_ISDIR(to->mode) ? -EISDIR : -ENOTDIR;
-	return check_removal(to);
-}
-
-/* Both ends are known; root_lock held. What is to be put afterwards goes to `freed`. */
-static int rename_locked(const struct place *source, const struct place *to, unsigned flags,
-			 struct inode_order *freed)
-{
-	struct inode *from = source->inode;
-	struct inode *victim = to->inode;
-	struct inode *dir = victim != NULL ? victim->parent : to->dir;
-	struct inode *whiteout;
-	char *name;
-	int error;
-
-	if (!still_named(source) || !still_named(to))
-		return -EAGAIN;
-	if (victim == from)
-		return (flags & RENAME_NOREPLACE) != 0 ? -EEXIST : 0;
-	if (victim == NULL) {
-		struct inode *there = inode_child(dir, to->rest);
-		if (there != NULL && there->mode != MODE_ABSENT)
-			return -EAGAIN;
-		if (dir != root_inode && dir->parent == NULL)
-			return -ENOENT;
-	} else if (dir == NULL) {
-		return victim == root_inode ? -EBUSY : -ENOENT;
-	}
-	error = check_rename(from, victim, dir, flags);
-	if (error != 0)
-		return error;
-	name = kstrdup(victim != NULL ? victim->name : to->rest);
-	if (name == NULL)
-		return -ENOMEM;
-	error = whiteout_for(from, &whiteout);
-	if (error != 0) {
-		kfree(name);
-		return error;
-	}
-	/* Nothing fails from here on. */
-	if (victim != NULL) {
-		if (S_ISDIR(victim->mode))
-			inode_purge(victim, freed);
-		inode_unlink(victim, NULL);
-		TAILQ_INSERT_TAIL(freed, victim, in_order);
-	}
-	inode_move(from, whiteout, dir, name);
-	return 0;
-}
-
-/* One attempt; -EAGAIN: a name means something else by now. */
-static int try_rename(int from_fd, vaddr_t from_path, int to_fd, vaddr_t to_path, unsigned flags)
-{
-	struct inode_order freed = TAILQ_HEAD_INITIALIZER(freed);
-	struct place from, to;
-	char *path, *new_path;
-	int error = find(from_fd, from_path, WALK_NOFOLLOW, &path, &from);
-
-	if (error != 0) {
-		done(path, &from);
-		return error;
-	}
-	error = find(to_fd, to_path, WALK_NOFOLLOW, &new_path, &to);
-	if (from.dots || to.dots)
-		error = -EBUSY;
-	if (error == -ENOENT && place_is_free(&to))
-		error = to.slash && !S_ISDIR(from.inode->mode) ? -ENOTDIR : 0;
-	if (error == 0) {
-		mutex_lock(&root_lock);
-		error = rename_locked(&from, &to, flags, &freed);
-		mutex_unlock(&root_lock);
-	}
-	put_all(&freed);
-	done(new_path, &to);
-	done(path, &from);
-	return error;
-}
-
-static int64_t rename_at(int from_fd, vaddr_t from_path, int to_fd, vaddr_t to_path, unsigned flags)
-{
-	int error;
-
-	do {
-		error = try_rename(from_fd, from_path, to_fd, to_path, flags);
-	} while (error == -EAGAIN);
-	return error;
-}
-
-SYSCALL2(rename, vaddr_t, from, vaddr_t, to)
-{
-	return rename_at(AT_FDCWD, from, AT_FDCWD, to, 0);
-}
-
-SYSCALL4(renameat, int, from_fd, vaddr_t, from, int, to_fd, vaddr_t, to)
-{
-	return rename_at(from_fd, from, to_fd, to, 0);
-}
-
-SYSCALL5(renameat2, int, from_fd, vaddr_t, from, int, to_fd, vaddr_t, to, unsigned, flags)
-{
-	if ((flags & ~(unsigned)RENAME_NOREPLACE) != 0)
-		return -EINVAL;
-	return rename_at(from_fd, from, to_fd, to, flags);
 }

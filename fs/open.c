@@ -10,9 +10,15 @@
 #include "kernel/string.h"
 #include "kernel/syscall.h"
 #include "mm/slab.h"
+#include "mm/user.h"
+#include <linux/openat2.h>
 
 /* What open(2) looks at and fcntl(F_GETFL) does not show. */
 #define OPEN_ONLY_FLAGS (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+/* All that open(2) knows; openat2(2) refuses others. */
+#define OPEN_FLAGS                                                                         \
+	(O_ACCMODE | OPEN_ONLY_FLAGS | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | FASYNC | \
+	 O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_PATH | __O_TMPFILE)
 /* With O_PATH, open(2) ignores all others. */
 #define PATH_FLAGS       (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
@@ -24,15 +30,11 @@ static bool wants_write(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* An empty local file at a free place; if someone was quicker, theirs, or -EEXIST. */
-static int create_at(struct place *place, uint32_t mode, bool exclusive)
+/* An empty local file without a name; NULL: no memory. */
+static struct inode *create_file(uint32_t mode)
 {
 	struct inode *inode;
-	struct inode *there;
-	int error = -ENOMEM;
 
-	if (!fill_has_room())
-		return -ENOSPC;
 	if (current->fs != NULL) {
 		mutex_lock(&current->fs->lock);
 		mode &= ~current->fs->umask;
@@ -40,13 +42,30 @@ static int create_at(struct place *place, uint32_t mode, bool exclusive)
 	}
 	inode = inode_create(S_IFREG | (mode & MODE_PERMISSIONS));
 	if (inode == NULL)
-		return -ENOMEM;
+		return NULL;
 	inode->version = version_create_local(0);
-	if (inode->version == NULL)
-		goto out;
+	if (inode->version == NULL) {
+		inode_put(inode);
+		return NULL;
+	}
+	return inode;
+}
+
+/* An empty local file at a free place; if someone was quicker, theirs, or -EEXIST. */
+static int create_at(struct place *place, uint32_t mode, bool exclusive)
+{
+	struct inode *inode;
+	struct inode *there;
+	int error;
+
+	if (!fill_has_room())
+		return -ENOSPC;
+	inode = create_file(mode);
+	if (inode == NULL)
+		return -ENOMEM;
 	mutex_lock(&root_lock);
 	there = inode_child(place->dir, place->rest);
-	if (there == NULL || there->mode == MODE_ABSENT) {
+	if (there == NULL) {
 		error = inode_link(place->dir, place->rest, inode);
 		there = inode;
 	} else {
@@ -57,8 +76,45 @@ static int create_at(struct place *place, uint32_t mode, bool exclusive)
 		place->inode = there;
 	}
 	mutex_unlock(&root_lock);
-out:
 	inode_put(inode);
+	return error;
+}
+
+/*
+ * O_TMPFILE: a file without a name takes the place of the directory, and is called as Linux calls it.
+ * Without O_EXCL it may get a name later, by linkat(2).
+ */
+static int create_nameless(struct place *place, int flags, uint32_t mode)
+{
+	struct inode *inode;
+	char *path;
+	int error;
+
+	if (!S_ISDIR(place->inode->mode))
+		return -ENOTDIR;
+	if (place->inode->is_synthetic)
+		return -EOPNOTSUPP;
+	if (!fill_has_room())
+		return -ENOSPC;
+	path = kalloc(PATH_MAX);
+	inode = create_file(mode);
+	error = path != NULL && inode != NULL ? inode_path(place->inode, path, PATH_MAX) : -ENOMEM;
+	if (error == 0) {
+		size_t length = strlen(path);
+
+		inode->linkable = (flags & O_EXCL) == 0;
+		(void)snprintf(path + length, PATH_MAX - length, "%s#%lu",
+			       path[length - 1] == '/' ? "" : "/", inode->number);
+		place->name = file_name_create(path, inode->number);
+		error = place->name != NULL ? 0 : -ENOMEM;
+	}
+	if (error == 0) {
+		inode_get(inode);
+		inode_put(place->inode);
+		place->inode = inode;
+	}
+	inode_put(inode);
+	kfree(path);
 	return error;
 }
 
@@ -92,7 +148,7 @@ static int attach(struct file *file, struct place *place, int flags, bool create
 	}
 	if (S_ISDIR(inode->mode))
 		return directory_open(file);
-	if (S_ISCHR(inode->mode))
+	if (S_ISCHR(inode->mode) && inode->device != NULL)
 		return inode->device->open(file);
 	if (inode->is_synthetic)
 		return synthetic_open(file, inode);
@@ -145,14 +201,21 @@ static int name_of(struct inode *inode, struct place *place, struct file_name **
 }
 
 /* The inode to open, found or made. */
-static int find_or_create(int dirfd, char *path, int flags, uint32_t mode, struct place *place,
-			  bool *created)
+static int find_or_create(int dirfd, char *path, int flags, uint32_t mode, unsigned walk_flags,
+			  struct place *place, bool *created)
 {
 	bool exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
-	unsigned walk_flags = (flags & O_NOFOLLOW) != 0 || exclusive ? WALK_NOFOLLOW : 0;
-	int error = walk_find(dirfd, path, walk_flags, FRESH_OPEN, place);
+	int error;
 
+	if ((flags & O_NOFOLLOW) != 0 || exclusive)
+		walk_flags |= WALK_NOFOLLOW;
+	error = walk_find(dirfd, path, walk_flags, FRESH_OPEN, place);
 	*created = false;
+	if (error == 0 && (flags & __O_TMPFILE) != 0) {
+		error = create_nameless(place, flags, mode);
+		*created = error == 0;
+		return error;
+	}
 	if (error == 0)
 		return exclusive ? -EEXIST : 0;
 	if (error != -ENOENT || (flags & O_CREAT) == 0 || (flags & O_PATH) != 0 ||
@@ -165,28 +228,37 @@ static int find_or_create(int dirfd, char *path, int flags, uint32_t mode, struc
 	return error;
 }
 
+/* What is wrong with the flags of open(2) by themselves. */
+static int check_flags(int flags)
+{
+	if ((flags & __O_TMPFILE) != 0 &&
+	    ((flags & (O_TMPFILE | O_CREAT)) != O_TMPFILE || !wants_write(flags)))
+		return -EINVAL;
+	/* open(2) makes files only. */
+	return (flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY) ? -EINVAL : 0;
+}
+
 /* `path` is a buffer of PATH_MAX bytes that is used up. */
-static int open_at(int dirfd, char *path, int flags, uint32_t mode, struct file **out)
+static int open_at(int dirfd, char *path, int flags, uint32_t mode, unsigned walk_flags,
+		   struct file **out)
 {
 	struct place place;
 	struct file *file = NULL;
 	bool created;
 	int error;
 
-	if ((flags & __O_TMPFILE) != 0)
-		return -EOPNOTSUPP;
 	if ((flags & O_PATH) != 0)
 		flags &= PATH_FLAGS;
-	/* open(2) makes files only. */
-	if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
-		return -EINVAL;
-	error = find_or_create(dirfd, path, flags, mode, &place, &created);
-	if (error == 0)
+	error = check_flags(flags);
+	if (error != 0)
+		return error;
+	error = find_or_create(dirfd, path, flags, mode, walk_flags, &place, &created);
+	if (error == 0 && (flags & __O_TMPFILE) == 0)
 		error = check_kind(place.inode, &place, flags);
 	if (error != 0)
 		goto out;
 	error = -ENOMEM;
-	file = file_create(NULL, (uint32_t)(flags & ~OPEN_ONLY_FLAGS) | O_LARGEFILE);
+	file = file_create(NULL, (uint32_t)(flags & OPEN_FLAGS & ~OPEN_ONLY_FLAGS) | O_LARGEFILE);
 	if (file == NULL)
 		goto out;
 	if (place.file != NULL && (flags & O_PATH) == 0) {
@@ -220,12 +292,13 @@ int file_open(const char *path, int flags, uint32_t mode, struct file **out)
 	if (buffer == NULL)
 		return -ENOMEM;
 	(void)strlcpy(buffer, path, PATH_MAX);
-	error = open_at(AT_FDCWD, buffer, flags, mode, out);
+	error = open_at(AT_FDCWD, buffer, flags, mode, 0, out);
 	kfree(buffer);
 	return error;
 }
 
-static int64_t open_descriptor(int dirfd, vaddr_t user_path, int flags, uint32_t mode)
+static int64_t open_descriptor(int dirfd, vaddr_t user_path, int flags, uint32_t mode,
+			       unsigned walk_flags)
 {
 	struct file *file;
 	char *path;
@@ -234,7 +307,7 @@ static int64_t open_descriptor(int dirfd, vaddr_t user_path, int flags, uint32_t
 	error = path_from_user(user_path, &path);
 	if (error != 0)
 		return error;
-	error = open_at(dirfd, path, flags, mode, &file);
+	error = open_at(dirfd, path, flags, mode, walk_flags, &file);
 	kfree(path);
 	if (error != 0)
 		return error;
@@ -245,17 +318,75 @@ static int64_t open_descriptor(int dirfd, vaddr_t user_path, int flags, uint32_t
 
 SYSCALL3(open, vaddr_t, path, int, flags, uint32_t, mode)
 {
-	return open_descriptor(AT_FDCWD, path, flags, mode);
+	return open_descriptor(AT_FDCWD, path, flags, mode, 0);
 }
 
 SYSCALL4(openat, int, dirfd, vaddr_t, path, int, flags, uint32_t, mode)
 {
-	return open_descriptor(dirfd, path, flags, mode);
+	return open_descriptor(dirfd, path, flags, mode, 0);
 }
 
 SYSCALL2(creat, vaddr_t, path, uint32_t, mode)
 {
-	return open_descriptor(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+	return open_descriptor(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode, 0);
+}
+
+/* openat2(2) is strict where open(2) ignores what it does not know. */
+static int check_how(const struct open_how *how)
+{
+	const uint64_t resolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS |
+				 RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED;
+	const uint64_t scopes = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
+
+	if ((how->flags & ~(uint64_t)OPEN_FLAGS) != 0 || (how->resolve & ~resolve) != 0 ||
+	    (how->resolve & scopes) == scopes || (how->mode & ~(uint64_t)MODE_PERMISSIONS) != 0)
+		return -EINVAL;
+	if (how->mode != 0 && (how->flags & (O_CREAT | __O_TMPFILE)) == 0)
+		return -EINVAL;
+	if ((how->flags & O_PATH) != 0 && (how->flags & ~(uint64_t)PATH_FLAGS) != 0)
+		return -EINVAL;
+	/* Whether the server would have to be asked is known only afterwards: it may say so at once. */
+	return (how->resolve & RESOLVE_CACHED) != 0 ? -EAGAIN : 0;
+}
+
+static unsigned resolve_to_walk(uint64_t resolve)
+{
+	unsigned flags = 0;
+
+	if ((resolve & RESOLVE_NO_SYMLINKS) != 0)
+		flags |= WALK_NO_LINKS;
+	if ((resolve & RESOLVE_NO_MAGICLINKS) != 0)
+		flags |= WALK_NO_THINGS;
+	if ((resolve & RESOLVE_BENEATH) != 0)
+		flags |= WALK_BENEATH;
+	if ((resolve & RESOLVE_IN_ROOT) != 0)
+		flags |= WALK_IN_ROOT;
+	return flags;
+}
+
+SYSCALL4(openat2, int, dirfd, vaddr_t, path, vaddr_t, from, size_t, size)
+{
+	struct open_how how = { 0 };
+	int error;
+
+	if (size < sizeof(how))
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	error = copy_from_user(&how, from, sizeof(how));
+	/* A later version's structure: what we do not know must be zero. */
+	for (size_t at = sizeof(how); error == 0 && at < size; at++) {
+		uint8_t byte;
+
+		error = get_user(&byte, from + at);
+		if (error == 0 && byte != 0)
+			error = -E2BIG;
+	}
+	if (error == 0)
+		error = check_how(&how);
+	return error != 0 ? error
+			  : open_descriptor(dirfd, path, (int)how.flags, (uint32_t)how.mode,
+					    resolve_to_walk(how.resolve));
 }
 
 /* --- execution ------------------------------------------------------------------------------------- */

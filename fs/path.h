@@ -24,12 +24,13 @@ struct file_name *file_name_create(const char *path, uint64_t inode_number); /* 
 void file_name_get(struct file_name *name);
 void file_name_put(struct file_name *name); /* NULL is allowed */
 
-/* Working directory and umask; shared with CLONE_FS. */
+/* Working directory, root and umask; shared with CLONE_FS. */
 struct fs_context {
 	_Atomic uint32_t refs;
-	struct mutex lock; /* RANK_FILES */
-	struct inode *cwd; /* held; lock. inode_path() names it */
-	uint32_t umask;    /* lock */
+	struct mutex lock;  /* RANK_FILES */
+	struct inode *cwd;  /* held; lock. inode_path() names it */
+	struct inode *root; /* held; lock: "/", see chroot(2) */
+	uint32_t umask;     /* lock */
 };
 struct fs_context *fs_context_create(void); /* cwd "/", umask 022; NULL: no memory */
 struct fs_context *fs_context_copy(struct fs_context *from);

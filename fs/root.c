@@ -40,10 +40,11 @@ static const struct {
 static int make_directory(struct inode *dir, const char *name, uint32_t mode, bool wire,
 			  struct inode **out)
 {
-	struct inode *child = inode_child(dir, name);
+	struct name *found = name_find(dir, name);
+	struct inode *child = found != NULL ? found->inode : NULL;
 	int error;
 
-	if (child != NULL && child->mode == MODE_ABSENT)
+	if (found != NULL && child == NULL)
 		return -ENOENT;
 	if (child != NULL && !S_ISDIR(child->mode))
 		return -ENOTDIR;
@@ -108,6 +109,7 @@ int root_add_device(const struct device *device)
 	if (inode == NULL)
 		return -ENOMEM;
 	inode->device = device;
+	inode->device_number = device->number;
 	mutex_lock(&root_lock);
 	error = inode_link(inode_child(root_inode, "dev"), device->name, inode);
 	mutex_unlock(&root_lock);

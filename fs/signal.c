@@ -10,6 +10,11 @@ void signal_register_hooks(const struct signal_hooks *new_hooks)
 	atomic_store(&hooks, new_hooks);
 }
 
+uint32_t process_number(void)
+{
+	return atomic_load(&hooks)->process_number();
+}
+
 void signal_self(int signal)
 {
 	atomic_load(&hooks)->post_self(signal);

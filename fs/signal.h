@@ -10,8 +10,12 @@ struct signal_hooks {
 	void (*post_self)(int signal);
 	void (*begin_mask)(uint64_t mask);
 	void (*end_mask)(void);
+	uint32_t (*process_number)(void);
 };
 void signal_register_hooks(const struct signal_hooks *hooks);
+
+/* The calling process's number; 0: a kernel thread. */
+uint32_t process_number(void);
 
 /* Posts to the calling process (SIGPIPE). No spinlock held. */
 void signal_self(int signal);

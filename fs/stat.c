@@ -5,6 +5,7 @@
 #include "fs/inode.h"
 #include "fs/ops.h"
 #include "fs/walk.h"
+#include "kernel/clock.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
 #include "mm/frame.h"
@@ -27,7 +28,8 @@ static int stat_file(struct file *file, struct stat *out)
 	return file->ops->stat != NULL ? file->ops->stat(file, out) : -EBADF;
 }
 
-static int stat_descriptor(int fd, struct stat *out)
+/* `*created_ns`: when it was made, 0 if that is not known. */
+static int stat_descriptor(int fd, struct stat *out, uint64_t *created_ns)
 {
 	struct file *file = fd_get(fd);
 	int error;
@@ -35,11 +37,13 @@ static int stat_descriptor(int fd, struct stat *out)
 	if (file == NULL)
 		return -EBADF;
 	error = stat_file(file, out);
+	*created_ns = file->inode != NULL ? file->inode->created_ns : 0;
 	file_put(file);
 	return error;
 }
 
-static int stat_path(int dirfd, vaddr_t user_path, int flags, struct stat *out)
+static int stat_path(int dirfd, vaddr_t user_path, int flags, struct stat *out,
+		     uint64_t *created_ns)
 {
 	unsigned walk_flags = (flags & AT_SYMLINK_NOFOLLOW) != 0 ? WALK_NOFOLLOW : 0;
 	struct place place;
@@ -49,7 +53,7 @@ static int stat_path(int dirfd, vaddr_t user_path, int flags, struct stat *out)
 	if (error != 0)
 		return error;
 	if (path[0] == '\0' && (flags & AT_EMPTY_PATH) != 0 && dirfd != AT_FDCWD) {
-		error = stat_descriptor(dirfd, out);
+		error = stat_descriptor(dirfd, out, created_ns);
 	} else {
 		if ((flags & AT_EMPTY_PATH) != 0)
 			walk_flags |= WALK_EMPTY;
@@ -57,6 +61,8 @@ static int stat_path(int dirfd, vaddr_t user_path, int flags, struct stat *out)
 		if (error == 0)
 			error = place.file != NULL ? stat_file(place.file, out)
 						   : inode_stat(place.inode, place.version, out);
+		if (error == 0)
+			*created_ns = place.inode->created_ns;
 		place_put(&place);
 	}
 	kfree(path);
@@ -70,52 +76,60 @@ static int64_t give_stat(int error, const struct stat *st, vaddr_t to)
 
 SYSCALL2(stat, vaddr_t, path, vaddr_t, to)
 {
+	uint64_t created_ns;
 	struct stat st;
-	int error = stat_path(AT_FDCWD, path, 0, &st);
+	int error = stat_path(AT_FDCWD, path, 0, &st, &created_ns);
 
 	return give_stat(error, &st, to);
 }
 
 SYSCALL2(lstat, vaddr_t, path, vaddr_t, to)
 {
+	uint64_t created_ns;
 	struct stat st;
-	int error = stat_path(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &st);
+	int error = stat_path(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &st, &created_ns);
 
 	return give_stat(error, &st, to);
 }
 
 SYSCALL2(fstat, int, fd, vaddr_t, to)
 {
+	uint64_t created_ns;
 	struct stat st;
-	int error = stat_descriptor(fd, &st);
+	int error = stat_descriptor(fd, &st, &created_ns);
 
 	return give_stat(error, &st, to);
 }
 
 SYSCALL4(newfstatat, int, dirfd, vaddr_t, path, vaddr_t, to, int, flags)
 {
+	uint64_t created_ns;
 	struct stat st;
 	int error;
 
 	if ((flags & ~STAT_FLAGS) != 0)
 		return -EINVAL;
-	error = stat_path(dirfd, path, flags, &st);
+	error = stat_path(dirfd, path, flags, &st, &created_ns);
 	return give_stat(error, &st, to);
 }
 
 SYSCALL5(statx, int, dirfd, vaddr_t, path, int, flags, unsigned, mask, vaddr_t, to)
 {
+	uint64_t created_ns;
 	struct stat st;
 	struct statx x;
 	int error;
 
-	if ((flags & ~(STAT_FLAGS | AT_STATX_SYNC_TYPE)) != 0 || (mask & STATX__RESERVED) != 0)
+	if ((flags & ~(STAT_FLAGS | AT_STATX_SYNC_TYPE)) != 0 || (mask & STATX__RESERVED) != 0 ||
+	    (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
 		return -EINVAL;
-	error = stat_path(dirfd, path, flags, &st);
+	error = stat_path(dirfd, path, flags, &st, &created_ns);
 	if (error != 0)
 		return error;
 	memset(&x, 0, sizeof(x));
-	x.stx_mask = STATX_BASIC_STATS;
+	x.stx_mask = STATX_BASIC_STATS | (created_ns != 0 ? STATX_BTIME : 0);
+	x.stx_btime.tv_sec = (int64_t)(created_ns / NSEC_PER_SEC);
+	x.stx_btime.tv_nsec = (uint32_t)(created_ns % NSEC_PER_SEC);
 	x.stx_blksize = (uint32_t)st.st_blksize;
 	x.stx_nlink = (uint32_t)st.st_nlink;
 	x.stx_uid = st.st_uid;
@@ -140,13 +154,14 @@ SYSCALL5(statx, int, dirfd, vaddr_t, path, int, flags, unsigned, mask, vaddr_t, 
 /* Everyone is root: all may be read and written, and executed if anyone may execute it. */
 static int64_t access_path(int dirfd, vaddr_t path, int mode, int flags)
 {
+	uint64_t created_ns;
 	struct stat st;
 	int error;
 
 	if ((mode & ~(ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE)) != 0 ||
 	    (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0)
 		return -EINVAL;
-	error = stat_path(dirfd, path, flags & ~AT_EACCESS, &st);
+	error = stat_path(dirfd, path, flags & ~AT_EACCESS, &st, &created_ns);
 	if (error == 0 && (mode & ACCESS_EXECUTE) != 0 && !S_ISDIR(st.st_mode) &&
 	    (st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0)
 		error = -EACCES;
@@ -182,7 +197,8 @@ static int64_t give_statfs(bool proc, vaddr_t to)
 	if (!proc) {
 		frame_census(&census);
 		fs.f_blocks = (__kernel_long_t)census.total;
-		fs.f_bfree = fs.f_bavail = (__kernel_long_t)census.count[FRAME_FREE];
+		fs.f_bfree = (__kernel_long_t)census.count[FRAME_FREE];
+		fs.f_bavail = fs.f_bfree - MIN(fs.f_bfree, (__kernel_long_t)fill_reserve());
 	}
 	return copy_to_user(to, &fs, sizeof(fs));
 }

@@ -296,7 +296,7 @@ void synthetic_register_numbers(const struct synthetic_numbers *new_numbers)
 }
 
 /* The directory with its files, as far as there is memory; root_lock held. */
-static void make_numbered(uint32_t number, struct inode_order *freed)
+static void make_numbered(uint32_t number)
 {
 	struct inode *dir =
 		inode_create(S_IFDIR | S_IRUSR | S_IXUSR | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH);
@@ -306,67 +306,52 @@ static void make_numbered(uint32_t number, struct inode_order *freed)
 		return;
 	dir->is_synthetic = true;
 	name_number(number, name);
+	/* Nothing of /proc has anything to sleep for when it is put. */
 	if (inode_link(proc_inode, name, dir) != 0) {
-		TAILQ_INSERT_TAIL(freed, dir, in_order);
+		inode_put(dir);
 		return;
 	}
 	for (size_t i = 0; i < numbers->count; i++) {
 		struct inode *inode = create(&numbers->files[i], number);
+		int error;
 
 		/* Without memory a file is missing; the next look finds no more of it. */
 		if (inode == NULL)
 			break;
-		if (inode_link(dir, numbers->files[i].path, inode) != 0) {
-			TAILQ_INSERT_TAIL(freed, inode, in_order);
+		error = inode_link(dir, numbers->files[i].path, inode);
+		inode_put(inode);
+		if (error != 0)
 			break;
-		}
-		inode_put(inode); /* not the last: the tree has it */
 	}
 	inode_put(dir);
 }
 
-static void put_all(struct inode_order *freed)
-{
-	struct inode *inode;
-
-	while ((inode = TAILQ_FIRST(freed)) != NULL) {
-		TAILQ_REMOVE(freed, inode, in_order);
-		inode_put(inode);
-	}
-}
-
 void synthetic_add_number(uint32_t number)
 {
-	struct inode_order freed = TAILQ_HEAD_INITIALIZER(freed);
 	char name[NUMBER_DIGITS];
 
 	name_number(number, name);
 	mutex_lock(&root_lock);
-	if (inode_child(proc_inode, name) == NULL)
-		make_numbered(number, &freed);
+	if (name_find(proc_inode, name) == NULL)
+		make_numbered(number);
 	mutex_unlock(&root_lock);
-	put_all(&freed);
 }
 
 void synthetic_remove_number(uint32_t number)
 {
-	struct inode_order freed = TAILQ_HEAD_INITIALIZER(freed);
-	char name[NUMBER_DIGITS];
-	struct inode *dir, *inode;
+	struct name_list freed = TAILQ_HEAD_INITIALIZER(freed);
+	char text[NUMBER_DIGITS];
+	struct name *name;
 
-	name_number(number, name);
+	name_number(number, text);
 	mutex_lock(&root_lock);
-	dir = inode_child(proc_inode, name);
-	if (dir != NULL) {
-		while ((inode = TAILQ_FIRST(&dir->order)) != NULL) {
-			inode_unlink(inode, NULL);
-			TAILQ_INSERT_TAIL(&freed, inode, in_order);
-		}
-		inode_unlink(dir, NULL);
-		TAILQ_INSERT_TAIL(&freed, dir, in_order);
+	name = name_find(proc_inode, text);
+	if (name != NULL) {
+		inode_purge(name->inode, &freed);
+		name_remove(name, NULL, &freed);
 	}
 	mutex_unlock(&root_lock);
-	put_all(&freed);
+	names_put(&freed);
 }
 
 void synthetic_look_for(const char *name)

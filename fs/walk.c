@@ -77,32 +77,55 @@ bool place_is_free(const struct place *place)
 
 /* --- where a walk begins ---------------------------------------------------------------------------- */
 
-static int start_inode(int dirfd, const char *path, struct inode **out)
+/* The directory, or with an empty path anything, that a descriptor stands for. */
+static int descriptor_inode(int dirfd, const char *path, struct inode **out)
 {
-	struct fs_context *fs = current->fs;
-	struct file *file;
+	struct file *file = files_lookup(current->files, dirfd);
 	int error = 0;
 
-	if (path[0] == '/' || (dirfd == AT_FDCWD && fs == NULL)) {
-		*out = root_inode;
+	if (file == NULL)
+		return -EBADF;
+	if (file->inode == NULL || (path[0] != '\0' && !S_ISDIR(file->inode->mode)))
+		error = -ENOTDIR;
+	if (error == 0) {
+		*out = file->inode;
 		inode_get(*out);
-	} else if (dirfd == AT_FDCWD) {
-		mutex_lock(&fs->lock);
-		*out = fs->cwd;
-		inode_get(*out);
-		mutex_unlock(&fs->lock);
-	} else {
-		file = files_lookup(current->files, dirfd);
-		if (file == NULL)
-			return -EBADF;
-		if (file->inode == NULL || (path[0] != '\0' && !S_ISDIR(file->inode->mode)))
-			error = -ENOTDIR;
-		if (error == 0) {
-			*out = file->inode;
-			inode_get(*out);
-		}
-		file_put(file);
 	}
+	file_put(file);
+	return error;
+}
+
+/* Where a path begins, and what it does not leave upwards, both with references. */
+static int start_inode(int dirfd, const char *path, unsigned flags, struct inode **out,
+		       struct inode **root)
+{
+	struct fs_context *fs = current->fs;
+	bool absolute = path[0] == '/' && (flags & WALK_IN_ROOT) == 0;
+	struct inode *cwd;
+	int error = 0;
+
+	if (absolute && (flags & WALK_BENEATH) != 0)
+		return -EXDEV;
+	if (fs != NULL)
+		mutex_lock(&fs->lock);
+	*root = fs != NULL ? fs->root : root_inode;
+	cwd = fs != NULL && !absolute ? fs->cwd : *root;
+	inode_get(*root);
+	if (absolute || dirfd == AT_FDCWD) {
+		*out = cwd;
+		inode_get(*out);
+	}
+	if (fs != NULL)
+		mutex_unlock(&fs->lock);
+	if (!absolute && dirfd != AT_FDCWD)
+		error = descriptor_inode(dirfd, path, out);
+	if (error == 0 && (flags & (WALK_IN_ROOT | WALK_BENEATH)) != 0) {
+		inode_put(*root);
+		*root = *out;
+		inode_get(*root);
+	}
+	if (error != 0)
+		inode_put(*root);
 	return error;
 }
 
@@ -112,8 +135,14 @@ static int empty_path(int dirfd, struct place *out)
 	struct file *file;
 	int error = 0;
 
-	if (dirfd == AT_FDCWD)
-		return start_inode(dirfd, "", &out->inode);
+	if (dirfd == AT_FDCWD) {
+		struct inode *root;
+
+		error = start_inode(dirfd, "", 0, &out->inode, &root);
+		if (error == 0)
+			inode_put(root);
+		return error;
+	}
 	file = files_lookup(current->files, dirfd);
 	if (file == NULL)
 		return -EBADF;
@@ -137,11 +166,13 @@ static int empty_path(int dirfd, struct place *out)
 
 struct walker {
 	struct inode *here;   /* the last inode reached; root_lock keeps it, or: */
+	struct inode *root;   /* held: what the path does not leave upwards */
 	struct inode *anchor; /* held: where the walk began, or was when the lock was dropped */
 	char *path;           /* the buffer; the rest grows at its beginning */
 	const char *cursor;   /* in `path`: what is still to be read */
 	size_t rest;          /* bytes of the rest */
-	unsigned links;
+	uint64_t cookie;      /* of the name by which `here` was reached, if it is no directory */
+	unsigned flags, links;
 	bool absent, dots;
 };
 
@@ -189,6 +220,14 @@ static int stand_for_file(struct place *out)
 	return out->inode != NULL ? 0 : -ENOMEM;
 }
 
+/* Of a directory's only name, or of a file's first; 0: it has none. root_lock held. */
+static uint64_t cookie_of(const struct inode *inode)
+{
+	const struct name *name = TAILQ_FIRST(&inode->names);
+
+	return name != NULL ? name->cookie : 0;
+}
+
 /*
  * A link to a thing and not to a name. At the end of a path the place is that; on the way it has to be
  * a directory. root_lock is dropped meanwhile.
@@ -199,8 +238,10 @@ static int follow_to_thing(struct walker *w, const struct synthetic *link, uint3
 	bool last = pathname_at_end(w->cursor);
 	int error;
 
-	if (++w->links > WALK_LINKS_MAX)
+	if (++w->links > WALK_LINKS_MAX || (w->flags & (WALK_NO_LINKS | WALK_NO_THINGS)) != 0)
 		return -ELOOP;
+	if ((w->flags & (WALK_BENEATH | WALK_IN_ROOT)) != 0)
+		return -EXDEV;
 	pause(w);
 	error = link->follow(number, entry, out);
 	if (error == 0 && out->inode == NULL)
@@ -217,7 +258,7 @@ static int follow_to_thing(struct walker *w, const struct synthetic *link, uint3
 	}
 	resume(w);
 	if (error == 0 && last)
-		out->cookie = out->inode->cookie;
+		out->cookie = cookie_of(out->inode);
 	return error;
 }
 
@@ -252,7 +293,7 @@ static int follow_text(struct walker *w, struct inode *link)
 	const char *target = link->target;
 	int error = 0;
 
-	if (++w->links > WALK_LINKS_MAX)
+	if (++w->links > WALK_LINKS_MAX || (w->flags & WALK_NO_LINKS) != 0)
 		return -ELOOP;
 	if (link->is_synthetic) {
 		inode_get(link); /* it may go away with its process */
@@ -264,10 +305,12 @@ static int follow_text(struct walker *w, struct inode *link)
 	}
 	if (error == 0)
 		error = pathname_splice(w->path, PATH_MAX, w->cursor, target);
+	if (error == 0 && w->path[0] == '/' && (w->flags & WALK_BENEATH) != 0)
+		error = -EXDEV;
 	if (error == 0) {
 		w->cursor = w->path;
 		if (w->path[0] == '/')
-			w->here = root_inode;
+			w->here = w->root;
 	}
 	text_free(&text);
 	return error;
@@ -280,30 +323,34 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 	bool follow = !last || *w->cursor == '/' || !(flags & WALK_NOFOLLOW);
 	char name[NAME_MAX + 1];
 	struct inode *child;
+	struct name *found;
 
 	if (!S_ISDIR(w->here->mode))
 		return -ENOTDIR;
 	if (w->dots) {
-		if (component_is_dotdot(c) && w->here->parent != NULL)
-			w->here = w->here->parent;
+		if (component_is_dotdot(c) && w->here == w->root)
+			return (flags & WALK_BENEATH) != 0 ? -EXDEV : 0;
+		if (component_is_dotdot(c) && inode_parent(w->here) != NULL)
+			w->here = inode_parent(w->here);
 		return 0;
 	}
 	memcpy(name, c->start, c->length);
 	name[c->length] = '\0';
 	if (w->here->entries != NULL)
 		return step_to_entry(w, name, follow, out);
-	child = inode_child(w->here, name);
-	if (child == NULL && w->here == proc_inode) {
+	found = name_find(w->here, name);
+	if (found == NULL && w->here == proc_inode) {
 		pause(w);
 		synthetic_look_for(name);
 		resume(w);
-		child = inode_child(w->here, name);
+		found = name_find(w->here, name);
 	}
+	child = found != NULL ? found->inode : NULL;
 	/* Nothing can be made there, either. */
 	if (child == NULL && w->here->is_synthetic)
 		return -ENOENT;
-	if (child == NULL || child->mode == MODE_ABSENT) {
-		w->absent = child != NULL || !w->here->wire;
+	if (child == NULL) {
+		w->absent = found != NULL || !w->here->wire;
 		if (w->absent && !last)
 			return -ENOENT;
 		w->rest = pathname_push(w->path, w->rest, c);
@@ -316,19 +363,20 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 		return follow_text(w, child);
 	}
 	w->here = child;
+	w->cookie = found->cookie;
 	return 0;
 }
 
 int walk(int dirfd, char *path, unsigned flags, struct place *out)
 {
-	struct walker w = { .path = path, .cursor = path };
+	struct walker w = { .path = path, .cursor = path, .flags = flags };
 	struct component c;
 	int error;
 
 	*out = (struct place){ 0 };
 	if (path[0] == '\0')
 		return (flags & WALK_EMPTY) != 0 ? empty_path(dirfd, out) : -ENOENT;
-	error = start_inode(dirfd, path, &w.anchor);
+	error = start_inode(dirfd, path, flags, &w.anchor, &w.root);
 	if (error != 0)
 		return error;
 
@@ -353,7 +401,7 @@ int walk(int dirfd, char *path, unsigned flags, struct place *out)
 		inode_get(w.here);
 		if (w.rest == 0) {
 			out->inode = w.here;
-			out->cookie = w.here->cookie;
+			out->cookie = S_ISDIR(w.here->mode) ? cookie_of(w.here) : w.cookie;
 		} else {
 			path[w.rest] = '\0';
 			out->dir = w.here;
@@ -363,6 +411,7 @@ int walk(int dirfd, char *path, unsigned flags, struct place *out)
 	}
 	mutex_unlock(&root_lock);
 	inode_put(w.anchor);
+	inode_put(w.root);
 	if (error != 0)
 		place_put(out);
 	return error;
@@ -398,8 +447,9 @@ static void remember_absent(const char *path)
 static int enter(struct place *place, struct version *version)
 {
 	struct inode *dir, *inode, *child;
-	char name[NAME_MAX + 1];
-	int error = root_make_parents(place->dir, place->rest, name, &dir);
+	char text[NAME_MAX + 1];
+	struct name *name;
+	int error = root_make_parents(place->dir, place->rest, text, &dir);
 
 	if (error != 0)
 		return error;
@@ -409,15 +459,16 @@ static int enter(struct place *place, struct version *version)
 		return -ENOMEM;
 	}
 	mutex_lock(&root_lock);
-	child = inode_child(dir, name);
-	if (child == NULL) {
-		error = inode_link(dir, name, inode);
-	} else if (child->mode == MODE_ABSENT) {
+	name = name_find(dir, text);
+	child = name != NULL ? name->inode : NULL;
+	if (name == NULL) {
+		error = inode_link(dir, text, inode);
+	} else if (child == NULL) {
 		error = -ENOENT; /* removed while we asked */
 	} else {
 		inode_get(child);
 	}
-	place->cookie = child != NULL ? child->cookie : inode->cookie;
+	place->cookie = child != NULL ? name->cookie : cookie_of(inode);
 	mutex_unlock(&root_lock);
 	if (error == 0 && child != NULL) {
 		/* Someone else was quicker: ours is the newer answer, unless theirs is not from there. */
@@ -493,14 +544,16 @@ static int find_version(struct place *place, char *path, enum freshness freshnes
 			uint64_t began_ns)
 {
 	struct inode *inode = place->inode;
-	struct inode *dir;
+	struct inode *dir = NULL;
+	struct name *name;
 	int error;
 
 	mutex_lock(&root_lock);
-	dir = inode->parent;
-	if (dir != NULL) {
+	name = inode_name(inode, place->cookie);
+	if (name != NULL) {
+		dir = name->dir;
 		inode_get(dir);
-		(void)strlcpy(path, inode->name, PATH_MAX);
+		(void)strlcpy(path, name->text, PATH_MAX);
 	}
 	mutex_unlock(&root_lock);
 	error = inode_version(inode, freshness, began_ns, &place->version);

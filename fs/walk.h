@@ -19,6 +19,12 @@ struct file;
 #define WALK_NOFOLLOW  0x1u /* a symbolic link at the end is what is meant */
 #define WALK_EMPTY     0x2u /* AT_EMPTY_PATH: an empty path is `dirfd` itself */
 
+/* openat2(2)'s RESOLVE_*. */
+#define WALK_NO_LINKS  0x4u  /* -ELOOP instead of following a symbolic link */
+#define WALK_NO_THINGS 0x8u  /* or one of /proc that leads to a thing (a magic link) */
+#define WALK_BENEATH   0x10u /* -EXDEV instead of leaving what is below the beginning */
+#define WALK_IN_ROOT   0x20u /* the beginning is taken for the root */
+
 /* Where a walk in RAM ended. */
 struct place {
 	struct inode *inode;     /* held: what the path names; or NULL, and then dir and rest: */

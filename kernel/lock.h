@@ -31,8 +31,9 @@ enum lock_rank {
 	RANK_ALARM, /* alarms and timers of processes: outside what wakes and what signals */
 	RANK_FUTEX,
 	RANK_SIGNAL,
-	RANK_DEVICE, /* a driver's rings */
-	RANK_WATCH,  /* who watches which wait queue; epoll's ready lists */
+	RANK_HANDLERS, /* what a process does about signals */
+	RANK_DEVICE,   /* a driver's rings */
+	RANK_WATCH,    /* who watches which wait queue; epoll's ready lists */
 	RANK_WAITQ,
 	RANK_PMAP,
 	RANK_KMAP, /* the kernel's own page tables */

@@ -30,6 +30,7 @@
 	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
 	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \
 	    call(kill) call(tkill) call(tgkill) call(rt_sigqueueinfo)                              \
+	    call(rt_tgsigqueueinfo)                                                            \
 	/* signal_frame.c */ call(rt_sigreturn)                                                    \
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
 	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(set_tid_address)               \
@@ -38,26 +39,34 @@
 	/* wait.c */ call(wait4) call(waitid)
 
 #define ROOM_FS(call)                                                                              \
+	/* allocate.c */ call(fallocate) call(memfd_create)                                       \
 	/* attributes.c */ call(chmod) call(fchmod) call(fchmodat) call(chown)                     \
-	    call(lchown) call(fchown) call(fchownat) call(utimensat) call(truncate)                \
-	    call(readlink) call(readlinkat) call(chdir) call(fchdir) call(getcwd)                  \
-	    call(umask)                                                                            \
+	    call(lchown) call(fchown) call(fchownat) call(truncate) call(readlink)                 \
+	    call(readlinkat) call(umask)                                                           \
 	/* dev.c */ call(getrandom)                                                                \
-	/* directory.c */ call(getdents64)                                                         \
+	/* directory.c */ call(getdents64) call(getdents)                                        \
 	/* fcntl.c */ call(close) call(dup) call(dup2) call(dup3) call(fcntl)                      \
 	    call(close_range)                                                                      \
 	/* io.c */ call(read) call(write) call(pread64) call(pwrite64) call(readv)                 \
 	    call(writev) call(preadv) call(pwritev) call(lseek) call(ftruncate)                    \
-	    call(fsync) call(fdatasync) call(ioctl)                                                \
+	    call(ioctl)                                                                           \
+	/* locks.c */ call(flock)                                                                 \
 	/* mmap.c */ call(mmap)                                                                    \
 	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
-	    call(rmdir) call(unlinkat) call(rename) call(renameat) call(renameat2)                 \
-	/* open.c */ call(open) call(openat) call(creat)                                           \
+	    call(rmdir) call(unlinkat) call(link) call(linkat) call(mknod) call(mknodat)           \
+	/* open.c */ call(open) call(openat) call(openat2) call(creat)                             \
 	/* pipe.c */ call(pipe) call(pipe2)                                                        \
+	/* place.c */ call(chdir) call(fchdir) call(chroot) call(getcwd)                           \
 	/* poll.c */ call(poll) call(ppoll) call(select) call(pselect6)                            \
+	/* rename.c */ call(rename) call(renameat) call(renameat2)                                 \
 	/* stat.c */ call(stat) call(lstat) call(fstat) call(newfstatat) call(statx)               \
 	    call(access) call(faccessat) call(faccessat2) call(statfs) call(fstatfs)               \
-	/* timerfd.c */ call(timerfd_create) call(timerfd_settime) call(timerfd_gettime)
+	/* sync.c */ call(sync) call(syncfs) call(fsync) call(fdatasync) call(sync_file_range)     \
+	    call(fadvise64) call(readahead) call(getxattr) call(lgetxattr) call(fgetxattr)         \
+	    call(listxattr) call(llistxattr) call(flistxattr) call(setxattr) call(lsetxattr)       \
+	    call(fsetxattr) call(removexattr) call(lremovexattr) call(fremovexattr)                \
+	/* timerfd.c */ call(timerfd_create) call(timerfd_settime) call(timerfd_gettime)         \
+	/* times.c */ call(utimensat) call(futimesat) call(utimes) call(utime)
 
 #define ROOM_MM(call)                                                                              \
 	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise)

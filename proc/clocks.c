@@ -59,22 +59,22 @@ static uint64_t of_kind(enum cpu_clock_kind kind, uint64_t user_ns, uint64_t sys
 static int read_cpu_clock(const struct cpu_clock *clock, uint64_t *ns)
 {
 	const struct process *process = current_process();
+	const struct task *task = current_task();
 	int error = 0;
 
 	sched_charge();
-	if (clock->of_thread) {
-		if (clock->id != 0 && clock->id != current->tid)
-			return -EINVAL;
-		*ns = of_kind(clock->kind, current->user_ns, current->system_ns);
-		return 0;
-	}
 	mutex_lock(&family_lock);
-	if (clock->id != 0)
+	if (clock->of_thread && clock->id != 0)
+		task = family_find_task(clock->id);
+	else if (clock->id != 0)
 		process = family_find(clock->id);
-	if (process)
-		*ns = of_kind(clock->kind, process->usage.user_ns, process->usage.system_ns);
-	else
+	/* Of threads, only one's own process's: clock_getcpuclockid(3). */
+	if (!process || (clock->of_thread && (!task || task->thread.process != process)))
 		error = -EINVAL;
+	else if (clock->of_thread)
+		*ns = of_kind(clock->kind, task->thread.user_ns, task->thread.system_ns);
+	else
+		*ns = of_kind(clock->kind, process->usage.user_ns, process->usage.system_ns);
 	mutex_unlock(&family_lock);
 	return error;
 }

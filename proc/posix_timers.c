@@ -26,6 +26,7 @@ struct posix_timer {
 	struct cpu_timer cpu;
 	int notify; /* SIGEV_* */
 	int signal;
+	uint32_t tid; /* with SIGEV_THREAD_ID: whose */
 	sigval_t value;
 	int overrun; /* of the signal that was taken last; the process's timer lock */
 };
@@ -43,7 +44,10 @@ static void notify(const struct posix_timer *timer)
 	info.si_code = SI_TIMER;
 	info.si_tid = timer->id;
 	info.si_value = timer->value;
-	signal_post(timer->process, &info);
+	if (timer->notify & SIGEV_THREAD_ID)
+		(void)signal_post_tid(timer->process, timer->tid, &info);
+	else
+		(void)signal_post(timer->process, &info);
 }
 
 static void alarm_expired(struct alarm *alarm)
@@ -126,6 +130,18 @@ void posix_timer_taken(siginfo_t *info)
 
 /* --- making one ---------------------------------------------------------------------------------------- */
 
+static bool is_own_thread(uint32_t tid)
+{
+	const struct task *task;
+	bool own;
+
+	mutex_lock(&family_lock);
+	task = family_find_task(tid);
+	own = task && task->thread.process == current_process();
+	mutex_unlock(&family_lock);
+	return own;
+}
+
 /* What is to happen, checked; without a sigevent, SIGALRM with the timer's number as its value. */
 static int read_event(vaddr_t from, struct posix_timer *timer)
 {
@@ -145,7 +161,8 @@ static int read_event(vaddr_t from, struct posix_timer *timer)
 	case SIGEV_NONE:
 		return 0;
 	case SIGEV_SIGNAL | SIGEV_THREAD_ID:
-		if ((uint32_t)event._sigev_un._tid != current->tid)
+		timer->tid = (uint32_t)event._sigev_un._tid;
+		if (!is_own_thread(timer->tid))
 			return -EINVAL;
 		break;
 	case SIGEV_SIGNAL:

@@ -26,8 +26,8 @@ static struct files *files_of(uint32_t pid)
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process && process->main_thread)
-		files = process->main_thread->files;
+	if (process)
+		files = process_files(process);
 	if (files)
 		files_get(files);
 	mutex_unlock(&family_lock);
@@ -200,8 +200,8 @@ static struct fs_context *context_of(uint32_t pid)
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process && process->main_thread)
-		fs = process->main_thread->fs;
+	if (process)
+		fs = process_fs(process);
 	if (fs)
 		fs_context_get(fs);
 	mutex_unlock(&family_lock);
@@ -228,10 +228,20 @@ int procfs_follow_root(uint32_t pid, uint32_t unused, struct place *out)
 
 	if (!fs)
 		return -ENOENT;
-	fs_context_put(fs);
-	out->inode = root_inode;
+	mutex_lock(&fs->lock);
+	out->inode = fs->root;
 	inode_get(out->inode);
+	mutex_unlock(&fs->lock);
+	fs_context_put(fs);
 	return 0;
+}
+
+static int describe(struct text *text, int error, struct place *place)
+{
+	if (error == 0)
+		error = describe_inode(text, place->inode, NULL);
+	place_put(place);
+	return error;
 }
 
 int procfs_generate_cwd(struct text *text, uint32_t pid)
@@ -239,14 +249,13 @@ int procfs_generate_cwd(struct text *text, uint32_t pid)
 	struct place cwd = { 0 };
 	int error = procfs_follow_cwd(pid, 0, &cwd);
 
-	if (error == 0)
-		error = describe_inode(text, cwd.inode, NULL);
-	place_put(&cwd);
-	return error;
+	return describe(text, error, &cwd);
 }
 
 int procfs_generate_root(struct text *text, uint32_t pid)
 {
-	text_append(text, "/", 1);
-	return 0;
+	struct place root = { 0 };
+	int error = procfs_follow_root(pid, 0, &root);
+
+	return describe(text, error, &root);
 }

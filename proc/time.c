@@ -123,10 +123,19 @@ static int64_t to_ticks(uint64_t ns)
 	return (int64_t)(ns / (NSEC_PER_SEC / HZ));
 }
 
-struct process_times process_cpu_times(const struct process *process)
+/* Of the calling thread, or of all that its process has had. */
+static struct process_times cpu_times(bool whole)
 {
+	struct process_times times;
+
 	sched_charge();
-	return (struct process_times){ process->usage.user_ns, process->usage.system_ns };
+	times = (struct process_times){ current->user_ns, current->system_ns };
+	if (whole) {
+		mutex_lock(&family_lock);
+		times = process_cpu_times(current_process());
+		mutex_unlock(&family_lock);
+	}
+	return times;
 }
 
 struct rusage usage_of_times(const struct process_times *times)
@@ -151,7 +160,7 @@ static struct process_times children_times(void)
 SYSCALL1(times, vaddr_t, out)
 {
 	struct process_times children = children_times();
-	struct process_times own = process_cpu_times(current_process());
+	struct process_times own = cpu_times(true);
 	struct tms times = {
 		.tms_utime = to_ticks(own.user_ns),
 		.tms_stime = to_ticks(own.system_ns),
@@ -171,10 +180,7 @@ SYSCALL2(getrusage, int, who, vaddr_t, out)
 	switch (who) {
 	case RUSAGE_SELF:
 	case RUSAGE_THREAD:
-		sched_charge();
-		times = who == RUSAGE_SELF
-				? process_cpu_times(current_process())
-				: (struct process_times){ current->user_ns, current->system_ns };
+		times = cpu_times(who == RUSAGE_SELF);
 		usage = usage_of_times(&times);
 		usage.ru_minflt = (int64_t)current->space->stats.faults;
 		usage.ru_majflt = (int64_t)current->space->stats.faults_io;

@@ -239,7 +239,7 @@ static void work_is_counted(void)
 
 		getrusage(RUSAGE_SELF, &usage);
 		before = usage.ru_nvcsw;
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 		getrusage(RUSAGE_SELF, &usage);
 		ok(usage.ru_nvcsw > before, "sleeping is giving way");
 	}

@@ -1,0 +1,183 @@
+/*
+ * fs/rename.c - rename(2) and its kin.
+ *
+ * A name moves under root_lock, at once: its inode gets a new name, the old one goes. Where the server may
+ * have the old name, a whiteout stays.
+ */
+#include "fs/inode.h"
+#include "fs/names.h"
+#include "kernel/string.h"
+#include "kernel/syscall.h"
+#include <linux/fs.h>
+
+/* A name that moves: where it is, and where it goes. */
+struct move {
+	struct name *from, *to; /* `to` NULL: a free place */
+	struct inode *dir;      /* where it goes */
+	const char *text;       /* and as what */
+	unsigned flags;
+};
+
+/* What is wrong with moving an inode out of its place into a directory. */
+static int check_mover(struct inode *inode, const struct inode *dir)
+{
+	if (inode->is_synthetic)
+		return -EPERM;
+	/* Names below it that only the server knows would not come along: mv(1) copies instead. */
+	if (S_ISDIR(inode->mode) && inode->wire)
+		return -EXDEV;
+	return inode_is_above(inode, dir) ? -EINVAL : 0;
+}
+
+static int check(const struct move *move)
+{
+	struct inode *from = move->from->inode;
+	int error = check_mover(from, move->dir);
+
+	if (error != 0)
+		return error;
+	if ((move->flags & RENAME_EXCHANGE) != 0)
+		return move->to == NULL ? -ENOENT : check_mover(move->to->inode, move->from->dir);
+	if (move->to == NULL)
+		return 0;
+	if ((move->flags & RENAME_NOREPLACE) != 0)
+		return -EEXIST;
+	/* One above the other holds it, and is not empty. */
+	if (inode_is_above(move->to->inode, move->from->dir))
+		return -ENOTEMPTY;
+	if (S_ISDIR(from->mode) != S_ISDIR(move->to->inode->mode))
+		return S_ISDIR(move->to->inode->mode) ? -EISDIR : -ENOTDIR;
+	return names_check_removal(move->to);
+}
+
+/* What stays in the old place: nothing, a name that hides the server's, or RENAME_WHITEOUT's device. */
+static int leave_behind(const struct move *move, struct name **out)
+{
+	struct inode *inode;
+
+	if ((move->flags & RENAME_WHITEOUT) == 0)
+		return names_whiteout_for(move->from, out);
+	inode = inode_create(S_IFCHR);
+	if (inode == NULL)
+		return -ENOMEM;
+	*out = name_create(move->from->text, inode);
+	inode_put(inode);
+	return *out != NULL ? 0 : -ENOMEM;
+}
+
+/* root_lock held. What is to be put afterwards goes to `freed`. */
+static int perform(const struct move *move, struct name_list *freed)
+{
+	struct name *name, *behind;
+	int error = check(move);
+
+	if (error != 0)
+		return error;
+	if ((move->flags & RENAME_EXCHANGE) != 0) {
+		names_exchange(move->from, move->to);
+		return 0;
+	}
+	error = leave_behind(move, &behind);
+	if (error != 0)
+		return error;
+	name = name_create(move->text, move->from->inode);
+	if (name == NULL) {
+		if (behind != NULL)
+			TAILQ_INSERT_TAIL(freed, behind, in_order);
+		return -ENOMEM;
+	}
+	/* Nothing fails from here on. */
+	if (move->to != NULL) {
+		if (S_ISDIR(move->to->inode->mode))
+			inode_purge(move->to->inode, freed);
+		name_remove(move->to, NULL, freed);
+	}
+	name_remove(move->from, behind, freed);
+	name_enter(move->dir, name);
+	return 0;
+}
+
+/* Both ends are known; root_lock held. -EAGAIN: a name means something else by now. */
+static int rename_locked(const struct place *from, const struct place *to, unsigned flags,
+			 struct name_list *freed)
+{
+	struct move move = { .flags = flags };
+
+	move.from = inode_name(from->inode, from->cookie);
+	if (move.from == NULL)
+		return names_lost(from->inode);
+	if (to->inode != NULL) {
+		move.to = inode_name(to->inode, to->cookie);
+		if (move.to == NULL)
+			return names_lost(to->inode);
+		move.dir = move.to->dir;
+		move.text = move.to->text;
+	} else {
+		move.dir = to->dir;
+		move.text = to->rest;
+		if (inode_child(to->dir, to->rest) != NULL)
+			return -EAGAIN;
+		if (!inode_is_attached(to->dir))
+			return -ENOENT;
+	}
+	/* Two names of one inode, or twice the same, are left as they are. */
+	if (to->inode == from->inode)
+		return (flags & RENAME_NOREPLACE) != 0 ? -EEXIST : 0;
+	return perform(&move, freed);
+}
+
+static int try_rename(int from_fd, vaddr_t from_path, int to_fd, vaddr_t to_path, unsigned flags)
+{
+	struct name_list freed = TAILQ_HEAD_INITIALIZER(freed);
+	struct place from, to;
+	char *path, *new_path;
+	int error = names_find(from_fd, from_path, WALK_NOFOLLOW, &path, &from);
+
+	if (error != 0) {
+		names_done(path, &from);
+		return error;
+	}
+	error = names_find(to_fd, to_path, WALK_NOFOLLOW, &new_path, &to);
+	if (from.dots || to.dots)
+		error = (flags & RENAME_NOREPLACE) != 0 && to.dots ? -EEXIST : -EBUSY;
+	if (error == -ENOENT && place_is_free(&to))
+		error = to.slash && !S_ISDIR(from.inode->mode) ? -ENOTDIR : 0;
+	if (error == 0) {
+		mutex_lock(&root_lock);
+		error = rename_locked(&from, &to, flags, &freed);
+		mutex_unlock(&root_lock);
+	}
+	names_put(&freed);
+	names_done(new_path, &to);
+	names_done(path, &from);
+	return error;
+}
+
+static int64_t rename_at(int from_fd, vaddr_t from_path, int to_fd, vaddr_t to_path, unsigned flags)
+{
+	int error;
+
+	do {
+		error = try_rename(from_fd, from_path, to_fd, to_path, flags);
+	} while (error == -EAGAIN);
+	return error;
+}
+
+SYSCALL2(rename, vaddr_t, from, vaddr_t, to)
+{
+	return rename_at(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+SYSCALL4(renameat, int, from_fd, vaddr_t, from, int, to_fd, vaddr_t, to)
+{
+	return rename_at(from_fd, from, to_fd, to, 0);
+}
+
+SYSCALL5(renameat2, int, from_fd, vaddr_t, from, int, to_fd, vaddr_t, to, unsigned, flags)
+{
+	if ((flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) != 0)
+		return -EINVAL;
+	if ((flags & RENAME_EXCHANGE) != 0 && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) != 0)
+		return -EINVAL;
+	return rename_at(from_fd, from, to_fd, to, flags);
+}

@@ -1,0 +1,109 @@
+/*
+ * fs/times.c - when files say that they were read and written: utimensat(2) and its forerunners.
+ */
+#include "fs/attributes.h"
+#include "fs/inode.h"
+#include "fs/walk.h"
+#include "kernel/clock.h"
+#include "kernel/syscall.h"
+#include "mm/user.h"
+#include <linux/time_types.h>
+
+/* utimensat(2); no UAPI header has these. */
+#define UTIME_NOW  ((1L << 30) - 1L)
+#define UTIME_OMIT ((1L << 30) - 2L)
+
+/* One of utimensat(2)'s two times; `*keep` if it is to stay. */
+static int read_time(const struct __kernel_timespec *ts, uint64_t now_ns, uint64_t *ns, bool *keep)
+{
+	*keep = ts->tv_nsec == UTIME_OMIT;
+	*ns = now_ns;
+	if (*keep || ts->tv_nsec == UTIME_NOW)
+		return 0;
+	if (ts->tv_nsec < 0 || ts->tv_nsec >= (long long)NSEC_PER_SEC)
+		return -EINVAL;
+	if (ts->tv_sec < 0 || (uint64_t)ts->tv_sec > UINT64_MAX / NSEC_PER_SEC - 1)
+		return -EINVAL;
+	*ns = (uint64_t)ts->tv_sec * NSEC_PER_SEC + (uint64_t)ts->tv_nsec;
+	return 0;
+}
+
+/* Both of a file's times. No path means the descriptor itself, as on Linux (futimens(3)). */
+static int64_t set_times(int dirfd, vaddr_t path, const struct __kernel_timespec ts[2], int flags)
+{
+	unsigned walk_flags = ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? WALK_NOFOLLOW : 0) |
+			      ((flags & AT_EMPTY_PATH) != 0 ? WALK_EMPTY : 0);
+	uint64_t now_ns = clock_wall_ns(), accessed_ns, modified_ns;
+	bool keep_accessed, keep_modified;
+	struct inode *inode;
+	int error;
+
+	if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0)
+		return -EINVAL;
+	error = read_time(&ts[0], now_ns, &accessed_ns, &keep_accessed);
+	if (error == 0)
+		error = read_time(&ts[1], now_ns, &modified_ns, &keep_modified);
+	/* Nothing is to be done, and it is not even asked of what. */
+	if (error != 0 || (keep_accessed && keep_modified))
+		return error;
+	if (path == 0 && dirfd == AT_FDCWD)
+		return -EFAULT;
+	error = path == 0 ? find_descriptor(dirfd, &inode)
+			  : find_inode(dirfd, path, walk_flags, &inode);
+	if (error != 0)
+		return error;
+	mutex_lock(&root_lock);
+	if (!keep_accessed)
+		inode->accessed_ns = accessed_ns;
+	if (!keep_modified)
+		inode->modified_ns = modified_ns;
+	inode->changed_ns = now_ns;
+	mutex_unlock(&root_lock);
+	inode_put(inode);
+	return 0;
+}
+
+SYSCALL4(utimensat, int, dirfd, vaddr_t, path, vaddr_t, times, int, flags)
+{
+	struct __kernel_timespec ts[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_NOW } };
+	int error = times != 0 ? copy_from_user(ts, times, sizeof(ts)) : 0;
+
+	return error != 0 ? error : set_times(dirfd, path, ts, flags);
+}
+
+/* The older calls count microseconds, or seconds. */
+static int64_t set_times_us(int dirfd, vaddr_t path, vaddr_t times)
+{
+	struct __kernel_timespec ts[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_NOW } };
+	struct __kernel_old_timeval tv[2];
+	int error = times != 0 ? copy_from_user(tv, times, sizeof(tv)) : 0;
+
+	for (unsigned i = 0; error == 0 && times != 0 && i < 2; i++) {
+		if (tv[i].tv_usec < 0 || tv[i].tv_usec >= (long)(NSEC_PER_SEC / NSEC_PER_USEC))
+			error = -EINVAL;
+		ts[i].tv_sec = tv[i].tv_sec;
+		ts[i].tv_nsec = tv[i].tv_usec * (long)NSEC_PER_USEC;
+	}
+	return error != 0 ? error : set_times(dirfd, path, ts, 0);
+}
+
+SYSCALL3(futimesat, int, dirfd, vaddr_t, path, vaddr_t, times)
+{
+	return set_times_us(dirfd, path, times);
+}
+
+SYSCALL2(utimes, vaddr_t, path, vaddr_t, times)
+{
+	return set_times_us(AT_FDCWD, path, times);
+}
+
+SYSCALL2(utime, vaddr_t, path, vaddr_t, times)
+{
+	struct __kernel_timespec ts[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_NOW } };
+	__kernel_old_time_t seconds[2]; /* struct utimbuf: accessed, modified */
+	int error = times != 0 ? copy_from_user(seconds, times, sizeof(seconds)) : 0;
+
+	for (unsigned i = 0; error == 0 && times != 0 && i < 2; i++)
+		ts[i] = (struct __kernel_timespec){ .tv_sec = seconds[i] };
+	return error != 0 ? error : set_times(AT_FDCWD, path, ts, 0);
+}
