@@ -41,40 +41,54 @@ static struct object object;
 static struct file_name *data_name, *code_name;
 static bool wanted;
 
-int vdso_map(struct space *space, vaddr_t *header)
+uint64_t vdso_size(void)
 {
-	uint64_t size = (uint64_t)(vdso_image_end - vdso_image);
+	return PAGE_SIZE + (uint64_t)(vdso_image_end - vdso_image);
+}
+
+static int map(struct space *space, vaddr_t at, uint64_t offset, uint64_t length, uint32_t prot,
+	       struct file_name *name)
+{
 	struct map_request request = {
-		.length = PAGE_SIZE + size,
-		.prot = PROT_READ,
+		.address = at + offset,
+		.length = length,
+		.prot = prot,
 		.max_prot = PROT_READ | PROT_EXEC,
 		.flags = REGION_DEVICE,
 		.object = &object,
-		.name = data_name,
+		.offset = offset,
+		.name = name,
+		.fixed = true,
+		.noreplace = true,
 	};
-	vaddr_t at;
+	vaddr_t mapped;
+	int error = space_map(space, &request, &mapped);
+
+	/* A fixed-address image lies there. */
+	return error == -EEXIST ? -ENOMEM : error;
+}
+
+int vdso_map(struct space *space, vaddr_t at, vaddr_t *header)
+{
 	int error;
 
 	*header = 0;
 	if (!wanted)
 		return 0;
-	error = space_map(space, &request, &at);
-	if (error != 0)
-		return error;
-	request.address = at + PAGE_SIZE;
-	request.length = size;
-	request.prot = PROT_READ | PROT_EXEC;
-	request.offset = PAGE_SIZE;
-	request.name = code_name;
-	request.fixed = true;
-	return space_map(space, &request, header);
+	error = map(space, at, 0, PAGE_SIZE, PROT_READ, data_name);
+	if (error == 0)
+		error = map(space, at, PAGE_SIZE, vdso_size() - PAGE_SIZE, PROT_READ | PROT_EXEC,
+			    code_name);
+	if (error == 0)
+		*header = at + PAGE_SIZE;
+	return error;
 }
 
 void vdso_init(void)
 {
 	int64_t setting = 1;
 
-	object_init(&object, &ops, PAGE_SIZE + (uint64_t)(vdso_image_end - vdso_image));
+	object_init(&object, &ops, vdso_size());
 	data_name = file_name_create("[vvar]", 0);
 	code_name = file_name_create("[vdso]", 0);
 	if (!data_name || !code_name)

@@ -28,16 +28,16 @@ static int (*vdso_getcpu)(unsigned *, unsigned *, void *);
 
 /* --- finding it as a libc does ------------------------------------------------------------------------- */
 
-static const ElfW(Ehdr) *header;
-static const ElfW(Sym) *symbols;
+static const ElfW(Ehdr) * header;
+static const ElfW(Sym) * symbols;
 static const char *strings;
 static const uint16_t *versions;
-static const ElfW(Verdef) *definitions;
+static const ElfW(Verdef) * definitions;
 static bool has_hash;
 static size_t loads, load_size;
 static bool writable_load;
 
-static void read_dynamic(const ElfW(Dyn) *dynamic, uintptr_t base)
+static void read_dynamic(const ElfW(Dyn) * dynamic, uintptr_t base)
 {
 	for (; dynamic->d_tag != DT_NULL; dynamic++) {
 		uintptr_t at = base + dynamic->d_un.d_ptr;
