@@ -26,6 +26,7 @@
 	/* itimers.c */ call(getitimer) call(setitimer) call(alarm)                                \
 	/* posix_timers.c */ call(timer_create) call(timer_settime) call(timer_gettime)            \
 	    call(timer_getoverrun) call(timer_delete)                                              \
+	/* robust.c */ call(set_tid_address) call(set_robust_list) call(get_robust_list)           \
 	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \
 	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
 	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \
@@ -33,8 +34,8 @@
 	    call(rt_tgsigqueueinfo)                                                            \
 	/* signal_frame.c */ call(rt_sigreturn)                                                    \
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
-	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(set_tid_address)               \
-	    call(set_robust_list) call(sched_yield) call(sched_getaffinity) call(getcpu)           \
+	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(sched_yield)                   \
+	    call(sched_getaffinity) call(getcpu)                                               \
 	/* time.c */ call(nanosleep) call(clock_nanosleep) call(times) call(getrusage)             \
 	/* wait.c */ call(wait4) call(waitid)
 
@@ -69,7 +70,9 @@
 	/* times.c */ call(utimensat) call(futimesat) call(utimes) call(utime)
 
 #define ROOM_MM(call)                                                                              \
-	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise)
+	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise) call(mremap)          \
+	    call(mlock) call(mlock2) call(munlock) call(mlockall) call(munlockall)                 \
+	    call(mincore) call(msync) call(pkey_mprotect) call(pkey_alloc) call(pkey_free)
 /* clang-format on */
 
 #define EVERY_CALL(call) ROOM_LOADER(call) ROOM_PROC(call) ROOM_FS(call) ROOM_MM(call)

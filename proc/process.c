@@ -200,8 +200,6 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 	current_task()->alternate_stack = (struct alternate_stack){ 0 };
 	timers_exec(process);
 	task_release_parent();
-	current->clear_child_tid = 0;
-	current->robust_list = 0;
 
 	if (old_exe) {
 		version_allow_write(old_exe);

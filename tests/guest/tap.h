@@ -151,7 +151,7 @@ static inline long tap_proc_number(const char *path, const char *name)
 
 /*
  * The frames that are free once everything that may be dropped has been, and the program's own page
- * tables, which are more or fewer as its regions happen to lie; -1 on Linux.
+ * tables and private pages, which are more or fewer as it happens to lie; -1 on Linux.
  */
 static inline long tap_free_frames(void)
 {
@@ -167,7 +167,7 @@ static inline long tap_free_frames(void)
 	close(file);
 	text[length] = '\0';
 	free = strstr(text, "nr_free_frames ");
-	own = strstr(text, "nr_own_ptable ");
+	own = strstr(text, "nr_own_frames ");
 	return free && own ? atol(strchr(free, ' ')) + atol(strchr(own, ' ')) : -1;
 }
 
