@@ -18,6 +18,7 @@
 #include "mm/slab.h"
 #include "mm/space.h"
 #include "proc/clocks.h"
+#include "proc/oom.h"
 #include "proc/procfs.h"
 #include "proc/signal.h"
 
@@ -302,6 +303,7 @@ void process_init(void)
 	signal_register_hooks(&signals);
 	futex_init();
 	cpu_timers_init();
+	oom_init();
 	procfs_init_processes();
 	procfs_init_system();
 }

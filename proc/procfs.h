@@ -8,11 +8,27 @@
 
 struct text;
 struct place;
+struct space;
+struct region;
 struct synthetic_entries;
 
 /* Register the files about processes, and about the machine. Boot, after fs_init(). */
 void procfs_init_processes(void);
 void procfs_init_system(void);
+
+/*
+ * The process's memory, with a reference, or NULL if it has none any more. -ESRCH. And a region of it as a
+ * line of /proc/PID/maps; the space's lock is held. (proc/procfs_process.c)
+ */
+int procfs_get_space(uint32_t pid, struct space **out);
+void procfs_print_region(struct text *text, const struct space *space, const struct region *region);
+
+/* Of /proc/PID: memory. (proc/procfs_memory.c) */
+int procfs_generate_smaps(struct text *text, uint32_t pid);
+int procfs_generate_smaps_rollup(struct text *text, uint32_t pid);
+int procfs_generate_oom_score(struct text *text, uint32_t pid);
+int procfs_generate_oom_score_adj(struct text *text, uint32_t pid);
+int procfs_write_oom_score_adj(uint32_t pid, const char *bytes, size_t length);
 
 /* /proc/mounts is each process's, too. */
 int procfs_generate_mounts(struct text *text, uint32_t number);
