@@ -39,6 +39,18 @@ struct cpu_usage {
 	_Atomic uint64_t voluntary, involuntary; /* switches: it slept, or had to give way */
 };
 
+/* How a thread takes its turns (sched(7)); Linux's numbers. */
+struct sched_params {
+	uint8_t policy; /* SCHED_* */
+	int8_t nice;
+	uint8_t rt_priority; /* 1 … 99 with SCHED_FIFO and SCHED_RR */
+	bool reset_on_fork;
+	uint64_t cpus; /* that it may run on, as a mask */
+};
+#define NICE_MIN        (-20)
+#define NICE_MAX        19
+#define RT_PRIORITY_MAX 99
+
 enum thread_state { THREAD_NEW, THREAD_RUNNABLE, THREAD_RUNNING, THREAD_SLEEPING, THREAD_DEAD };
 
 struct thread {
@@ -52,6 +64,7 @@ struct thread {
 	TAILQ_ENTRY(thread) run_link; /* run queue lock */
 	struct cpu *cpu;              /* the CPU it runs or last ran on; run queue lock */
 	_Atomic bool on_cpu;          /* its context is still live there; see kernel/sched.c */
+	struct sched_params sched;    /* run queue lock */
 	uint64_t slice_end_ns;
 	uint64_t user_ns, system_ns; /* CPU time used, see sched_charge(); the running CPU only */
 	uint64_t account_ns;         /* when the present accounting interval began */
@@ -135,6 +148,13 @@ void thread_kill(struct thread *thread);
 void thread_signal(struct thread *thread);
 
 void sched_yield(void);
+
+struct sched_params sched_get_params(struct thread *thread);
+void sched_set_params(struct thread *thread, const struct sched_params *params);
+/* Of a thread that has not started: as the calling one. */
+void sched_inherit(struct thread *child);
+/* How long it may run while others wait. */
+uint64_t sched_slice_ns(const struct sched_params *params);
 
 /*
  * Brings the current thread's user_ns and system_ns, and its group's, up to now. What it has used is

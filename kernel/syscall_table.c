@@ -34,8 +34,14 @@
 	    call(rt_tgsigqueueinfo)                                                            \
 	/* signal_frame.c */ call(rt_sigreturn)                                                    \
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
+	/* attributes.c */ call(personality)                                                       \
+	/* sched_calls.c */ call(sched_setscheduler) call(sched_setparam) call(sched_getscheduler) \
+	    call(sched_getparam) call(sched_get_priority_max) call(sched_get_priority_min)         \
+	    call(sched_rr_get_interval) call(sched_setattr) call(sched_getattr)                    \
+	    call(sched_setaffinity) call(sched_getaffinity) call(getpriority) call(setpriority)    \
+	    call(ioprio_get) call(ioprio_set)                                                      \
 	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(sched_yield)                   \
-	    call(sched_getaffinity) call(getcpu)                                               \
+	    call(getcpu)                                                                           \
 	/* time.c */ call(nanosleep) call(clock_nanosleep) call(times) call(getrusage)             \
 	/* wait.c */ call(wait4) call(waitid)
 

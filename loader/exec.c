@@ -26,6 +26,7 @@
 #include <asm/hwcap2.h>
 #include <asm/processor-flags.h>
 #include <linux/mman.h>
+#include <linux/personality.h>
 
 /* Below the arguments, what a new program's stack has at once (Linux's stack_expand). */
 #define STACK_EXTRA (128 * KIB)
@@ -66,7 +67,10 @@ static int check_strings(const struct exec_request *request)
 /* A random distance of less than `pages` pages; none with `norandmaps`. */
 static uint64_t random_distance(uint64_t pages)
 {
-	return cmdline_flag("norandmaps") ? 0 : random_below(pages) << PAGE_SHIFT;
+	if (cmdline_flag("norandmaps") ||
+	    (current_process()->attributes.personality & ADDR_NO_RANDOMIZE))
+		return 0;
+	return random_below(pages) << PAGE_SHIFT;
 }
 
 /* Above the stack, as Linux; under the same page table, of which there will be no other. */

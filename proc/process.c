@@ -41,6 +41,7 @@ struct process *process_alloc(void)
 	mutex_init(&process->exec_lock, "exec", RANK_FAMILY);
 	limits_init(&process->limits);
 	timers_init(process);
+	process->attributes.dumpable = true;
 	strlcpy(process->command, "hawser", sizeof(process->command));
 	process->start_ns = clock_ns();
 	return process;
@@ -200,6 +201,7 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 	handlers_reset(process->handlers);
 	current_task()->alternate_stack = (struct alternate_stack){ 0 };
 	timers_exec(process);
+	process_exec_attributes(process);
 	task_release_parent();
 
 	if (old_exe) {

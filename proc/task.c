@@ -63,6 +63,7 @@ struct task *task_create(struct process *process, void (*entry)(void *arg), void
 	task->thread.process = process;
 	task->thread.limits = &process->limits;
 	task->thread.group = &process->usage;
+	task->timer_slack_ns = TIMER_SLACK_DEFAULT_NS;
 	signal_init_pending(&task->pending);
 	waitq_init(&task->vfork_wait, "vfork");
 	return task;
