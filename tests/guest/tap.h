@@ -16,7 +16,6 @@
 #define HAWSER_TESTS_GUEST_TAP_H
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -155,20 +154,22 @@ static inline long tap_proc_number(const char *path, const char *name)
  */
 static inline long tap_free_frames(void)
 {
-	static char text[8192];
-	int file = open("/proc/census", O_RDONLY);
-	size_t length = 0;
-	ssize_t got;
-	const char *free, *own;
+	FILE *file = fopen("/proc/census", "r");
+	char line[128];
+	long value, sum = 0;
+	int found = 0;
 
-	/* In one reading, and without a library that allocates: both would change what is counted. */
-	while ((got = read(file, text + length, sizeof(text) - 1 - length)) > 0)
-		length += (size_t)got;
-	close(file);
-	text[length] = '\0';
-	free = strstr(text, "nr_free_frames ");
-	own = strstr(text, "nr_own_frames ");
-	return free && own ? atol(strchr(free, ' ')) + atol(strchr(own, ' ')) : -1;
+	/* Both from one reading: the second could take a table more. */
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "nr_free_frames %ld", &value) == 1 ||
+		    sscanf(line, "nr_own_frames %ld", &value) == 1) {
+			sum += value;
+			found++;
+		}
+	}
+	if (file)
+		fclose(file);
+	return found == 2 ? sum : -1;
 }
 
 /*
