@@ -276,6 +276,7 @@ static int post(struct process *process, struct task *task, const siginfo_t *inf
 	spin_lock(&process->signal_lock);
 	error = post_locked(process, task, info);
 	spin_unlock(&process->signal_lock);
+	signal_announce();
 	return error;
 }
 
