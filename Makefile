@@ -39,6 +39,7 @@ help:
 	@echo 'make serve    serve a lab: IFACE=eth1 [ROOT=DIR] [PROXY=SUBNET]'
 	@echo 'make test     all tests; ends with one line of counts'
 	@echo 'make test-big what takes longer: two million random system calls'
+	@echo 'make docs     docs/syscalls.md, from the table of system calls'
 	@echo 'make bench    the numbers, beside Linux and iPXE'
 	@echo 'make check    formatting, lints, and the order of the rooms'
 	@echo 'make deps     install (or name) every package that any of these needs'
@@ -151,6 +152,16 @@ $(B)/gen/syscall_names.h: tools/mksyscalls | $(uapi)
 	$(Q)mkdir -p $(@D)
 	$(Q)echo '#include <asm/unistd_64.h>' | $(CC) -E -dM $(includes) - | tools/mksyscalls > $@
 $(B)/obj/kernel/syscall_table.c.o: $(B)/gen/syscall_names.h
+
+# What the manual says of each call, and what tests/guest/answered.c holds against it.
+.PHONY: docs
+docs: $(B)/gen/syscall_names.h
+	$(Q)tools/mksyscalldoc doc $< > docs/syscalls.md
+$(B)/gen/syscall_list.h: $(B)/gen/syscall_names.h kernel/syscall_table.c kernel/syscall_notes tools/mksyscalldoc
+	$(call say,GEN,$@)
+	$(Q)tools/mksyscalldoc header $< > $@
+$(B)/guest/answered: $(B)/gen/syscall_list.h
+$(B)/guest/answered: uapi_after += -I$(B)/gen
 
 # `make objects-mm` compiles one room.
 objects-%:
