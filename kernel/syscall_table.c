@@ -59,6 +59,8 @@
 	/* eventfd.c */ call(eventfd) call(eventfd2)                                               \
 	/* fcntl.c */ call(close) call(dup) call(dup2) call(dup3) call(fcntl)                      \
 	    call(close_range)                                                                      \
+	/* inotify.c */ call(inotify_init) call(inotify_init1) call(inotify_add_watch)             \
+	    call(inotify_rm_watch)                                                                 \
 	/* io.c */ call(read) call(write) call(pread64) call(pwrite64) call(readv)                 \
 	    call(writev) call(preadv) call(pwritev) call(preadv2) call(pwritev2)                  \
 	    call(lseek) call(ftruncate) call(ioctl)                                                \
