@@ -705,7 +705,7 @@ static void play(struct operation op, struct outcome *linux_, unsigned seed, uns
 	adapt(&op, linux_->begins);
 	hawser.error = hawser_do(&op, &hawser);
 	/* Linux advises region by region: of one page nothing can be done half. */
-	if (op.kind == ADVISE && hawser.error == -EINVAL && op.length > PAGE_SIZE &&
+	if (op.kind == ADVISE && hawser.error && hawser.error != -ENOMEM && op.length > PAGE_SIZE &&
 	    op.advice != MADV_POPULATE_READ && op.advice != MADV_POPULATE_WRITE) {
 		op.length = PAGE_SIZE;
 		hawser.error = hawser_do(&op, &hawser);
