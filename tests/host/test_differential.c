@@ -92,11 +92,12 @@ struct outcome {
 	int16_t bytes[PAGES]; /* SNAPSHOT: -1: cannot be read */
 };
 
-/* Joins what continues each other. */
+/* Joins what continues each other, and leaves out what has grown beyond the arena. */
 static void add_line(struct outcome *out, struct line line)
 {
 	struct line *last = out->lines ? &out->line[out->lines - 1] : NULL;
 
+	line.end = MIN(line.end, PAGE(PAGES));
 	if (last && last->end == line.start && last->prot == line.prot &&
 	    last->shared == line.shared && last->object == line.object &&
 	    (line.object == 0 || last->offset + (last->end - last->start) == line.offset)) {
