@@ -599,7 +599,7 @@ static void adapt(struct operation *op, const bool *begins)
 	if (op->kind == REMAP && op->new < USER_MIN)
 		op->new = USER_MAX;
 	/* Far beyond the arena there is only what the child itself needs. */
-	if (op->kind == ADVISE && !inside && end >= op->start)
+	if ((op->kind == ADVISE || op->kind == UNMAP) && !inside && end >= op->start)
 		op->length = MIN(op->length, PAGE_SIZE);
 	/* Pages that cannot be had are an error after the fact. */
 	if (op->kind == LOCK && op->flags == 1 && beyond_end(op->start, end))
