@@ -23,7 +23,7 @@ MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 .DEFAULT_GOAL := image
-.PHONY: help deps image run serve test bench check ci clean
+.PHONY: help deps image run serve test test-big bench check ci clean
 
 help:
 	@echo 'make run      boot Hawser in QEMU; this terminal is its serial line (Ctrl-A x leaves)'
@@ -38,6 +38,7 @@ help:
 	@echo 'make image    build/hawser, the kernel, and build/root, the default root'
 	@echo 'make serve    serve a lab: IFACE=eth1 [ROOT=DIR] [PROXY=SUBNET]'
 	@echo 'make test     all tests; ends with one line of counts'
+	@echo 'make test-big the tests that need 10 GiB of memory'
 	@echo 'make bench    the numbers, beside Linux and iPXE'
 	@echo 'make check    formatting, lints, and the order of the rooms'
 	@echo 'make deps     install (or name) every package that any of these needs'
@@ -48,7 +49,7 @@ help:
 # over, and what it asks the compiler below is answered.
 goals := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 every-set := run serve check test bench
-deps-sets := run $(sort $(filter $(filter-out run,$(every-set)),$(goals:ci=test)) \
+deps-sets := run $(sort $(filter $(filter-out run,$(every-set)),$(patsubst ci,test,$(goals:test-big=test))) \
              $(if $(filter dnsmasq,$(NET)),serve))
 empty :=
 deps := $(B)/deps/$(subst $(empty) $(empty),+,$(strip $(deps-sets)))
@@ -402,6 +403,10 @@ $(B)/tests/tftpd-hpa/.fetched: tools/fetch-package | $(deps)
 .PHONY: system-tests
 system-tests: $(B)/hawser $(B)/debug/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched guest-programs
 	$(Q)tests/run --system $(TESTS)
+
+# Not among them: it boots a machine with 10 GiB.
+test-big: $(B)/hawser $(B)/root.made guest-programs
+	$(Q)tests/run --system tests/system/big_heap.py
 
 test: $(B)/hawser $(B)/debug/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched guest-programs \
       $(host_programs) $(fuzz_programs)
