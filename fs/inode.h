@@ -30,6 +30,7 @@
 struct file;
 struct file_ops;
 struct lock_set;
+struct pipe;
 struct stat;
 struct synthetic;
 struct synthetic_entries;
@@ -81,8 +82,9 @@ struct inode {
 			uint64_t checked_ns;       /* a stat answer's time; root_lock */
 			TAILQ_ENTRY(inode) cached; /* if origin; root_lock */
 		};
-		char *target; /* S_IFLNK; fixed */
-		struct {      /* S_IFCHR, S_IFBLK */
+		char *target;      /* S_IFLNK; fixed */
+		struct pipe *pipe; /* S_IFIFO that is open; root_lock */
+		struct {           /* S_IFCHR, S_IFBLK */
 			uint32_t device_number;
 			const struct device *device; /* NULL: none that is known; fixed */
 		};
@@ -94,6 +96,8 @@ struct inode {
 	uint32_t number_of; /* the numbered directory that a file of /proc is in, or 0; fixed */
 	/* Of a directory like /proc/1/fd: its names; of what is in it: what it is one of; fixed. */
 	const struct synthetic_entries *entries;
+	/* Of a directory like /proc and /proc/1/task: the numbered directories that are made in it; fixed. */
+	const struct synthetic_numbers *numbers;
 	uint32_t entry; /* which one; fixed */
 };
 

@@ -38,12 +38,10 @@ void names_done(char *path, struct place *place)
 
 /* --- making ------------------------------------------------------------------------------------------ */
 
-/* Gives an inode the name of the path, which must not name anything. */
-static int enter(int dirfd, vaddr_t user_path, struct inode *inode)
+int names_enter(int dirfd, char *path, struct inode *inode)
 {
 	struct place place;
-	char *path;
-	int error = names_find(dirfd, user_path, WALK_NOFOLLOW, &path, &place);
+	int error = walk_find(dirfd, path, WALK_NOFOLLOW, FRESH_STAT, &place);
 
 	if (error == 0) {
 		error = -EEXIST;
@@ -61,7 +59,19 @@ static int enter(int dirfd, vaddr_t user_path, struct inode *inode)
 			inode->changed_ns = clock_wall_ns();
 		mutex_unlock(&root_lock);
 	}
-	names_done(path, &place);
+	place_put(&place);
+	return error;
+}
+
+static int enter(int dirfd, vaddr_t user_path, struct inode *inode)
+{
+	char *path;
+	int error = path_from_user(user_path, &path);
+
+	if (error == 0) {
+		error = names_enter(dirfd, path, inode);
+		kfree(path);
+	}
 	return error;
 }
 

@@ -22,11 +22,13 @@
 	    call(getgroups) call(getpgid) call(getpgrp) call(getsid) call(setsid)                  \
 	    call(setpgid)                                                                          \
 	/* robust.c */ call(set_tid_address) call(set_robust_list) call(get_robust_list)           \
+	/* pidfd.c */ call(pidfd_open) call(pidfd_send_signal) call(pidfd_getfd)                  \
 	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \
 	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
 	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \
 	    call(kill) call(tkill) call(tgkill) call(rt_sigqueueinfo)                              \
 	    call(rt_tgsigqueueinfo)                                                            \
+	/* signalfd.c */ call(signalfd) call(signalfd4)                                            \
 	/* signal_frame.c */ call(rt_sigreturn)                                                    \
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
 	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(sched_yield)                   \
@@ -43,20 +45,30 @@
 	    call(readlinkat) call(umask)                                                           \
 	/* dev.c */ call(getrandom)                                                                \
 	/* directory.c */ call(getdents64) call(getdents)                                        \
+	/* epoll.c */ call(epoll_create) call(epoll_create1) call(epoll_ctl) call(epoll_wait)       \
+	    call(epoll_pwait) call(epoll_pwait2)                                                   \
+	/* eventfd.c */ call(eventfd) call(eventfd2)                                               \
 	/* fcntl.c */ call(close) call(dup) call(dup2) call(dup3) call(fcntl)                      \
 	    call(close_range)                                                                      \
 	/* io.c */ call(read) call(write) call(pread64) call(pwrite64) call(readv)                 \
-	    call(writev) call(preadv) call(pwritev) call(lseek) call(ftruncate)                    \
-	    call(ioctl)                                                                           \
+	    call(writev) call(preadv) call(pwritev) call(preadv2) call(pwritev2)                  \
+	    call(lseek) call(ftruncate) call(ioctl)                                                \
 	/* locks.c */ call(flock)                                                                 \
 	/* mmap.c */ call(mmap)                                                                    \
 	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
 	    call(rmdir) call(unlinkat) call(link) call(linkat) call(mknod) call(mknodat)           \
 	/* open.c */ call(open) call(openat) call(openat2) call(creat)                             \
-	/* pipe.c */ call(pipe) call(pipe2)                                                        \
+	/* pipe_open.c */ call(pipe) call(pipe2)                                                   \
 	/* place.c */ call(chdir) call(fchdir) call(chroot) call(getcwd)                           \
 	/* poll.c */ call(poll) call(ppoll) call(select) call(pselect6)                            \
 	/* rename.c */ call(rename) call(renameat) call(renameat2)                                 \
+	/* socket.c */ call(socket) call(socketpair) call(bind) call(connect) call(listen)         \
+	    call(accept) call(accept4) call(getsockname) call(getpeername) call(shutdown)          \
+	    call(setsockopt) call(getsockopt)                                                      \
+	/* socket_message.c */ call(sendto) call(sendmsg) call(sendmmsg) call(recvfrom)            \
+	    call(recvmsg) call(recvmmsg)                                                           \
+	/* splice.c */ call(sendfile) call(splice) call(tee) call(vmsplice)                        \
+	    call(copy_file_range)                                                                  \
 	/* stat.c */ call(stat) call(lstat) call(fstat) call(newfstatat) call(statx)               \
 	    call(access) call(faccessat) call(faccessat2) call(statfs) call(fstatfs)               \
 	/* sync.c */ call(sync) call(syncfs) call(fsync) call(fdatasync) call(sync_file_range)     \

@@ -12,7 +12,10 @@
 #include "kernel/base.h"
 #include "mm/layout.h"
 
-/* 0, or -EFAULT (some bytes may have been copied); -EINTR when killed while a page is fetched. */
+/*
+ * 0, or -EFAULT (some bytes may have been copied); -EINTR when killed while a page is fetched; -ENOMEM when
+ * there was none for a page, and nobody who could be ended for it.
+ */
 int __must_check copy_from_user(void *to, vaddr_t from, size_t length);
 int __must_check copy_to_user(vaddr_t to, const void *from, size_t length);
 int __must_check zero_user(vaddr_t to, size_t length);
@@ -30,8 +33,16 @@ size_t __must_check copy_to_user_nofault(vaddr_t to, const void *from, size_t le
  */
 bool __must_check user_exchange_nofault(vaddr_t address, uint32_t *seen, uint32_t wanted);
 
-/* Faults in the pages of [start, start + length) for reading or writing. 0, -EFAULT, -EINTR. */
+/* Faults in the pages of [start, start + length) for reading or writing. As the copies. */
 int __must_check user_fault_in(vaddr_t start, size_t length, bool write);
+
+/*
+ * A window: until it is closed, copies of the calling thread to and from [memory, memory + length), which is
+ * the kernel's, work as if it were the user's. For moving data between two files (sendfile(2)): their
+ * operations know user memory only. Nothing that the user says can be an address in it; one at a time.
+ */
+void user_window_open(void *memory, size_t length);
+void user_window_close(void);
 
 #define get_user(out, from) copy_from_user((out), (from), sizeof(*(out)))
 #define put_user(to, value)                                          \

@@ -12,6 +12,9 @@ struct space;
 struct region;
 struct synthetic_entries;
 
+/* In the number that files of /proc/PID/task/TID are told: it is a thread's, and not a process's. */
+#define PROCFS_TASK (UINT32_C(1) << 31)
+
 /* Register the files about processes, and about the machine. Boot, after fs_init(). */
 void procfs_init_processes(void);
 void procfs_init_system(void);

@@ -18,7 +18,7 @@
 #define FILE_PATH "/tmp/hawser-proc-memory"
 #define RUNNERS   6
 
-static char text[TEXT_MAX], other[TEXT_MAX];
+static char text[TEXT_MAX], other[TEXT_MAX], rollup[TEXT_MAX];
 
 /* The whole file, as it is at this moment. */
 static bool slurp(char *to, const char *path)
@@ -189,7 +189,15 @@ static void files_of_a_process_agree(void)
 		stand_still(ready[1]);
 	}
 	ok(read(ready[0], &byte, 1) == 1, "a child has done what it has to");
-	ok(slurp_of(child, text, "smaps") && slurp_of(child, other, "maps"), "smaps and maps");
+	/*
+	 * Which of the program's own pages are shared changes as this process comes to more of them: the
+	 * second time it comes to none between the two.
+	 */
+	for (int time = 0; time < 2; time++) {
+		slurp_of(child, text, "smaps");
+		slurp_of(child, rollup, "smaps_rollup");
+	}
+	ok(*text && *rollup && slurp_of(child, other, "maps"), "smaps and maps");
 	ok(same_regions(other, text), "have the same regions");
 	ok(regions_add_up(text), "each of which adds up");
 
@@ -239,14 +247,13 @@ static void files_of_a_process_agree(void)
 			   pages[2] == file_pages / 4,
 		   "statm agrees");
 	}
-	ok(slurp_of(child, other, "smaps_rollup") && strstr(other, "[rollup]\n") &&
-		   value_of(other, "Rss") == resident &&
-		   value_of(other, "Anonymous") == sum_of(text, "Anonymous") &&
-		   value_of(other, "Shared_Clean") + value_of(other, "Shared_Dirty") ==
+	ok(strstr(rollup, "[rollup]\n") && value_of(rollup, "Rss") == resident &&
+		   value_of(rollup, "Anonymous") == sum_of(text, "Anonymous") &&
+		   value_of(rollup, "Shared_Clean") + value_of(rollup, "Shared_Dirty") ==
 			   sum_of(text, "Shared_Clean") + sum_of(text, "Shared_Dirty"),
 	   "smaps_rollup agrees");
 	/* Each region's is rounded down. */
-	ok(value_of(other, "Pss") >= shares && value_of(other, "Pss") < shares + 64,
+	ok(value_of(rollup, "Pss") >= shares && value_of(rollup, "Pss") < shares + 64,
 	   "shares are summed before they are rounded");
 	end(child);
 	close(ready[0]);
@@ -258,6 +265,26 @@ static void files_of_a_process_agree(void)
 	munmap(nothing, 100 * PAGE);
 	munmap(shared, 4 * PAGE);
 	munmap(file, 3 * PAGE);
+}
+
+/* Pages of 2 MiB, where there are any, are told of a process as of the machine. */
+static void large_pages_agree(void)
+{
+	const long pages = 1536; /* one block of 2 MiB lies in it whole, wherever it is */
+	char *memory = map(pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	long large;
+
+	madvise(memory, (size_t)(pages * PAGE), MADV_HUGEPAGE);
+	memset(memory, 1, (size_t)(pages * PAGE));
+	ok(slurp(text, "/proc/self/smaps") && slurp(other, "/proc/meminfo"),
+	   "six megabytes are written");
+	large = sum_of(text, "AnonHugePages");
+	ok(large >= 0 && large % 2048 == 0 && large <= sum_of(text, "Anonymous"),
+	   "%ld kB of them in large pages", large);
+	ok(value_of(region_at(text, memory), "Anonymous") == pages * 4 || !on_hawser(),
+	   "all of them anonymous");
+	ok(!on_hawser() || value_of(other, "AnonHugePages") == large, "as meminfo says");
+	munmap(memory, (size_t)(pages * PAGE));
 }
 
 /* The executable part of the program that the process runs: its smaps. */
@@ -389,6 +416,7 @@ int main(int argc, char **argv)
 		stand_still(atoi(argv[2]));
 	tap_begin(argv);
 	files_of_a_process_agree();
+	large_pages_agree();
 	a_program_is_in_memory_once();
 	the_machine_adds_up();
 	an_adjustment_is_kept();
