@@ -3,6 +3,7 @@
  */
 #include "fs/attributes.h"
 #include "fs/inode.h"
+#include "fs/inotify.h"
 #include "fs/walk.h"
 #include "kernel/clock.h"
 #include "kernel/syscall.h"
@@ -58,6 +59,7 @@ static int64_t set_times(int dirfd, vaddr_t path, const struct __kernel_timespec
 	if (!keep_modified)
 		inode->modified_ns = modified_ns;
 	inode->changed_ns = now_ns;
+	inotify_inode(inode, IN_ATTRIB);
 	mutex_unlock(&root_lock);
 	inode_put(inode);
 	return 0;
