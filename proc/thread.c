@@ -79,7 +79,7 @@ static int64_t set_subreaper(bool is_one)
 	return 0;
 }
 
-SYSCALL2(prctl, int, option, uint64_t, argument)
+SYSCALL5(prctl, int, option, uint64_t, argument, uint64_t, third, uint64_t, fourth, uint64_t, fifth)
 {
 	switch (option) {
 	case PR_SET_PDEATHSIG:
@@ -95,7 +95,7 @@ SYSCALL2(prctl, int, option, uint64_t, argument)
 	case PR_GET_NAME:
 		return get_name(argument);
 	default:
-		return -EINVAL;
+		return process_control(option, argument, (third | fourth | fifth) == 0);
 	}
 }
 
@@ -109,20 +109,6 @@ SYSCALL0(sched_yield)
 {
 	sched_yield();
 	return 0;
-}
-
-/* The CPUs that run, as a bit mask in whole words. */
-SYSCALL3(sched_getaffinity, int, pid, uint32_t, length, vaddr_t, mask)
-{
-	uint64_t cpus_mask = cpu_count >= 64 ? UINT64_MAX : (UINT64_C(1) << cpu_count) - 1;
-	int error;
-
-	if (length < sizeof(cpus_mask) || !IS_ALIGNED(length, (uint32_t)sizeof(cpus_mask)))
-		return -EINVAL;
-	if (pid != 0 && (uint32_t)pid != current->tid)
-		return -ESRCH;
-	error = put_user(mask, cpus_mask);
-	return error != 0 ? error : (int64_t)sizeof(cpus_mask);
 }
 
 SYSCALL3(getcpu, vaddr_t, cpu, vaddr_t, node, vaddr_t, unused)
