@@ -267,7 +267,7 @@ static void wait_for_size(int fd)
 	sigaction(SIGWINCH, &action, NULL);
 	say('r');
 	while (!got_winch)
-		pause();
+		usleep(1000); /* it may have come already */
 	say(ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col == 77 ? 'y' : 'n');
 }
 
