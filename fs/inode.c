@@ -4,6 +4,7 @@
 #include "fs/inode.h"
 #include "fs/locks.h"
 #include "fs/stat.h"
+#include "fs/synthetic.h"
 #include "kernel/clock.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
@@ -342,7 +343,10 @@ void inode_touch(struct inode *inode)
 int inode_stat(struct inode *inode, struct version *version, struct stat *out)
 {
 	uint64_t size = 0, pages = 0;
+	uint32_t uid = 0, gid = 0;
 
+	if (inode->is_synthetic)
+		synthetic_owner(inode, &uid, &gid);
 	if (version != NULL) {
 		int error = version_size(version, &size);
 		if (error != 0)
@@ -362,8 +366,8 @@ int inode_stat(struct inode *inode, struct version *version, struct stat *out)
 	out->st_nlink = S_ISDIR(inode->mode) ? 2 + inode->directories : inode->links;
 	if (inode->entries != NULL)
 		out->st_nlink = S_ISDIR(inode->mode) ? 2 : 1;
-	out->st_uid = inode->uid;
-	out->st_gid = inode->gid;
+	out->st_uid = inode->is_synthetic ? uid : inode->uid;
+	out->st_gid = inode->is_synthetic ? gid : inode->gid;
 	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode))
 		out->st_rdev = inode->device_number;
 	if (S_ISLNK(inode->mode) && !inode->is_synthetic)

@@ -41,6 +41,7 @@ struct device {
 	const char *name;
 	uint32_t number; /* MKDEV of <linux/kdev_t.h> */
 	int (*open)(struct file *file);
+	uint32_t permissions; /* 0: all may read and write */
 };
 
 /*

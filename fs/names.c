@@ -9,9 +9,11 @@
 #include "fs/inode.h"
 #include "fs/ops.h"
 #include "fs/path.h"
+#include "fs/permission.h"
 #include "fs/root.h"
 #include "fs/walk.h"
 #include "kernel/clock.h"
+#include "kernel/cred.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
@@ -39,7 +41,7 @@ void names_done(char *path, struct place *place)
 /* --- making ------------------------------------------------------------------------------------------ */
 
 /* Gives an inode the name of the path, which must not name anything. */
-static int enter(int dirfd, vaddr_t user_path, struct inode *inode)
+static int enter(int dirfd, vaddr_t user_path, struct inode *inode, bool new)
 {
 	struct place place;
 	char *path;
@@ -53,8 +55,15 @@ static int enter(int dirfd, vaddr_t user_path, struct inode *inode)
 		   (!place.slash || S_ISDIR(inode->mode))) {
 		mutex_lock(&root_lock);
 		/* The last name may have gone since the inode was found: it does not come back. */
+		int denied = dir_may_make(place.dir);
+		if (denied == 0 && !new)
+			denied = inode_may_link(inode);
+		if (denied == 0 && new)
+			inode_set_owner(inode, place.dir);
 		if (inode_child(place.dir, place.rest) != NULL)
 			error = -EEXIST;
+		else if (denied != 0)
+			error = denied;
 		else if (inode->links > 0 || inode->linkable)
 			error = inode_link(place.dir, place.rest, inode);
 		if (error == 0)
@@ -73,7 +82,7 @@ static int64_t make(int dirfd, vaddr_t user_path, struct inode *inode)
 	if (inode == NULL)
 		return -ENOMEM;
 	inode->linkable = true;
-	error = enter(dirfd, user_path, inode);
+	error = enter(dirfd, user_path, inode, true);
 	inode_put(inode);
 	return error;
 }
@@ -145,6 +154,8 @@ static int64_t make_node(int dirfd, vaddr_t path, uint32_t mode, uint32_t number
 {
 	struct inode *inode;
 
+	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !capable(CAP_MKNOD))
+		return -EPERM;
 	switch (mode & S_IFMT) {
 	case 0:
 		mode |= S_IFREG;
@@ -197,6 +208,8 @@ static int64_t make_link(int from_fd, vaddr_t from, int to_fd, vaddr_t to, int f
 
 	if ((flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) != 0)
 		return -EINVAL;
+	if ((flags & AT_EMPTY_PATH) != 0 && !capable(CAP_DAC_READ_SEARCH))
+		return -ENOENT;
 	error = names_find(from_fd, from, walk_flags, &path, &place);
 	if (error == 0) {
 		if (S_ISDIR(place.inode->mode))
@@ -204,7 +217,7 @@ static int64_t make_link(int from_fd, vaddr_t from, int to_fd, vaddr_t to, int f
 		else if (place.inode->is_synthetic || place.file != NULL)
 			error = -EXDEV;
 		else
-			error = enter(to_fd, to, place.inode);
+			error = enter(to_fd, to, place.inode, false);
 	}
 	names_done(path, &place);
 	return error;
@@ -224,8 +237,13 @@ SYSCALL5(linkat, int, from_fd, vaddr_t, from, int, to_fd, vaddr_t, to, int, flag
 
 int names_check_removal(const struct name *name)
 {
+	int error;
+
 	if (name->inode->is_synthetic)
 		return name->inode == proc_inode ? -EBUSY : -EPERM;
+	error = name_may_go(name);
+	if (error != 0)
+		return error;
 	if (S_ISDIR(name->inode->mode) && !inode_is_empty(name->inode))
 		return -ENOTEMPTY;
 	return 0;

@@ -5,6 +5,8 @@
 #include "fs/inode.h"
 #include "fs/ops.h"
 #include "fs/path.h"
+#include "fs/permission.h"
+#include "fs/synthetic.h"
 #include "fs/walk.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
@@ -23,7 +25,6 @@
 #define PATH_FLAGS       (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 #define MODE_PERMISSIONS (S_ISUID | S_ISGID | S_ISVTX | S_IRWXU | S_IRWXG | S_IRWXO)
-#define MODE_EXECUTE     (S_IXUSR | S_IXGRP | S_IXOTH)
 
 static bool wants_write(int flags)
 {
@@ -48,6 +49,7 @@ static struct inode *create_file(uint32_t mode)
 		inode_put(inode);
 		return NULL;
 	}
+	inode_set_owner(inode, NULL);
 	return inode;
 }
 
@@ -66,7 +68,11 @@ static int create_at(struct place *place, uint32_t mode, bool exclusive)
 	mutex_lock(&root_lock);
 	there = inode_child(place->dir, place->rest);
 	if (there == NULL) {
-		error = inode_link(place->dir, place->rest, inode);
+		error = dir_may_make(place->dir);
+		if (error == 0) {
+			inode_set_owner(inode, place->dir);
+			error = inode_link(place->dir, place->rest, inode);
+		}
 		there = inode;
 	} else {
 		error = exclusive ? -EEXIST : 0;
@@ -94,6 +100,9 @@ static int create_nameless(struct place *place, int flags, uint32_t mode)
 		return -ENOTDIR;
 	if (place->inode->is_synthetic)
 		return -EOPNOTSUPP;
+	error = dir_may_make(place->inode);
+	if (error != 0)
+		return error;
 	if (!fill_has_room())
 		return -ENOSPC;
 	path = kalloc(PATH_MAX);
@@ -102,6 +111,7 @@ static int create_nameless(struct place *place, int flags, uint32_t mode)
 	if (error == 0) {
 		size_t length = strlen(path);
 
+		inode_set_owner(inode, place->inode);
 		inode->linkable = (flags & O_EXCL) == 0;
 		(void)snprintf(path + length, PATH_MAX - length, "%s#%lu",
 			       path[length - 1] == '/' ? "" : "/", inode->number);
@@ -131,6 +141,24 @@ static int check_kind(const struct inode *inode, const struct place *place, int 
 	if (place->image && wants_write(flags))
 		return -ETXTBSY;
 	return 0;
+}
+
+/* Whether the caller may open an inode, which it has not just made, in this way. */
+static int check_permission(struct inode *inode, int flags)
+{
+	unsigned wanted = 0;
+	int error;
+
+	if ((flags & O_PATH) != 0)
+		return 0;
+	if ((flags & O_ACCMODE) != O_WRONLY)
+		wanted |= MAY_READ;
+	if (wants_write(flags) || (flags & O_TRUNC) != 0)
+		wanted |= MAY_WRITE;
+	error = inode->is_synthetic ? synthetic_may(inode, wanted) : inode_may(inode, wanted);
+	if (error == 0 && (flags & O_NOATIME) != 0 && !inode_is_mine(inode))
+		error = -EPERM;
+	return error;
 }
 
 /* Gives `file` its operations by the kind of its inode. */
@@ -255,6 +283,8 @@ static int open_at(int dirfd, char *path, int flags, uint32_t mode, unsigned wal
 	error = find_or_create(dirfd, path, flags, mode, walk_flags, &place, &created);
 	if (error == 0 && (flags & __O_TMPFILE) == 0)
 		error = check_kind(place.inode, &place, flags);
+	if (error == 0 && !created && place.file == NULL)
+		error = check_permission(place.inode, flags);
 	if (error != 0)
 		goto out;
 	error = -ENOMEM;
@@ -392,7 +422,7 @@ SYSCALL4(openat2, int, dirfd, vaddr_t, path, vaddr_t, from, size_t, size)
 /* --- execution ------------------------------------------------------------------------------------- */
 
 int path_open_exec(int dirfd, const char *path, int flags, struct version **version,
-		   struct file_name **name)
+		   struct file_name **name, struct program_owner *owner)
 {
 	unsigned walk_flags = ((flags & AT_EMPTY_PATH) != 0 ? WALK_EMPTY : 0) |
 			      ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? WALK_NOFOLLOW : 0);
@@ -413,13 +443,22 @@ int path_open_exec(int dirfd, const char *path, int flags, struct version **vers
 		goto out;
 	if (S_ISLNK(place.inode->mode))
 		error = -ELOOP;
-	else if (place.version == NULL || (place.inode->mode & MODE_EXECUTE) == 0)
+	else if (place.version == NULL)
 		error = -EACCES;
 	else
+		error = inode_may(place.inode, MAY_EXECUTE);
+	if (error == 0)
 		error = name_of(place.inode, &place, name);
 	if (error == 0) {
 		version_get(place.version);
 		*version = place.version;
+		mutex_lock(&root_lock);
+		*owner = (struct program_owner){
+			.mode = place.inode->mode,
+			.uid = place.inode->uid,
+			.gid = place.inode->gid,
+		};
+		mutex_unlock(&root_lock);
 	}
 out:
 	place_put(&place);

@@ -7,8 +7,10 @@
 #include "fs/fill.h"
 #include "fs/inode.h"
 #include "fs/ops.h"
+#include "fs/permission.h"
 #include "fs/stat.h"
 #include "fs/version.h"
+#include "kernel/cred.h"
 #include "kernel/limits.h"
 #include <linux/mman.h>
 
@@ -42,6 +44,8 @@ static ssize_t write_regular(struct file *file, vaddr_t from, size_t length, lof
 	if (done > 0) {
 		*offset = (loff_t)start + done;
 		inode_touch(file->inode);
+		if (!capable(CAP_FSETID))
+			inode_drop_set_id(file->inode);
 	}
 	return done;
 }

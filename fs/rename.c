@@ -6,6 +6,8 @@
  */
 #include "fs/inode.h"
 #include "fs/names.h"
+#include "fs/permission.h"
+#include "kernel/cred.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
 #include <linux/fs.h>
@@ -29,15 +31,34 @@ static int check_mover(struct inode *inode, const struct inode *dir)
 	return inode_is_above(inode, dir) ? -EINVAL : 0;
 }
 
+/* The other one moves, too. */
+static int check_exchange(const struct move *move)
+{
+	int error = check_mover(move->to->inode, move->from->dir);
+
+	if (error == 0)
+		error = name_may_go(move->to);
+	if (error == 0 && S_ISDIR(move->to->inode->mode) && move->dir != move->from->dir)
+		error = inode_may(move->to->inode, MAY_WRITE);
+	return error;
+}
+
 static int check(const struct move *move)
 {
 	struct inode *from = move->from->inode;
 	int error = check_mover(from, move->dir);
 
+	if (error == 0)
+		error = name_may_go(move->from);
+	if (error == 0)
+		error = dir_may_make(move->dir);
+	/* A directory that moves has another ".." afterwards. */
+	if (error == 0 && S_ISDIR(from->mode) && move->dir != move->from->dir)
+		error = inode_may(from, MAY_WRITE);
 	if (error != 0)
 		return error;
 	if ((move->flags & RENAME_EXCHANGE) != 0)
-		return move->to == NULL ? -ENOENT : check_mover(move->to->inode, move->from->dir);
+		return move->to == NULL ? -ENOENT : check_exchange(move);
 	if (move->to == NULL)
 		return 0;
 	if ((move->flags & RENAME_NOREPLACE) != 0)
@@ -57,9 +78,12 @@ static int leave_behind(const struct move *move, struct name **out)
 
 	if ((move->flags & RENAME_WHITEOUT) == 0)
 		return names_whiteout_for(move->from, out);
+	if (!capable(CAP_MKNOD))
+		return -EPERM;
 	inode = inode_create(S_IFCHR);
 	if (inode == NULL)
 		return -ENOMEM;
+	inode_set_owner(inode, move->from->dir);
 	*out = name_create(move->from->text, inode);
 	inode_put(inode);
 	return *out != NULL ? 0 : -ENOMEM;

@@ -101,8 +101,10 @@ int root_make_parents(struct inode *base, const char *path, char *name, struct i
 
 int root_add_device(const struct device *device)
 {
-	struct inode *inode =
-		inode_create(S_IFCHR | S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH);
+	uint32_t permissions = device->permissions != 0
+				       ? device->permissions
+				       : S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
+	struct inode *inode = inode_create(S_IFCHR | permissions);
 	int error;
 
 	if (inode == NULL)

@@ -6,7 +6,9 @@
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/pathname.h"
+#include "fs/permission.h"
 #include "fs/root.h"
+#include "kernel/cred.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
 #include "mm/user.h"
@@ -305,6 +307,7 @@ static void make_numbered(uint32_t number)
 	if (dir == NULL)
 		return;
 	dir->is_synthetic = true;
+	dir->number_of = number;
 	name_number(number, name);
 	/* Nothing of /proc has anything to sleep for when it is put. */
 	if (inode_link(proc_inode, name, dir) != 0) {
@@ -352,6 +355,21 @@ void synthetic_remove_number(uint32_t number)
 	}
 	mutex_unlock(&root_lock);
 	names_put(&freed);
+}
+
+void synthetic_owner(const struct inode *inode, uint32_t *uid, uint32_t *gid)
+{
+	*uid = *gid = ROOT_ID;
+	if (inode->number_of != 0)
+		numbers->owner(inode->number_of, uid, gid);
+}
+
+int synthetic_may(const struct inode *inode, unsigned wanted)
+{
+	struct inode as_seen = { .mode = inode->mode, .is_synthetic = true };
+
+	synthetic_owner(inode, &as_seen.uid, &as_seen.gid);
+	return inode_may(&as_seen, wanted);
 }
 
 void synthetic_look_for(const char *name)

@@ -14,6 +14,7 @@
 #include "fs/inode.h"
 #include "fs/path.h"
 #include "fs/pathname.h"
+#include "fs/permission.h"
 #include "fs/root.h"
 #include "fs/stat.h"
 #include "fs/synthetic.h"
@@ -324,9 +325,13 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 	char name[NAME_MAX + 1];
 	struct inode *child;
 	struct name *found;
+	int error;
 
 	if (!S_ISDIR(w->here->mode))
 		return -ENOTDIR;
+	error = inode_may_search(w->here);
+	if (error != 0)
+		return error;
 	if (w->dots) {
 		if (component_is_dotdot(c) && w->here == w->root)
 			return (flags & WALK_BENEATH) != 0 ? -EXDEV : 0;

@@ -14,13 +14,16 @@
 	/* execve.c */ call(execve) call(execveat)
 
 #define ROOM_PROC(call)                                                                            \
+	/* capabilities.c */ call(capget) call(capset)                                             \
 	/* clone.c */ call(fork) call(vfork) call(clone) call(clone3)                              \
+	/* credentials.c */ call(getuid) call(geteuid) call(getgid) call(getegid)                  \
+	    call(getresuid) call(getresgid) call(getgroups) call(setuid) call(setgid)              \
+	    call(setreuid) call(setregid) call(setresuid) call(setresgid) call(setfsuid)           \
+	    call(setfsgid) call(setgroups)                                                         \
 	/* exit.c */ call(exit) call(exit_group)                                                   \
 	/* futex.c */ call(futex)                                                                  \
-	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getuid)                      \
-	    call(geteuid) call(getgid) call(getegid) call(getresuid) call(getresgid)               \
-	    call(getgroups) call(getpgid) call(getpgrp) call(getsid) call(setsid)                  \
-	    call(setpgid)                                                                          \
+	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getpgid) call(getpgrp)       \
+	    call(getsid) call(setsid) call(setpgid)                                                \
 	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \
 	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
 	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \

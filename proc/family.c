@@ -14,6 +14,7 @@
 #include "fs/synthetic.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
+#include "proc/cred.h"
 #include "proc/signal.h"
 
 /* Linux's defaults: pid_max, and where numbers begin anew. */
@@ -101,13 +102,26 @@ static uint32_t choose_pid(void)
 	return 0;
 }
 
+/* Processes of the user, zombies included. Where all are one user's, as mostly, nobody counts. */
+static uint64_t count_of_user(uint32_t uid)
+{
+	const struct process *process;
+	uint64_t count = 0;
+
+	if (family.count < limit_get(RLIMIT_NPROC))
+		return family.count;
+	TAILQ_FOREACH (process, &family.members, all)
+		count += process->cred->uid == uid;
+	return count;
+}
+
 int family_add(struct process *process, struct process *parent)
 {
 	uint32_t pid;
 
 	assert(mutex_held(&family_lock));
-	/* All are root's, so all count. Linux spares root; here it is what bounds a fork bomb. */
-	if (parent && family.count >= limit_get(RLIMIT_NPROC))
+	/* Linux spares root; here it is what bounds a fork bomb. */
+	if (parent && count_of_user(process->cred->uid) >= limit_get(RLIMIT_NPROC))
 		return -EAGAIN;
 	pid = choose_pid();
 	if (pid == 0)

@@ -20,6 +20,7 @@
 #include "mm/kmap.h"
 #include "mm/slab.h"
 #include "mm/space.h"
+#include "proc/cred.h"
 #include "proc/procfs.h"
 #include "proc/signal.h"
 
@@ -50,6 +51,7 @@ static void thread_free(struct thread *thread)
 {
 	kstack_free(thread->stack_base);
 	fpu_area_free(thread->fpu);
+	cred_put(thread->cred);
 	process_put(thread->process);
 	kfree(thread);
 }
@@ -68,6 +70,7 @@ struct thread *process_create_thread(struct process *process, void (*entry)(void
 	process_get(process);
 	thread->process = process;
 	thread->limits = &process->limits;
+	cred_inherit(process, thread);
 	return thread;
 bad:
 	if (stack != 0)
@@ -115,6 +118,7 @@ void process_put(struct process *process)
 	if (atomic_fetch_sub(&process->refs, 1) != 1)
 		return;
 	process_forget_signals(process);
+	cred_put(process->cred);
 	kfree(process);
 }
 

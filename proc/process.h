@@ -49,6 +49,7 @@ struct process {
 	struct waitq child_events;           /* a child has something to be waited for */
 
 	struct limits limits;
+	struct cred *cred;                         /* held: as others see it; family lock */
 	struct spinlock signal_lock;               /* RANK_SIGNAL */
 	struct signal_action actions[NSIG_KERNEL]; /* signal_lock */
 	uint64_t signal_mask;                     /* signal_lock; bit n - 1 for signal n: blocked */

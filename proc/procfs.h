@@ -17,6 +17,10 @@ void procfs_init_system(void);
 /* /proc/mounts is each process's, too. */
 int procfs_generate_mounts(struct text *text, uint32_t number);
 
+/* The lines of /proc/PID/status about users and capabilities. (proc/procfs_cred.c) */
+void procfs_describe_identity(struct text *text, uint32_t pid);
+void procfs_describe_capabilities(struct text *text, uint32_t pid);
+
 /* Of /proc/PID: descriptors, and where the process is. (proc/procfs_fd.c) */
 extern const struct synthetic_entries procfs_fd, procfs_fdinfo;
 int procfs_generate_cwd(struct text *text, uint32_t pid);

@@ -14,11 +14,12 @@
 #include "fs/walk.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
+#include "proc/cred.h"
 #include "proc/process.h"
 #include "proc/procfs.h"
 #include <linux/fcntl.h>
 
-/* The process's descriptors, with a reference; NULL: it has none (any more). */
+/* The process's descriptors, with a reference; NULL: it has none (any more), or is not to be looked into. */
 static struct files *files_of(uint32_t pid)
 {
 	struct process *process;
@@ -26,7 +27,7 @@ static struct files *files_of(uint32_t pid)
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process && process->main_thread)
+	if (process && process->main_thread && cred_may_inspect(process))
 		files = process->main_thread->files;
 	if (files)
 		files_get(files);
@@ -200,7 +201,7 @@ static struct fs_context *context_of(uint32_t pid)
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process && process->main_thread)
+	if (process && process->main_thread && cred_may_inspect(process))
 		fs = process->main_thread->fs;
 	if (fs)
 		fs_context_get(fs);

@@ -16,6 +16,7 @@
 #include "kernel/panic.h"
 #include "kernel/string.h"
 #include "mm/space.h"
+#include "proc/cred.h"
 #include "proc/process.h"
 #include "proc/procfs.h"
 #include <asm/param.h>
@@ -276,8 +277,9 @@ static int generate_status(struct text *text, uint32_t pid)
 	subject_put(&s);
 	text_printf(text,
 		    "Name:\t%s\nState:\t%c (%s)\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\n"
-		    "TracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t \n",
+		    "TracerPid:\t0\n",
 		    s.command, s.state, state_name(s.state), s.pid, s.pid, s.ppid);
+	procfs_describe_identity(text, pid);
 	text_printf(text,
 		    "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8u kB\nVmPin:\t%8u kB\n"
 		    "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\nRssAnon:\t%8lu kB\nRssFile:\t%8lu kB\n"
@@ -291,6 +293,7 @@ static int generate_status(struct text *text, uint32_t pid)
 		    "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\n"
 		    "SigCgt:\t%016lx\n",
 		    UINT64_C(0), signals.pending, signals.blocked, signals.ignored, signals.caught);
+	procfs_describe_capabilities(text, pid);
 	return 0;
 }
 
@@ -383,7 +386,9 @@ static int follow_exe(uint32_t pid, uint32_t unused, struct place *out)
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process && process->exe) {
+	if (process && !cred_may_inspect(process)) {
+		error = -EACCES;
+	} else if (process && process->exe) {
 		version_get(process->exe);
 		file_name_get(process->exe_name);
 		out->version = process->exe;
@@ -433,6 +438,19 @@ static void find_directories(void)
 	mutex_unlock(&family_lock);
 }
 
+static void owner_of(uint32_t pid, uint32_t *uid, uint32_t *gid)
+{
+	const struct process *process;
+
+	mutex_lock(&family_lock);
+	process = family_find(pid);
+	if (process) {
+		*uid = process->cred->euid;
+		*gid = process->cred->egid;
+	}
+	mutex_unlock(&family_lock);
+}
+
 void procfs_init_processes(void)
 {
 	static const struct synthetic files[] = {
@@ -442,7 +460,7 @@ void procfs_init_processes(void)
 		{ .path = "stat", .generate = generate_stat },
 		{ .path = "comm", .generate = generate_comm },
 		{ .path = "cmdline", .generate = generate_cmdline },
-		{ .path = "environ", .generate = generate_environ },
+		{ .path = "environ", .generate = generate_environ, .permissions = S_IRUSR },
 		{ .path = "mounts", .generate = procfs_generate_mounts },
 		{ .path = "exe", .generate = generate_exe, .follow = follow_exe, .link = true },
 		{ .path = "cwd",
@@ -463,6 +481,7 @@ void procfs_init_processes(void)
 		.count = ARRAY_SIZE(files),
 		.find = find_directory,
 		.find_all = find_directories,
+		.owner = owner_of,
 	};
 	static const struct synthetic self = {
 		.path = "self",

@@ -7,6 +7,7 @@
 #include "kernel/syscall.h"
 #include "kernel/x86_64/trapframe.h"
 #include "mm/user.h"
+#include "proc/cred.h"
 #include "proc/signal.h"
 #include <linux/time_types.h>
 
@@ -233,6 +234,7 @@ static siginfo_t sent_by_caller(int signal, int code)
 	info.si_signo = signal;
 	info.si_code = code;
 	info.si_pid = (int)current_process()->pid;
+	info.si_uid = current_cred()->uid;
 	return info;
 }
 
@@ -250,7 +252,7 @@ static bool is_meant(const struct process *process, int pid)
 	return process->pgid == (uint32_t)-pid;
 }
 
-/* Every process is root's, so that all may signal all. Zombies are there, and feel nothing. */
+/* Zombies are there, and feel nothing. Of many, it is enough that one may be signalled. */
 SYSCALL2(kill, int, pid, int, signal)
 {
 	siginfo_t info = sent_by_caller(signal, SI_USER);
@@ -263,6 +265,10 @@ SYSCALL2(kill, int, pid, int, signal)
 	for (struct process *p = family_next(NULL); p; p = family_next(p)) {
 		if (!is_meant(p, pid))
 			continue;
+		if (valid && !cred_may_signal(p, signal)) {
+			result = result == -ESRCH ? -EPERM : result;
+			continue;
+		}
 		if (valid && signal != 0)
 			signal_post(p, &info);
 		result = valid ? 0 : -EINVAL;
@@ -284,9 +290,10 @@ static int64_t signal_thread(int pid, int tid, const siginfo_t *info)
 	mutex_lock(&family_lock);
 	process = family_find((uint32_t)tid);
 	if (process && process->pid == (uint32_t)pid) {
-		if (valid && info->si_signo != 0)
+		bool allowed = cred_may_signal(process, info->si_signo);
+		if (valid && allowed && info->si_signo != 0)
 			signal_post(process, info);
-		result = valid ? 0 : -EINVAL;
+		result = !valid ? -EINVAL : allowed ? 0 : -EPERM;
 	}
 	mutex_unlock(&family_lock);
 	return result;

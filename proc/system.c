@@ -4,6 +4,7 @@
 #include "dev/console.h"
 #include "dev/machine.h"
 #include "kernel/clock.h"
+#include "kernel/cred.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/sched.h"
@@ -60,6 +61,8 @@ SYSCALL4(reboot, uint32_t, magic, uint32_t, magic2, uint32_t, command, vaddr_t, 
 	    (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A &&
 	     magic2 != LINUX_REBOOT_MAGIC2B && magic2 != LINUX_REBOOT_MAGIC2C))
 		return -EINVAL;
+	if (!capable(CAP_SYS_BOOT))
+		return -EPERM;
 	switch (command) {
 	case LINUX_REBOOT_CMD_RESTART:
 		log_notice("%s asks for a restart", current->name);

@@ -7,6 +7,7 @@
 #include "kernel/x86_64/cpu.h"
 #include "mm/layout.h"
 #include "mm/user.h"
+#include "proc/cred.h"
 #include "proc/process.h"
 #include <asm/prctl.h>
 #include <linux/futex.h>
@@ -62,7 +63,7 @@ static int64_t get_name(vaddr_t to)
 	return copy_to_user(to, name, sizeof(name));
 }
 
-SYSCALL2(prctl, int, option, uint64_t, argument)
+SYSCALL3(prctl, int, option, uint64_t, argument, uint64_t, argument2)
 {
 	switch (option) {
 	case PR_SET_NAME:
@@ -70,7 +71,7 @@ SYSCALL2(prctl, int, option, uint64_t, argument)
 	case PR_GET_NAME:
 		return get_name(argument);
 	default:
-		return -EINVAL;
+		return cred_prctl(option, argument, argument2);
 	}
 }
 

@@ -2,6 +2,7 @@
  * proc/time.c - clocks, sleeping, and the time that a process has used.
  */
 #include "kernel/clock.h"
+#include "kernel/cred.h"
 #include "kernel/sched.h"
 #include "kernel/syscall.h"
 #include "mm/space.h"
@@ -99,6 +100,8 @@ SYSCALL2(clock_settime, int, clock, vaddr_t, in)
 	if (clock != CLOCK_REALTIME)
 		return -EINVAL;
 	error = get_user(&time, in);
+	if (error == 0 && !capable(CAP_SYS_TIME))
+		error = -EPERM;
 	if (error == 0)
 		error = from_timespec(&time, &ns);
 	if (error != 0)
