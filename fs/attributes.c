@@ -189,8 +189,9 @@ SYSCALL2(truncate, vaddr_t, path, loff_t, size)
 
 	if (size < 0)
 		return -EINVAL;
-	if ((uint64_t)size > limit_get(RLIMIT_FSIZE))
-		return -EFBIG;
+	error = size_check_limit((uint64_t)size);
+	if (error != 0)
+		return error;
 	error = find_inode(AT_FDCWD, path, 0, &inode);
 	if (error != 0)
 		return error;

@@ -107,6 +107,9 @@ static int64_t control_file(struct file *file, int fd, int command, uint64_t arg
 	switch (command) {
 	case F_SETFL:
 		return set_flags(file, (uint32_t)argument);
+	case F_ADD_SEALS:
+	case F_GET_SEALS:
+		return file_seals(file, command, argument);
 	case F_GETLK:
 	case F_SETLK:
 	case F_SETLKW:

@@ -101,17 +101,24 @@ fail:
 	return error;
 }
 
-static bool is_scarce(void)
+uint64_t fill_reserve(void)
 {
-	return frame_free_count() < frame_total() / FILL_RESERVE;
+	return frame_total() / FILL_RESERVE;
+}
+
+bool fill_has_room_for(uint64_t frames)
+{
+	uint64_t wanted = fill_reserve() + frames;
+
+	if (frame_free_count() >= wanted)
+		return true;
+	frame_reclaim(wanted);
+	return frame_free_count() >= wanted;
 }
 
 bool fill_has_room(void)
 {
-	if (!is_scarce())
-		return true;
-	frame_reclaim(frame_total() / FILL_RESERVE);
-	return !is_scarce();
+	return fill_has_room_for(0);
 }
 
 struct frame *fill_frame(unsigned flags)

@@ -30,15 +30,18 @@
 struct fill;
 
 struct version {
-	struct object object;        /* its references are the version's */
-	struct origin *origin;       /* held; fixed, NULL in what was made here */
-	struct mutex writing;        /* RANK_WRITE; who writes or resizes it, user memory in hand */
-	_Atomic bool local;          /* writable here, needs no wire; never goes back */
-	_Atomic bool size_known;     /* object.size is the file's, not only what is held */
-	_Atomic bool complete;       /* all of it is in frames, or holes */
-	_Atomic uint64_t held;       /* bytes, whole pages unless complete; the driver's */
-	_Atomic int32_t writers;     /* open for writing; below 0: executions that deny it */
-	_Atomic uint64_t fresh_ns;   /* it was what the server had at this time, or later */
+	struct object object;      /* its references are the version's */
+	struct origin *origin;     /* held; fixed, NULL in what was made here */
+	struct mutex writing;      /* RANK_WRITE; who writes or resizes it, user memory in hand */
+	_Atomic bool local;        /* writable here, needs no wire; never goes back */
+	_Atomic bool size_known;   /* object.size is the file's, not only what is held */
+	_Atomic bool complete;     /* all of it is in frames, or holes */
+	_Atomic uint64_t held;     /* bytes, whole pages unless complete; the driver's */
+	_Atomic int32_t writers;   /* open for writing; below 0: executions that deny it */
+	bool anonymous;            /* of memfd_create(2): may be written and executed; fixed */
+	_Atomic bool was_mapped;   /* writable: there may be anything in the last page's rest */
+	uint32_t seals;            /* F_SEAL_*; writing and object.lock to change, either to read */
+	_Atomic uint64_t fresh_ns; /* it was what the server had at this time, or later */
 	_Atomic uint64_t generation; /* of the stamp known before that; 0: none */
 
 	struct thread *_Atomic driver;    /* changes under object.lock */
@@ -97,5 +100,8 @@ struct frame *fill_frame(unsigned flags);
  * everything else, so that a full file system can be tidied up. Sleeps.
  */
 bool fill_has_room(void);
+bool fill_has_room_for(uint64_t frames);
+/* Of all the memory, what is left to everything else: in frames. */
+uint64_t fill_reserve(void);
 
 #endif

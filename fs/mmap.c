@@ -103,6 +103,8 @@ static int64_t map_file(struct map_request *request, int fd)
 		result = map_anonymous(request);
 	else if (result == 0)
 		result = map(request);
+	if (request->claimed)
+		object_unclaim(request->object);
 out:
 	file_put(file);
 	return result;

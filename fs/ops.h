@@ -23,15 +23,25 @@ int stat_inode_file(struct file *file, struct stat *out);
  * what belongs to them. An error leaves no ops.
  */
 int regular_open(struct file *file, struct version *version); /* takes the reference over */
+/* The same of a new local version that has no name, and of which nobody claims to be its writer. */
+int regular_open_anonymous(struct file *file, struct version *version);
 int directory_open(struct file *file);
 int synthetic_open(struct file *file, struct inode *inode);
 int path_only_open(struct file *file); /* O_PATH */
+
+/* True if the file is open, and regular. */
+bool regular_is(const struct file *file);
+/* 0, or -EFBIG with SIGXFSZ on its way, if a file may not become so large (RLIMIT_FSIZE). */
+int size_check_limit(uint64_t size);
 
 /* Offsets in a directory below this are "." and "..". */
 #define DOT_OFFSETS 2
 /* What readdir gives its entries to; false: no room, stop before this one. (fs/directory.c) */
 bool dirent_emit(struct dirent_sink *sink, uint64_t number, uint64_t next_offset, uint32_t mode,
 		 const char *name);
+
+/* fcntl(2)'s F_ADD_SEALS and F_GET_SEALS. (fs/allocate.c) */
+int64_t file_seals(struct file *file, int command, uint64_t argument);
 
 /* The descriptor's file with a reference, if it is open for that; NULL: EBADF. */
 struct file *fd_get(int fd);

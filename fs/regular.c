@@ -8,10 +8,12 @@
 #include "fs/inode.h"
 #include "fs/ops.h"
 #include "fs/permission.h"
+#include "fs/signal.h"
 #include "fs/stat.h"
 #include "fs/version.h"
 #include "kernel/cred.h"
 #include "kernel/limits.h"
+#include <asm/signal.h>
 #include <linux/mman.h>
 
 static bool is_writable(const struct file *file)
@@ -41,6 +43,8 @@ static ssize_t write_regular(struct file *file, vaddr_t from, size_t length, lof
 	} else {
 		done = version_write_user(file->version, start, from, length, limit);
 	}
+	if (done == -EFBIG && start >= limit)
+		signal_self(SIGXFSZ);
 	if (done > 0) {
 		*offset = (loff_t)start + done;
 		inode_touch(file->inode);
@@ -63,29 +67,49 @@ static loff_t seek_regular(struct file *file, loff_t offset, int whence)
 	return seek_in(file, offset, whence, (loff_t)size);
 }
 
+int size_check_limit(uint64_t size)
+{
+	if (size <= limit_get(RLIMIT_FSIZE))
+		return 0;
+	signal_self(SIGXFSZ);
+	return -EFBIG;
+}
+
 static int truncate_regular(struct file *file, uint64_t size)
 {
 	int error;
 
 	if (!is_writable(file))
 		return -EINVAL;
-	if (size > limit_get(RLIMIT_FSIZE))
-		return -EFBIG;
-	error = version_resize(file->version, size);
+	error = size_check_limit(size);
+	if (error == 0)
+		error = version_resize(file->version, size);
 	if (error == 0)
 		inode_touch(file->inode);
+	return error;
+}
+
+/* A shared mapping may write if the descriptor may, and no seal is against it. */
+static int claim_mapping(struct file *file, struct map_request *request)
+{
+	int error = is_writable(file) ? version_claim_mapping(file->version) : -EPERM;
+
+	request->claimed = error == 0;
+	if (error == -EPERM && (request->prot & PROT_WRITE) == 0) {
+		request->max_prot &= ~(uint32_t)PROT_WRITE;
+		error = 0;
+	}
 	return error;
 }
 
 static int mmap_regular(struct file *file, struct map_request *request)
 {
 	uint64_t size;
-	int error;
-
-	if ((request->flags & REGION_SHARED) != 0 && !is_writable(file))
-		request->max_prot &= ~(uint32_t)PROT_WRITE;
 	/* Faults are told the end of the file from the beginning of it: it has to be known. */
-	error = version_size(file->version, &size);
+	int error = version_size(file->version, &size);
+
+	if (error == 0 && (request->flags & REGION_SHARED) != 0)
+		error = claim_mapping(file, request);
 	if (error == 0)
 		request->object = version_object(file->version);
 	return error;
@@ -109,6 +133,29 @@ static const struct file_ops regular_ops = {
 	.mmap = mmap_regular,
 	.release = release_regular,
 };
+
+/* Without a claim to write that would keep it from being executed. */
+static const struct file_ops anonymous_ops = {
+	.read = read_regular,
+	.write = write_regular,
+	.seek = seek_regular,
+	.stat = stat_inode_file,
+	.truncate = truncate_regular,
+	.mmap = mmap_regular,
+};
+
+int regular_open_anonymous(struct file *file, struct version *version)
+{
+	version->anonymous = true;
+	file->version = version;
+	file->ops = &anonymous_ops;
+	return 0;
+}
+
+bool regular_is(const struct file *file)
+{
+	return file->ops == &regular_ops || file->ops == &anonymous_ops;
+}
 
 int regular_open(struct file *file, struct version *version)
 {

@@ -220,7 +220,8 @@ static int64_t give_statfs(bool proc, vaddr_t to)
 	if (!proc) {
 		frame_census(&census);
 		fs.f_blocks = (__kernel_long_t)census.total;
-		fs.f_bfree = fs.f_bavail = (__kernel_long_t)census.count[FRAME_FREE];
+		fs.f_bfree = (__kernel_long_t)census.count[FRAME_FREE];
+		fs.f_bavail = fs.f_bfree - MIN(fs.f_bfree, (__kernel_long_t)fill_reserve());
 	}
 	return copy_to_user(to, &fs, sizeof(fs));
 }

@@ -11,6 +11,8 @@
 #include "mm/frame.h"
 #include "mm/slab.h"
 #include "mm/user.h"
+#include <linux/falloc.h>
+#include <linux/fcntl.h>
 
 /* The largest file: its pages' numbers and its size as loff_t are valid everywhere. */
 #define VERSION_SIZE_MAX ((uint64_t)INT64_MAX - PAGE_MASK)
@@ -160,6 +162,9 @@ static int get_page(struct object *object, uint64_t index, struct frame **out)
 		return -EFAULT;
 	if (error == 0)
 		error = solid_page(version, index, out);
+	/* A full file system is no lack of memory: nobody is ended for it, but whoever fills the hole. */
+	if (error == -ENOMEM && atomic_load(&version->local))
+		error = -EIO;
 	return error == 0 || error == -ENOMEM || error == -EINTR ? error : -EIO;
 }
 
@@ -255,6 +260,14 @@ static void grow(struct version *version, uint64_t size)
 	mutex_unlock(&version->object.lock);
 }
 
+/* -EPERM if a seal forbids to write [offset, end); the caller is the one who writes. */
+static int check_seals(struct version *version, uint64_t end)
+{
+	if (version->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		return -EPERM;
+	return (version->seals & F_SEAL_GROW) && end > current_size(version) ? -EPERM : 0;
+}
+
 /* What a copy that failed half-way left behind the end must not show when the file grows. */
 static void clear_beyond_end(struct version *version, struct frame *frame, uint64_t index)
 {
@@ -270,13 +283,18 @@ static ssize_t write_pages(struct version *version, uint64_t offset, vaddr_t fro
 			   uint64_t limit)
 {
 	size_t done = 0;
-	int error = 0;
+	int error;
 
 	assert(atomic_load(&version->local));
 	limit = MIN(limit, VERSION_SIZE_MAX);
 	if (offset >= limit)
 		return -EFBIG;
 	length = MIN(length, limit - offset);
+	error = check_seals(version, offset + length);
+	if (error != 0)
+		return error;
+	if (atomic_load(&version->was_mapped))
+		object_resize(&version->object, current_size(version));
 	while (done < length) {
 		uint64_t at = offset + done;
 		size_t in_page = at & PAGE_MASK;
@@ -325,6 +343,16 @@ ssize_t version_append_user(struct version *version, vaddr_t from, size_t length
 	return done;
 }
 
+/* -EPERM if a seal forbids the size; the caller is the one who writes. */
+static int check_resize(struct version *version, uint64_t size)
+{
+	uint64_t old = current_size(version);
+
+	if (size < old && (version->seals & F_SEAL_SHRINK))
+		return -EPERM;
+	return size > old && (version->seals & F_SEAL_GROW) ? -EPERM : 0;
+}
+
 int version_resize(struct version *version, uint64_t size)
 {
 	int error;
@@ -335,9 +363,72 @@ int version_resize(struct version *version, uint64_t size)
 	error = mutex_lock_killable(&version->writing);
 	if (error != 0)
 		return error;
-	object_resize(&version->object, size);
+	error = check_resize(version, size);
+	if (error == 0)
+		object_resize(&version->object, size);
 	mutex_unlock(&version->writing);
-	return 0;
+	return error;
+}
+
+/* Fills the holes of [offset, end); the caller is the one who writes. */
+static int fill_holes(struct version *version, uint64_t offset, uint64_t end)
+{
+	uint64_t first = offset >> PAGE_SHIFT, last = DIV_ROUND_UP(end, PAGE_SIZE);
+	struct frame *frame;
+	int error = 0;
+
+	/* Asked first, so that a file system that is full is not filled for nothing. */
+	if (!fill_has_room_for(object_missing(&version->object, first, last)))
+		return -ENOSPC;
+	for (uint64_t index = first; index < last && error == 0; index++) {
+		error = current->kill_pending ? -EINTR : solid_page(version, index, &frame);
+		if (error == 0)
+			frame_put(frame);
+		if (sched_needs_resched())
+			sched_yield();
+	}
+	return error == -ENOMEM ? -ENOSPC : error;
+}
+
+static int allocate(struct version *version, int mode, uint64_t offset, uint64_t end,
+		    uint64_t limit)
+{
+	bool grows = !(mode & FALLOC_FL_KEEP_SIZE) && end > current_size(version);
+	bool writes = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
+	int error = 0;
+
+	if (grows && end > limit)
+		return -EFBIG;
+	/* As on Linux: room that is only set aside changes nothing that F_SEAL_WRITE protects. */
+	if ((grows && (version->seals & F_SEAL_GROW)) ||
+	    (writes && (version->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))))
+		return -EPERM;
+	if (!(mode & FALLOC_FL_PUNCH_HOLE))
+		error = fill_holes(version, offset, end);
+	if (error == 0 && (mode & FALLOC_FL_PUNCH_HOLE))
+		object_punch(&version->object, offset, end);
+	if (error == 0 && (mode & FALLOC_FL_ZERO_RANGE))
+		object_zero(&version->object, offset, end);
+	if (error == 0 && grows)
+		object_resize(&version->object, end);
+	return error;
+}
+
+int version_allocate(struct version *version, int mode, uint64_t offset, uint64_t length,
+		     uint64_t limit)
+{
+	uint64_t end;
+	int error;
+
+	assert(atomic_load(&version->local));
+	if (__builtin_add_overflow(offset, length, &end) || end > VERSION_SIZE_MAX)
+		return -EFBIG;
+	error = mutex_lock_killable(&version->writing);
+	if (error != 0)
+		return error;
+	error = allocate(version, mode, offset, end, limit);
+	mutex_unlock(&version->writing);
+	return error;
 }
 
 /* --- who writes and who runs ------------------------------------------------------------------------ */
@@ -354,9 +445,24 @@ static int claim(struct version *version, int32_t step)
 	return 0;
 }
 
+static bool is_mapped_writable(struct version *version)
+{
+	mutex_lock(&version->object.lock);
+	bool mapped = version->object.writable > 0;
+	mutex_unlock(&version->object.lock);
+	return mapped;
+}
+
+/* Nobody can map it writable any more once the claim is made: that takes an open file. */
 int version_deny_write(struct version *version)
 {
-	return claim(version, -1);
+	int error = claim(version, -1);
+
+	if (error == 0 && !version->anonymous && is_mapped_writable(version)) {
+		version_allow_write(version);
+		error = -ETXTBSY;
+	}
+	return error;
 }
 
 void version_allow_write(struct version *version)
@@ -376,4 +482,47 @@ void version_end_write(struct version *version)
 	int32_t before = atomic_fetch_sub(&version->writers, 1);
 
 	assert(before > 0);
+}
+
+/* --- mappings that write, and seals ------------------------------------------------------------------ */
+
+int version_claim_mapping(struct version *version)
+{
+	int error = 0;
+
+	mutex_lock(&version->object.lock);
+	if (version->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		error = -EPERM;
+	else
+		version->object.writable++;
+	mutex_unlock(&version->object.lock);
+	atomic_store(&version->was_mapped, true);
+	return error;
+}
+
+int version_seal(struct version *version, uint32_t seals)
+{
+	int error = mutex_lock_killable(&version->writing);
+
+	if (error != 0)
+		return error;
+	mutex_lock(&version->object.lock);
+	if (version->seals & F_SEAL_SEAL)
+		error = -EPERM;
+	else if ((seals & F_SEAL_WRITE) && !(version->seals & F_SEAL_WRITE) &&
+		 version->object.writable > 0)
+		error = -EBUSY;
+	else
+		version->seals |= seals;
+	mutex_unlock(&version->object.lock);
+	mutex_unlock(&version->writing);
+	return error;
+}
+
+uint32_t version_seals(struct version *version)
+{
+	mutex_lock(&version->object.lock);
+	uint32_t seals = version->seals;
+	mutex_unlock(&version->object.lock);
+	return seals;
 }

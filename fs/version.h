@@ -44,8 +44,8 @@ ssize_t version_read(struct version *version, uint64_t offset, void *out, size_t
 /*
  * Writes from user memory into a local version, growing it to `limit` at most; the caller is one of
  * its writers, one of whom writes at a time. Bytes written (short when memory, the user's, or the
- * room below the limit ran out after some), or -ENOSPC, -EFBIG, -EFAULT, -EINTR. The user's memory
- * is faulted in: no lock is held but an open file's offset lock.
+ * room below the limit ran out after some), or -ENOSPC, -EFBIG, -EPERM (sealed), -EFAULT, -EINTR. The
+ * user's memory is faulted in: no lock is held but an open file's offset lock.
  */
 ssize_t version_write_user(struct version *version, uint64_t offset, vaddr_t from, size_t length,
 			   uint64_t limit);
@@ -54,8 +54,23 @@ ssize_t version_append_user(struct version *version, vaddr_t from, size_t length
 			    uint64_t *offset);
 /* As version_read(), into user memory; -EFAULT as well. */
 ssize_t version_read_user(struct version *version, uint64_t offset, vaddr_t to, size_t length);
-/* Sets a local version's size. 0, -EFBIG, or -EINTR. */
+/* Sets a local version's size. 0, -EFBIG, -EPERM (sealed), or -EINTR. */
 int version_resize(struct version *version, uint64_t size);
+/*
+ * fallocate(2) on a local version; KEEP_SIZE, and PUNCH_HOLE or ZERO_RANGE. The file grows to
+ * `limit` at most. 0, -EFBIG, -ENOSPC with nothing changed, -EPERM (sealed), -EINTR.
+ */
+int version_allocate(struct version *version, int mode, uint64_t offset, uint64_t length,
+		     uint64_t limit);
+
+/*
+ * Before a shared mapping that may write is made: a claim (object_unclaim()) that keeps F_SEAL_WRITE away
+ * until the mapping counts itself. -EPERM: sealed.
+ */
+int version_claim_mapping(struct version *version);
+/* fcntl(2), F_ADD_SEALS: 0, -EPERM (sealed against it), -EBUSY (mapped writable), -EINTR. */
+int version_seal(struct version *version, uint32_t seals);
+uint32_t version_seals(struct version *version); /* F_SEAL_* */
 
 /*
  * The image is loaded and no more of it is needed now: a transfer with 64 KiB or more to go is
@@ -63,7 +78,10 @@ int version_resize(struct version *version, uint64_t size);
  */
 void version_settle(struct version *version);
 
-/* While executed, writing it is -ETXTBSY; while opened for writing, executing it is. */
+/*
+ * While executed, writing it is -ETXTBSY; while opened for writing, or mapped shared by who had opened it
+ * for that, executing it is.
+ */
 int version_deny_write(struct version *version);
 void version_allow_write(struct version *version);
 int version_begin_write(struct version *version);

@@ -38,6 +38,7 @@
 	/* wait.c */ call(wait4) call(waitid)
 
 #define ROOM_FS(call)                                                                              \
+	/* allocate.c */ call(fallocate) call(memfd_create)                                       \
 	/* attributes.c */ call(chmod) call(fchmod) call(fchmodat) call(chown)                     \
 	    call(lchown) call(fchown) call(fchownat) call(truncate) call(readlink)                 \
 	    call(readlinkat) call(umask)                                                           \

@@ -5,9 +5,9 @@
  *	     │
  *	     └── regions ──> [start, end) of a space, [start, end) of another …
  *
- * Growing and shrinking is all that happens to a whole object. Shrinking must take the pages that
- * go out of every page table first; it finds them through the regions. Faults install a page only
- * with the object's lock held and below its size, so that none comes back behind truncation.
+ * Growing, shrinking and holes are all that happens to a whole object. Pages that go must first be taken
+ * out of every page table; they are found through the regions. Faults install a page only with the
+ * object's lock held and below its size, so that none comes back behind truncation.
  */
 #include "mm/object.h"
 
@@ -30,12 +30,12 @@ void object_get(struct object *object)
 	assert(before > 0);
 }
 
-/* Empties the slots from `index` on; nothing maps their frames any more. Lock held. */
-static void detach_from(struct object *object, uint64_t index)
+/* Empties the slots of [index, end); nothing maps their frames any more. Lock held. */
+static void detach(struct object *object, uint64_t index, uint64_t end)
 {
 	struct frame *frame;
 
-	while ((frame = radix_next(&object->frames, &index))) {
+	while ((frame = radix_next(&object->frames, &index)) && index < end) {
 		radix_remove(&object->frames, index);
 		object->pages--;
 		frame->object = NULL;
@@ -52,7 +52,7 @@ void object_put(struct object *object)
 		return;
 	assert(LIST_EMPTY(&object->regions));
 	mutex_lock(&object->lock);
-	detach_from(object, 0);
+	detach(object, 0, UINT64_MAX);
 	mutex_unlock(&object->lock);
 	object->ops->release(object);
 }
@@ -91,40 +91,103 @@ int object_insert(struct object *object, uint64_t index, struct frame *frame)
 	return error;
 }
 
-/* Takes the pages from `index` on out of every page table. Lock held. */
-static void unmap_from(struct object *object, uint64_t index)
+uint64_t object_missing(struct object *object, uint64_t first, uint64_t end)
+{
+	uint64_t missing = end - first;
+
+	mutex_lock(&object->lock);
+	while (radix_next(&object->frames, &first) && first < end) {
+		missing--;
+		first++;
+	}
+	mutex_unlock(&object->lock);
+	return missing;
+}
+
+/* Takes the pages of [index, end) out of every page table: all, or those of the object. Lock held. */
+static void unmap(struct object *object, uint64_t index, uint64_t end, bool copies)
 {
 	struct region *region;
 
 	LIST_FOREACH (region, &object->regions, object_link) {
 		uint64_t first = region->offset >> PAGE_SHIFT;
 		uint64_t pages = (region->end - region->start) >> PAGE_SHIFT;
-		uint64_t keep = index > first ? MIN(index - first, pages) : 0;
+		uint64_t from = index > first ? MIN(index - first, pages) : 0;
+		uint64_t to = end > first ? MIN(end - first, pages) : 0;
+		vaddr_t start = region->start + (from << PAGE_SHIFT);
 
-		if (keep < pages)
-			pages_unmap(region->space, region->start + (keep << PAGE_SHIFT),
-				    region->end);
+		if (from >= to)
+			continue;
+		if (copies)
+			pages_unmap(region->space, start, region->start + (to << PAGE_SHIFT));
+		else
+			pages_unmap_object(region->space, start,
+					   region->start + (to << PAGE_SHIFT));
 	}
+}
+
+/* Zeroes what a page of the object's holds of [start, end), which lies within it. Lock held. */
+static void zero_part(struct object *object, uint64_t start, uint64_t end)
+{
+	struct frame *frame = object_peek(object, start >> PAGE_SHIFT);
+
+	if (frame)
+		memset((char *)frame_data(frame) + (start & PAGE_MASK), 0, end - start);
 }
 
 void object_resize(struct object *object, uint64_t size)
 {
 	uint64_t keep = DIV_ROUND_UP(size, PAGE_SIZE);
-	struct frame *last = NULL;
-	bool shrinks;
+	uint64_t smaller;
 
 	mutex_lock(&object->lock);
-	shrinks = size < object->size;
-	object->size = size;
-	if (shrinks) {
-		unmap_from(object, keep);
-		detach_from(object, keep);
-		if (!IS_ALIGNED(size, PAGE_SIZE))
-			last = object_peek(object, size >> PAGE_SHIFT);
-		if (last)
-			memset((char *)frame_data(last) + (size & PAGE_MASK), 0,
-			       PAGE_SIZE - (size & PAGE_MASK));
+	smaller = MIN(size, object->size);
+	if (size < object->size) {
+		object->size = size;
+		unmap(object, keep, UINT64_MAX, true);
+		detach(object, keep, UINT64_MAX);
 	}
+	if (!IS_ALIGNED(smaller, PAGE_SIZE))
+		zero_part(object, smaller, ALIGN_UP(smaller, PAGE_SIZE));
+	object->size = size;
+	mutex_unlock(&object->lock);
+}
+
+void object_zero(struct object *object, uint64_t start, uint64_t end)
+{
+	mutex_lock(&object->lock);
+	while (start < end) {
+		uint64_t part = MIN(end, ALIGN_DOWN(start, PAGE_SIZE) + PAGE_SIZE);
+
+		zero_part(object, start, part);
+		start = part;
+	}
+	mutex_unlock(&object->lock);
+}
+
+void object_punch(struct object *object, uint64_t start, uint64_t end)
+{
+	uint64_t first = DIV_ROUND_UP(start, PAGE_SIZE), last = end >> PAGE_SHIFT;
+
+	mutex_lock(&object->lock);
+	if (first > last) {
+		zero_part(object, start, end); /* within one page */
+	} else {
+		if (!IS_ALIGNED(start, PAGE_SIZE))
+			zero_part(object, start, first << PAGE_SHIFT);
+		if (!IS_ALIGNED(end, PAGE_SIZE))
+			zero_part(object, last << PAGE_SHIFT, end);
+		unmap(object, first, last, false);
+		detach(object, first, last);
+	}
+	mutex_unlock(&object->lock);
+}
+
+void object_unclaim(struct object *object)
+{
+	mutex_lock(&object->lock);
+	assert(object->writable > 0);
+	object->writable--;
 	mutex_unlock(&object->lock);
 }
 

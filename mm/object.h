@@ -6,7 +6,7 @@
  * reference to it. References to the object keep it alive: regions, files, inodes.
  *
  * A slot of the radix is empty, or holds a frame. Pages get in by object_insert(), under the
- * object's lock, and leave by object_resize() (truncation) or with the object.
+ * object's lock, and leave by object_resize() (truncation), by object_punch() or with the object.
  */
 #ifndef HAWSER_MM_OBJECT_H
 #define HAWSER_MM_OBJECT_H
@@ -48,6 +48,7 @@ struct object {
 	uint64_t size;               /* bytes; lock */
 	struct radix frames;         /* by page index; lock */
 	uint64_t pages;              /* frames held; lock */
+	uint64_t writable;           /* shared regions that may be writable, and claims; lock */
 	LIST_HEAD(, region) regions; /* those that map it, and their bounds; lock */
 };
 
@@ -69,11 +70,27 @@ struct frame *object_peek(struct object *object, uint64_t index);
 int object_insert(struct object *object, uint64_t index, struct frame *frame);
 
 /*
- * Sets the size. Shrinking detaches every page wholly beyond it, takes the mappings of those pages
- * away in every space that maps them, and zeroes the rest of a last partial page. Takes the lock
- * and the pmap locks of those spaces; may sleep.
+ * Sets the size. Shrinking detaches every page wholly beyond it, and takes the mappings of those pages
+ * away in every space that maps them, private copies too. Either way the rest of a last partial page,
+ * where a mapping may have written, is zeroed. Takes the lock and the pmap locks of those spaces; may
+ * sleep.
  */
 void object_resize(struct object *object, uint64_t size);
+
+/*
+ * Makes [start, end), in bytes, a hole: pages wholly in it are detached and unmapped, parts of pages
+ * zeroed. Private copies stay. Locks as above.
+ */
+void object_punch(struct object *object, uint64_t start, uint64_t end);
+
+/* Makes the bytes [start, end) zero in every page that is there. Takes the lock. */
+void object_zero(struct object *object, uint64_t start, uint64_t end);
+
+/* How many pages of [first, end) the object does not hold. Takes the lock. */
+uint64_t object_missing(struct object *object, uint64_t first, uint64_t end);
+
+/* Takes back what whoever is about to map it has added to `writable`. Takes the lock. */
+void object_unclaim(struct object *object);
 
 /* Once, before the first object_create_anonymous(). */
 void object_cache_init(void);

@@ -43,22 +43,33 @@ static void batch_touch(struct batch *batch, vaddr_t page)
 	batch->end = page + PAGE_SIZE;
 }
 
-/* Clears PTEs from `at` on until the batch is full or `end` is reached; where it got to. */
-static vaddr_t batch_clear(struct space *space, vaddr_t at, vaddr_t end, struct batch *batch)
+static bool in_object(struct pte pte)
+{
+	return !pte.special && frame_of(pte.address)->kind == FRAME_OBJECT;
+}
+
+/*
+ * Clears PTEs from `at` on, all or only those of pages in objects, until the batch is full or `end` is
+ * reached; where it got to.
+ */
+static vaddr_t batch_clear(struct space *space, vaddr_t at, vaddr_t end, bool all,
+			   struct batch *batch)
 {
 	struct pmap *pmap = &space->pmap;
 
 	spin_lock(&pmap->lock);
 	/* Those that hold no frame count too: interrupts are off. */
 	for (unsigned i = 0; i < BATCH && (at = pmap_next(pmap, at, end)) < end; i++) {
-		struct pte pte = pmap_clear(pmap, at);
+		if (all || in_object(pmap_get(pmap, at))) {
+			struct pte pte = pmap_clear(pmap, at);
 
-		batch_touch(batch, at);
-		if (!pte.special) {
-			struct frame *frame = frame_of(pte.address);
+			batch_touch(batch, at);
+			if (!pte.special) {
+				struct frame *frame = frame_of(pte.address);
 
-			pages_count(space, frame, -1);
-			batch->frames[batch->count++] = frame;
+				pages_count(space, frame, -1);
+				batch->frames[batch->count++] = frame;
+			}
 		}
 		at += PAGE_SIZE;
 	}
@@ -66,12 +77,12 @@ static vaddr_t batch_clear(struct space *space, vaddr_t at, vaddr_t end, struct 
 	return at;
 }
 
-void pages_unmap(struct space *space, vaddr_t start, vaddr_t end)
+static void unmap(struct space *space, vaddr_t start, vaddr_t end, bool all)
 {
 	for (vaddr_t at = start; at < end;) {
 		struct batch batch = { .count = 0 };
 
-		at = batch_clear(space, at, end, &batch);
+		at = batch_clear(space, at, end, all, &batch);
 		if (batch.start < batch.end)
 			pmap_flush(&space->pmap, batch.start, batch.end);
 		for (unsigned i = 0; i < batch.count; i++)
@@ -79,6 +90,16 @@ void pages_unmap(struct space *space, vaddr_t start, vaddr_t end)
 		if (sched_needs_resched())
 			sched_yield();
 	}
+}
+
+void pages_unmap(struct space *space, vaddr_t start, vaddr_t end)
+{
+	unmap(space, start, end, true);
+}
+
+void pages_unmap_object(struct space *space, vaddr_t start, vaddr_t end)
+{
+	unmap(space, start, end, false);
 }
 
 /* Takes rights from one PTE; true if a TLB may still have them. */

@@ -13,6 +13,9 @@
  */
 void pages_unmap(struct space *space, vaddr_t start, vaddr_t end);
 
+/* As pages_unmap(), but pages that are in no object stay: copies that a private region has made. */
+void pages_unmap_object(struct space *space, vaddr_t start, vaddr_t end);
+
 /*
  * Takes from every PTE of [start, end) the rights that `prot` lacks, and flushes. It never grants
  * any: faults do. Space lock held, exclusively.

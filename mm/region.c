@@ -221,6 +221,12 @@ static void object_unlock(const struct region *region)
 		mutex_unlock(&region->object->lock);
 }
 
+/* What an object counts of the regions that map it. */
+static bool may_write_object(const struct region *region)
+{
+	return (region->flags & REGION_SHARED) && (region->max_prot & PROT_WRITE);
+}
+
 /* Into the tree, the object's list and the counts; the object's lock is held. */
 static void link_in(struct space *space, struct region *region)
 {
@@ -232,8 +238,10 @@ static void link_in(struct space *space, struct region *region)
 	assert(!same);
 	gap_update(space, region);
 	gap_update(space, space_next(region));
-	if (region->object)
+	if (region->object) {
 		LIST_INSERT_HEAD(&region->object->regions, region, object_link);
+		region->object->writable += may_write_object(region);
+	}
 	space->region_count++;
 	count(space, region, 1);
 }
@@ -245,8 +253,10 @@ static void unlink(struct space *space, struct region *region)
 
 	count(space, region, -1);
 	space->region_count--;
-	if (region->object)
+	if (region->object) {
 		LIST_REMOVE(region, object_link);
+		region->object->writable -= may_write_object(region);
+	}
 	RB_REMOVE(region_tree, &space->regions, region);
 	augment_upwards(parent);
 	gap_update(space, next);

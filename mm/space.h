@@ -107,6 +107,7 @@ struct map_request {
 	struct file_name *name;
 	bool fixed;     /* MAP_FIXED: replaces what is there */
 	bool noreplace; /* with fixed: -EEXIST instead */
+	bool claimed;   /* the caller has a claim on the object, for object_unclaim() afterwards */
 	bool populate;  /* MAP_POPULATE, MAP_LOCKED: fault it in, errors ignored */
 };
 /*

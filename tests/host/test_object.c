@@ -217,6 +217,71 @@ static void truncation_finds_the_parts_of_split_regions(void **state)
 	assert_string_equal(world_draw_pages(space, BASE, 8), "f.......");
 }
 
+static void a_hole_is_made_in_every_mapping_but_not_in_copies(void **state)
+{
+	struct world_file *file = world_file(8 * PAGE_SIZE);
+	struct space *private = world_space(), *shared = world_space();
+	uint8_t byte;
+
+	world_map(private, BASE, 8, RW, 0, &file->object, 0);
+	world_map(shared, BASE, 4, PROT_READ, REGION_SHARED, &file->object, 3 * PAGE_SIZE);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(world_read(private, 0, PAGE(i), &byte), 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(world_read(shared, 1, PAGE(i), &byte), 0);
+	assert_int_equal(world_write(private, 0, PAGE(4), 1), 0);
+
+	/*	[ffffafff]    private
+	 *	   [ffff]     shared
+	 *	   ^---^      from byte 100 of page 3 to byte 100 of page 6
+	 */
+	assert_int_equal(object_missing(&file->object, 0, 9), 1);
+	object_punch(&file->object, 3 * PAGE_SIZE + 100, 6 * PAGE_SIZE + 100);
+	world_check();
+	assert_string_equal(world_draw_pages(private, BASE, 8), "ffffa.ff");
+	assert_string_equal(world_draw_pages(shared, BASE, 4), "f..f");
+	assert_int_equal(file->object.pages, 6);
+	assert_int_equal(object_missing(&file->object, 0, 8), 2);
+	assert_int_equal(object_missing(&file->object, 5, 6), 1);
+	assert_int_equal(file->object.size, 8 * PAGE_SIZE);
+	assert_int_equal(world_read(private, 0, PAGE(3) + 99, &byte), 0);
+	assert_int_equal(byte, world_file_byte(3));
+	assert_int_equal(world_read(private, 0, PAGE(3) + 100, &byte), 0);
+	assert_int_equal(byte, 0);
+	assert_int_equal(world_read(shared, 0, PAGE(3) + 99, &byte), 0);
+	assert_int_equal(byte, 0);
+	assert_int_equal(world_read(shared, 0, PAGE(3) + 100, &byte), 0);
+	assert_int_equal(byte, world_file_byte(6));
+
+	/* Within a page. */
+	object_punch(&file->object, 10, 20);
+	assert_int_equal(world_read(private, 0, BASE + 9, &byte), 0);
+	assert_int_equal(byte, world_file_byte(0));
+	assert_int_equal(world_read(private, 0, BASE + 19, &byte), 0);
+	assert_int_equal(byte, 0);
+	assert_int_equal(file->object.pages, 6);
+}
+
+/* Through every cut and join, an object knows how many regions may write it. */
+static void regions_that_may_write_are_counted(void **state)
+{
+	struct world_file *file = world_file(8 * PAGE_SIZE);
+	struct space *space = world_space(), *child;
+
+	world_map(space, BASE, 8, RW, REGION_SHARED, &file->object, 0);
+	world_map(space, PAGE(10), 8, RW, 0, &file->object, 0);
+	assert_int_equal(file->object.writable, 1);
+	assert_int_equal(space_protect(space, PAGE(2), PAGE_SIZE, PROT_READ), 0);
+	assert_int_equal(file->object.writable, 3);
+	assert_int_equal(space_fork(space, &child), 0);
+	assert_int_equal(file->object.writable, 6);
+	space_put(child);
+	assert_int_equal(space_protect(space, PAGE(2), PAGE_SIZE, RW), 0);
+	assert_int_equal(file->object.writable, 1);
+	assert_int_equal(space_unmap(space, BASE, 8 * PAGE_SIZE), 0);
+	assert_int_equal(file->object.writable, 0);
+}
+
 static void anonymous_objects_are_zero_and_bounded(void **state)
 {
 	struct object *object = object_create_anonymous(2 * PAGE_SIZE);
@@ -268,6 +333,8 @@ int main(void)
 		test(a_region_holds_its_object),
 		test(truncation_takes_pages_from_every_space),
 		test(truncation_finds_the_parts_of_split_regions),
+		test(a_hole_is_made_in_every_mapping_but_not_in_copies),
+		test(regions_that_may_write_are_counted),
 		test(anonymous_objects_are_zero_and_bounded),
 		test(an_anonymous_page_without_memory_is_an_error),
 	};

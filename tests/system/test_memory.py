@@ -1,0 +1,40 @@
+"""Memory that runs short, and files in it: what the machine does on few megabytes, and that it loses none."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from harness import BUILD, boot, make_root
+
+PROGRAMS = os.path.join(BUILD, "guest")
+
+
+@pytest.fixture
+def root(tmp_path):
+    made = make_root(tmp_path / "root", stamped=True)
+    (made / "guest").mkdir()
+    for name in ["fill", "file_maps"]:
+        shutil.copy(os.path.join(PROGRAMS, name), made / "guest" / name)
+    return made
+
+
+def tap(command, **keywords):
+    """Boots into a program that prints TAP; its log, when all is well."""
+    log = boot(command, append="quiet", **keywords)
+    assert not re.search(r"^not ok", log, re.M), log
+    assert re.search(r"^1\.\.\d+$", log, re.M), log
+    return log
+
+
+def test_a_full_machine_says_so_and_ends_nobody(root):
+    log = tap("/guest/fill", root=root, mem=16)
+    assert "out of memory" not in log
+
+
+def test_a_file_of_the_server_is_mapped_and_written(root):
+    content = os.urandom(100_001)
+    (root / "data").write_bytes(content)
+    tap("/guest/file_maps /data", root=root)
+    assert (root / "data").read_bytes() == content
