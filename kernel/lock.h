@@ -30,8 +30,9 @@ enum lock_rank {
 	/* Spinlocks. */
 	RANK_FUTEX,
 	RANK_SIGNAL,
-	RANK_DEVICE, /* a driver's rings */
-	RANK_WATCH,  /* who watches which wait queue; epoll's ready lists */
+	RANK_HANDLERS, /* what a process does about signals */
+	RANK_DEVICE,   /* a driver's rings */
+	RANK_WATCH,    /* who watches which wait queue; epoll's ready lists */
 	RANK_WAITQ,
 	RANK_PMAP,
 	RANK_KMAP, /* the kernel's own page tables */

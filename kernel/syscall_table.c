@@ -28,6 +28,7 @@
 	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
 	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \
 	    call(kill) call(tkill) call(tgkill) call(rt_sigqueueinfo)                              \
+	    call(rt_tgsigqueueinfo)                                                            \
 	/* signal_frame.c */ call(rt_sigreturn)                                                    \
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
 	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(set_tid_address)               \

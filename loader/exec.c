@@ -37,9 +37,10 @@
 struct exec {
 	struct image image;
 	struct space *space;
-	struct cred *cred;   /* what the program may do */
-	bool secure;         /* which is more than the caller may */
-	struct files *files; /* a copy of the descriptor table, if it was shared; or NULL */
+	struct cred *cred;         /* what the program may do */
+	bool secure;               /* which is more than the caller may */
+	struct files *files;       /* a copy of the descriptor table, if it was shared; or NULL */
+	struct handlers *handlers; /* the same of what is done about signals */
 	vaddr_t entry;
 	struct stack_layout stack;
 };
@@ -169,6 +170,8 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 static void exec_release(struct exec *exec)
 {
 	cred_put(exec->cred);
+	if (exec->handlers)
+		handlers_put(exec->handlers);
 	if (exec->files)
 		files_put(exec->files);
 	if (exec->space)
@@ -206,7 +209,12 @@ static int reserve(struct exec_request *request, struct exec *exec)
 		if (!exec->files)
 			goto bad;
 	}
-	error = build_space(exec, request);
+	error = process_unshare_handlers(&exec->handlers);
+	if (error == 0)
+		error = build_space(exec, request);
+	/* Nothing else can fail: from here on this thread is alone, or ends. */
+	if (error == 0)
+		error = process_end_siblings();
 	if (error != 0)
 		goto bad;
 	return 0;
@@ -250,12 +258,16 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 
 	mutex_lock(&family_lock);
 	space_switch(exec->space);
-	if (exec->files) {
+	/* If only siblings had shared it, it is ours alone now. */
+	if (exec->files && files_shared(current->files)) {
 		old_files = current->files;
 		current->files = exec->files;
+	} else {
+		old_files = exec->files;
 	}
 	mutex_unlock(&family_lock);
-	process_new_image(exec->image.version, exec->image.name, base_name(request->program));
+	process_new_image(exec->image.version, exec->image.name, base_name(request->program),
+			  exec->handlers);
 	cred_commit(exec->cred);
 	reset_registers(exec);
 

@@ -1,17 +1,19 @@
 /*
- * proc/clone.c - fork(2), vfork(2), clone(2): one process becomes two.
+ * proc/clone.c - fork(2), vfork(2), clone(2): one becomes two, processes or threads.
  *
  * Everything that can fail is acquired for a child that nobody knows: memory, descriptors, a thread.
  * Then it gets its number and its place in the family, and its thread starts; from there nothing fails.
  *
- *	         fork          vfork             clone, CLONE_…
- *	space    copied        shared            VM: shared
- *	files    copied        copied            FILES: shared
- *	cwd      copied        copied            FS: shared
- *	parent   goes on       waits, killably,  VFORK: waits
- *	                       until the child execs or ends
+ *	          fork          vfork             clone, CLONE_…
+ *	space     copied        shared            VM: shared
+ *	files     copied        copied            FILES: shared
+ *	cwd       copied        copied            FS: shared
+ *	handlers  copied        copied            SIGHAND: shared (wants VM)
+ *	process   new           new               THREAD: the same (wants SIGHAND)
+ *	parent    goes on       waits, killably,  VFORK: waits
+ *	                        until the child execs or ends
  *
- * Threads (CLONE_THREAD, CLONE_SIGHAND) and name spaces are EINVAL.
+ * Name spaces are EINVAL.
  */
 #include "fs/file.h"
 #include "fs/path.h"
@@ -28,11 +30,15 @@
 #include <asm/signal.h>
 #include <linux/sched.h>
 
-/* Flags of this kernel; the last three change nothing here: nothing is traced, or shared further. */
-#define CLONE_KNOWN                                                                             \
-	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_VFORK | CLONE_SETTLS | CLONE_PARENT_SETTID | \
-	 CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND | CLONE_PARENT |       \
-	 CLONE_UNTRACED | CLONE_DETACHED | CLONE_IO | CLONE_SYSVSEM)
+/*
+ * Flags of this kernel; the last five change nothing here: nothing is traced, or shared further, and
+ * Linux itself has forgotten CLONE_DETACHED.
+ */
+#define CLONE_KNOWN                                                                            \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_VFORK |      \
+	 CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID |      \
+	 CLONE_CLEAR_SIGHAND | CLONE_PARENT | CLONE_UNTRACED | CLONE_PTRACE | CLONE_DETACHED | \
+	 CLONE_IO | CLONE_SYSVSEM)
 
 /* Where the registers of a child begin their life. */
 struct clone_request {
@@ -71,27 +77,34 @@ static int give_files(struct thread *child, uint64_t flags)
 	return child->files && child->fs ? 0 : -ENOMEM;
 }
 
-/* Signals' dispositions and mask, limits, the image. Nothing of it can fail. */
-static void give_properties(struct process *child, uint64_t flags)
+static int give_handlers(struct process *child, uint64_t flags)
+{
+	struct handlers *handlers = current_process()->handlers;
+
+	if (flags & CLONE_SIGHAND) {
+		handlers_get(handlers);
+		child->handlers = handlers;
+		return 0;
+	}
+	child->handlers = handlers_copy(handlers);
+	if (!child->handlers)
+		return -ENOMEM;
+	if (flags & CLONE_CLEAR_SIGHAND)
+		handlers_reset(child->handlers);
+	return 0;
+}
+
+/* To another process: limits, the image. Nothing of it can fail. */
+static void give_properties(struct process *child)
 {
 	struct process *self = current_process();
-
-	spin_lock(&self->signal_lock);
-	memcpy(child->actions, self->actions, sizeof(child->actions));
-	child->signal_mask = self->signal_mask;
-	spin_unlock(&self->signal_lock);
-	/* Two programs in one memory must not use one stack: sigaltstack(2). */
-	if (!(flags & CLONE_VM) || (flags & CLONE_VFORK))
-		child->alternate_stack = self->alternate_stack;
-	if (flags & CLONE_CLEAR_SIGHAND)
-		process_forget_handlers(child);
 
 	spin_lock(&self->limits.lock);
 	memcpy(child->limits.limit, self->limits.limit, sizeof(child->limits.limit));
 	spin_unlock(&self->limits.lock);
 
 	mutex_lock(&family_lock);
-	strlcpy(child->command, self->command, sizeof(child->command));
+	strlcpy(child->command, current->name, sizeof(child->command));
 	if (self->exe) {
 		int error = version_deny_write(self->exe);
 
@@ -118,120 +131,173 @@ static void give_registers(struct thread *child, struct trapframe *registers,
 	child->gs_base = cpu_user_gs_base();
 }
 
+/* What is a thread's own: mask, name, other stack, registers, the words that say its number. */
+static void give_state(struct task *task, const struct clone_request *request)
+{
+	const struct task *self = current_task();
+	uint64_t flags = request->flags;
+
+	task->signal_mask = self->signal_mask;
+	strlcpy(task->thread.name, current->name, sizeof(task->thread.name));
+	/* Two programs in one memory must not use one stack: sigaltstack(2). */
+	if (!(flags & CLONE_VM) || (flags & CLONE_VFORK))
+		task->alternate_stack = self->alternate_stack;
+	give_registers(&task->thread, task->registers, request);
+	if (flags & CLONE_CHILD_SETTID)
+		task->set_child_tid = request->child_tid;
+	if (flags & CLONE_CHILD_CLEARTID)
+		task->thread.clear_child_tid = request->child_tid;
+}
+
 /* The child's first steps. */
 static void begin(void *arg)
 {
-	struct process *self = arg;
+	struct task *self = arg;
 	struct trapframe registers = *self->registers;
+	uint32_t tid = current->tid;
 
 	kfree(self->registers);
 	self->registers = NULL;
 	/* As on Linux, whoever gives a bad address is not told. */
-	if (self->set_child_tid != 0 && put_user(self->set_child_tid, self->pid) != 0)
+	if (self->set_child_tid != 0 && put_user(self->set_child_tid, tid) != 0)
 		self->set_child_tid = 0;
 	trap_enter_user(&registers);
 }
 
 /* --- reserve, commit ------------------------------------------------------------------------------ */
 
-/* What has been acquired for a child that will not be. */
-static void discard(struct process *child, struct thread *thread)
+/* What has been acquired for a child that will not be. `child`: NULL if it would be our own thread. */
+static void discard(struct process *child, struct task *task)
 {
-	if (thread) {
+	if (task) {
+		struct thread *thread = &task->thread;
+
 		if (thread->fs)
 			fs_context_put(thread->fs);
 		if (thread->files)
 			files_put(thread->files);
 		if (thread->space)
 			space_put(thread->space);
-		process_discard_thread(thread);
+		task_discard(task);
 	}
 	if (child) {
 		process_drop_image(child);
-		kfree(child->registers);
 		process_put(child);
 	}
 }
 
-static int reserve(const struct clone_request *request, struct process **process,
-		   struct thread **thread)
+static int reserve_process(const struct clone_request *request, struct process **process)
 {
 	struct process *child = process_alloc();
-	int error;
 
 	*process = child;
-	*thread = NULL;
 	if (!child)
 		return -ENOMEM;
-	give_properties(child, request->flags);
+	give_properties(child);
 	child->exit_signal = request->exit_signal;
-	child->registers = kalloc(sizeof(*child->registers));
-	*thread = process_create_thread(child, begin, child);
-	if (!child->registers || !*thread)
-		return -ENOMEM;
-	error = give_files(*thread, request->flags);
-	if (error == 0)
-		error = give_space(*thread, request->flags);
-	if (error != 0)
-		return error;
-	give_registers(*thread, child->registers, request);
-	if (request->flags & CLONE_CHILD_SETTID)
-		child->set_child_tid = request->child_tid;
-	if (request->flags & CLONE_CHILD_CLEARTID)
-		(*thread)->clear_child_tid = request->child_tid;
-	return 0;
+	return give_handlers(child, request->flags);
 }
 
-static int commit(const struct clone_request *request, struct process *child, struct thread *thread)
+static int reserve(const struct clone_request *request, struct process **process, struct task **out)
+{
+	struct task *task;
+	int error = 0;
+
+	*process = NULL;
+	*out = NULL;
+	if (!(request->flags & CLONE_THREAD))
+		error = reserve_process(request, process);
+	if (error != 0)
+		return error;
+	task = task_create(*process ? *process : current_process(), begin, NULL);
+	*out = task;
+	if (!task)
+		return -ENOMEM;
+	task->thread.arg = task;
+	task->registers = kalloc(sizeof(*task->registers));
+	if (!task->registers)
+		return -ENOMEM;
+	error = give_files(&task->thread, request->flags);
+	if (error == 0)
+		error = give_space(&task->thread, request->flags);
+	if (error == 0)
+		give_state(task, request);
+	return error;
+}
+
+/* Family lock held. */
+static int add_process(const struct clone_request *request, struct process *child,
+		       struct task *task)
 {
 	struct process *self = current_process(), *parent = self;
-	int error = -EINTR;
+	uint32_t parent_tid = current->tid;
+	int error;
 
-	mutex_lock(&family_lock);
 	if ((request->flags & CLONE_PARENT) && self->parent) {
 		parent = self->parent;
+		parent_tid = self->parent_tid;
 		child->exit_signal = self->exit_signal;
 	}
 	/* Who ends a whole group has seen us, and would not see the child. */
-	if (!current->kill_pending)
-		error = family_add(child, parent);
-	if (error == 0) {
-		/* CLONE_PARENT: siblings are of one group. */
-		child->pgid = self->pgid;
-		child->sid = self->sid;
-		thread->tid = child->pid;
-		child->main_thread = thread;
+	if (current->kill_pending)
+		return -EINTR;
+	error = family_add(child, task, parent);
+	if (error != 0)
+		return error;
+	child->parent_tid = parent_tid;
+	/* CLONE_PARENT: siblings are of one group. */
+	child->pgid = self->pgid;
+	child->sid = self->sid;
+	return 0;
+}
+
+static int commit(const struct clone_request *request, struct process *child, struct task *task)
+{
+	int error;
+
+	mutex_lock(&family_lock);
+	error = child ? add_process(request, child, task) : family_add_task(task);
+	if (error == 0 && (request->flags & CLONE_VFORK)) {
+		task->vfork_parent = current_task();
+		current_task()->vfork_child = task;
 	}
 	mutex_unlock(&family_lock);
 	return error;
 }
 
+/* Until the child is done with our memory; only our own end makes us go on sooner. */
+static void await_release(void)
+{
+	struct task *self = current_task();
+
+	(void)wait_event_killable(&self->vfork_wait, self->vfork_child == NULL);
+	mutex_lock(&family_lock);
+	if (self->vfork_child)
+		self->vfork_child->vfork_parent = NULL;
+	self->vfork_child = NULL;
+	mutex_unlock(&family_lock);
+}
+
 static int64_t do_clone(const struct clone_request *request)
 {
-	bool waits = request->flags & CLONE_VFORK;
 	struct process *child;
-	struct thread *thread;
-	uint32_t pid;
-	int error = reserve(request, &child, &thread);
+	struct task *task;
+	uint32_t tid;
+	int error = reserve(request, &child, &task);
 
 	if (error == 0)
-		error = commit(request, child, thread);
+		error = commit(request, child, task);
 	if (error != 0) {
-		discard(child, thread);
+		discard(child, task);
 		return error;
 	}
-	pid = child->pid;
-	if (waits)
-		process_get(child);
-	if ((request->flags & CLONE_PARENT_SETTID) && put_user(request->parent_tid, pid) != 0)
+	tid = task->thread.tid;
+	if ((request->flags & CLONE_PARENT_SETTID) && put_user(request->parent_tid, tid) != 0)
 		log_debug("clone: the parent's thread id cannot be stored");
-	thread_start(thread);
-	if (waits) {
-		/* Only its own end makes the parent go on sooner. */
-		(void)wait_event_killable(&child->vfork_parent, child->parent_may_go_on);
-		process_put(child);
-	}
-	return pid;
+	thread_start(&task->thread);
+	if (request->flags & CLONE_VFORK)
+		await_release();
+	return tid;
 }
 
 /* --- system calls ----------------------------------------------------------------------------------- */
@@ -242,10 +308,15 @@ static int check_request(const struct clone_request *request)
 		return -EINVAL;
 	if (request->exit_signal < 0 || request->exit_signal > NSIG_KERNEL)
 		return -EINVAL;
+	if (((request->flags & CLONE_THREAD) && !(request->flags & CLONE_SIGHAND)) ||
+	    ((request->flags & CLONE_SIGHAND) && !(request->flags & CLONE_VM)) ||
+	    ((request->flags & CLONE_SIGHAND) && (request->flags & CLONE_CLEAR_SIGHAND)))
+		return -EINVAL;
 	if ((request->flags & CLONE_SETTLS) && request->tls >= USER_MAX)
 		return -EPERM;
 	/* The first process has no siblings. */
-	if ((request->flags & CLONE_PARENT) && current_process() == first_process)
+	if ((request->flags & CLONE_PARENT) && !(request->flags & CLONE_THREAD) &&
+	    current_process() == first_process)
 		return -EINVAL;
 	return 0;
 }
@@ -316,6 +387,7 @@ SYSCALL2(clone3, vaddr_t, from, size_t, size)
 	if (args.set_tid != 0 || args.set_tid_size != 0 ||
 	    (args.stack == 0) != (args.stack_size == 0) || args.exit_signal > NSIG_KERNEL ||
 	    (args.flags & (CLONE_DETACHED | CSIGNAL)) ||
+	    ((args.flags & (CLONE_THREAD | CLONE_PARENT)) && args.exit_signal != 0) ||
 	    !user_range_ok(args.stack, args.stack_size))
 		return -EINVAL;
 	request = (struct clone_request){

@@ -1,8 +1,11 @@
 /*
- * proc/exit.c - the end of a process, and of the machine with its first process.
+ * proc/exit.c - the end of a thread, of its process with the last one, and of the machine with its first
+ * process.
  *
- *	release     descriptors first, since closing them may still write; the space; the image
- *	leave       children go to the first process, the parent is told; a zombie remains
+ *	release     a thread's share: descriptors first, since closing them may still write; its words in
+ *	            memory, which others wait for; the space
+ *	leave       it is not in its process any more; who is last goes on:
+ *	end         the image; children go to the first process, the parent is told; a zombie remains
  *	thread_exit the thread is gone, and with it the stack that it stood on
  *
  * What a zombie still has is its struct process: its number, status and times. The first process's end
@@ -74,7 +77,6 @@ static void clear_child_tid(void)
 
 static void release_resources(void)
 {
-	struct process *process = current_process();
 	struct thread *thread = current;
 	struct fs_context *fs;
 	struct files *files;
@@ -96,25 +98,58 @@ static void release_resources(void)
 	space = thread->space;
 	space_switch(NULL);
 	mutex_unlock(&family_lock);
-	process_release_parent(process);
+	task_release_parent();
 	if (space)
 		space_put(space);
-	process_drop_image(process);
+}
+
+/* Its children are those of another of our threads from now on: wait(2), __WNOTHREAD. Family lock held. */
+static void hand_children_over(const struct process *process, uint32_t tid)
+{
+	const struct task *heir = TAILQ_FIRST(&process->tasks);
+	struct process *child;
+
+	if (!heir)
+		return;
+	TAILQ_FOREACH (child, &process->children, sibling) {
+		if (child->parent_tid == tid)
+			child->parent_tid = heir->thread.tid;
+	}
+}
+
+/* The calling thread leaves its process. True if it was the last one. */
+static bool leave_process(int status)
+{
+	struct process *process = current_process();
+	struct task *self = current_task();
+	bool last;
+
+	mutex_lock(&family_lock);
+	sched_charge();
+	spin_lock(&process->signal_lock);
+	/* Unless all end together, the last one gives the status. */
+	process->exit_status = process->ending ? process->end_status : status;
+	family_remove_task(self);
+	last = process->task_count == 0;
+	signal_leave(self);
+	spin_unlock(&process->signal_lock);
+	hand_children_over(process, current->tid);
+	if (!last)
+		signal_check_stopped(process);
+	waitq_wake_all(&process->alone);
+	mutex_unlock(&family_lock);
+	return last;
 }
 
 /* True if the parent does not want to know: wait(2), NOTES. */
 static bool is_ignored_by_parent(const struct process *process)
 {
-	struct process *parent = process->parent;
-	const struct signal_action *action = &parent->actions[SIGCHLD - 1];
-	bool ignored;
+	struct signal_action action;
 
 	if (process->exit_signal != SIGCHLD)
 		return false;
-	spin_lock(&parent->signal_lock);
-	ignored = action->handler == (vaddr_t)SIG_IGN || (action->flags & SA_NOCLDWAIT);
-	spin_unlock(&parent->signal_lock);
-	return ignored;
+	action = signal_action(process->parent, SIGCHLD);
+	return action.handler == (vaddr_t)SIG_IGN || (action.flags & SA_NOCLDWAIT);
 }
 
 /* A session's terminal hangs up with its leader. */
@@ -128,19 +163,13 @@ static void end_session(const struct process *process)
 	}
 }
 
-static void leave_family(int status)
+static void leave_family(void)
 {
 	struct process *self = current_process();
 	struct process *child;
 	bool forgotten;
 
-	sched_charge();
 	mutex_lock(&family_lock);
-	self->exit_status = status;
-	self->times = (struct process_times){ current->user_ns, current->system_ns };
-	spin_lock(&self->signal_lock);
-	self->main_thread = NULL;
-	spin_unlock(&self->signal_lock);
 	self->zombie = true;
 	signal_orphaned_group(self->pgid);
 	TAILQ_FOREACH (child, &self->children, sibling)
@@ -156,27 +185,44 @@ static void leave_family(int status)
 		process_put(self); /* the family's; the thread has its own */
 }
 
+/* What there is of the calling process without threads; its status is set. */
+static void end_process(struct process *process)
+{
+	if (process == first_process) {
+		/* The machine is there for its first process: with it, it stops. */
+		log_end(process, process->exit_status);
+		console_drain();
+		machine_report_exit(shell_status(process->exit_status));
+		machine_power_off();
+	}
+	process_drop_image(process);
+	end_session(process);
+	leave_family();
+}
+
+void task_exit(int status)
+{
+	release_resources();
+	if (leave_process(status))
+		end_process(current_process());
+	thread_exit();
+}
+
 void process_exit(int status)
 {
 	struct process *process = current_process();
 
-	if (process == first_process)
-		log_end(process, status);
-	release_resources();
-	if (process == first_process) {
-		/* The machine is there for its first process: with it, it stops. */
-		console_drain();
-		machine_report_exit(shell_status(status));
-		machine_power_off();
-	}
-	end_session(process);
-	leave_family(status);
-	thread_exit();
+	spin_lock(&process->signal_lock);
+	/* Where exec ends all threads but one, it is that one that goes on. */
+	if (!process->execing)
+		process_end(process, status);
+	spin_unlock(&process->signal_lock);
+	task_exit(status);
 }
 
 SYSCALL1(exit, int, code)
 {
-	process_exit(PROCESS_EXITED(code));
+	task_exit(PROCESS_EXITED(code));
 }
 
 SYSCALL1(exit_group, int, code)

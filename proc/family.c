@@ -29,10 +29,11 @@ struct process *first_process;
 static struct family {
 	TAILQ_HEAD(, process) members; /* in order of birth */
 	LIST_HEAD(, process) by_pid[PID_BUCKETS];
+	LIST_HEAD(, task) by_tid[PID_BUCKETS]; /* leaders, too, as long as they live */
 	uint32_t last_pid;
-	uint32_t count;
-	bool wrapped; /* numbers have been given out a second time */
-} family;             /* family_lock */
+	uint32_t count; /* of processes, and of threads beyond each one's last */
+	bool wrapped;   /* numbers have been given out a second time */
+} family;               /* family_lock */
 
 void family_init(void)
 {
@@ -48,6 +49,18 @@ struct process *family_find(uint32_t pid)
 	LIST_FOREACH (process, &family.by_pid[pid % PID_BUCKETS], by_pid) {
 		if (process->pid == pid)
 			return process;
+	}
+	return NULL;
+}
+
+struct task *family_find_task(uint32_t tid)
+{
+	struct task *task;
+
+	assert(mutex_held(&family_lock));
+	LIST_FOREACH (task, &family.by_tid[tid % PID_BUCKETS], by_tid) {
+		if (task->thread.tid == tid)
+			return task;
 	}
 	return NULL;
 }
@@ -75,7 +88,7 @@ static bool is_taken(uint32_t pid)
 {
 	const struct process *process;
 
-	if (family_find(pid))
+	if (family_find(pid) || family_find_task(pid))
 		return true;
 	if (!family.wrapped)
 		return false;
@@ -102,7 +115,7 @@ static uint32_t choose_pid(void)
 	return 0;
 }
 
-/* Processes of the user, zombies included. Where all are one user's, as mostly, nobody counts. */
+/* Threads of the user, and zombies. Where all are one user's, as mostly, nobody counts. */
 static uint64_t count_of_user(uint32_t uid)
 {
 	const struct process *process;
@@ -110,24 +123,43 @@ static uint64_t count_of_user(uint32_t uid)
 
 	if (family.count < limit_get(RLIMIT_NPROC))
 		return family.count;
-	TAILQ_FOREACH (process, &family.members, all)
-		count += process->cred->uid == uid;
+	TAILQ_FOREACH (process, &family.members, all) {
+		if (process->cred->uid == uid)
+			count += MAX(process->task_count, 1u);
+	}
 	return count;
 }
 
-int family_add(struct process *process, struct process *parent)
+/* A number for one more thread of the user. Linux spares root; here it is what bounds a fork bomb. */
+static int count_one_more(uint32_t uid, uint32_t *number)
+{
+	if (count_of_user(uid) >= limit_get(RLIMIT_NPROC))
+		return -EAGAIN;
+	*number = choose_pid();
+	if (*number == 0)
+		return -EAGAIN;
+	family.last_pid = *number;
+	family.count++;
+	return 0;
+}
+
+static void add_task(struct process *process, struct task *task, uint32_t tid)
+{
+	task->thread.tid = tid;
+	LIST_INSERT_HEAD(&family.by_tid[tid % PID_BUCKETS], task, by_tid);
+	TAILQ_INSERT_TAIL(&process->tasks, task, sibling);
+	process->task_count++;
+}
+
+int family_add(struct process *process, struct task *task, struct process *parent)
 {
 	uint32_t pid;
+	int error;
 
 	assert(mutex_held(&family_lock));
-	/* Linux spares root; here it is what bounds a fork bomb. */
-	if (parent && count_of_user(process->cred->uid) >= limit_get(RLIMIT_NPROC))
-		return -EAGAIN;
-	pid = choose_pid();
-	if (pid == 0)
-		return -EAGAIN;
-	family.last_pid = pid;
-	family.count++;
+	error = count_one_more(process->cred->uid, &pid);
+	if (error != 0)
+		return error;
 	process->pid = pid;
 	process->pgid = parent ? parent->pgid : pid;
 	process->sid = parent ? parent->sid : pid;
@@ -136,14 +168,66 @@ int family_add(struct process *process, struct process *parent)
 		TAILQ_INSERT_TAIL(&parent->children, process, sibling);
 	TAILQ_INSERT_TAIL(&family.members, process, all);
 	LIST_INSERT_HEAD(&family.by_pid[pid % PID_BUCKETS], process, by_pid);
+	/* Whoever finds it from now on may signal it. */
+	spin_lock(&process->signal_lock);
+	add_task(process, task, pid);
+	spin_unlock(&process->signal_lock);
 	return 0;
+}
+
+int family_add_task(struct task *task)
+{
+	struct process *process = task->thread.process;
+	uint32_t tid;
+	int error;
+
+	assert(mutex_held(&family_lock));
+	error = count_one_more(process->cred->uid, &tid);
+	if (error != 0)
+		return error;
+	spin_lock(&process->signal_lock);
+	/* Whoever ends all threads, or stops them, has not seen this one. */
+	if (current->kill_pending) {
+		error = -EINTR;
+		family.count--;
+	} else {
+		add_task(process, task, tid);
+		task->thread.signal_pending = process->stop_signal != 0;
+	}
+	spin_unlock(&process->signal_lock);
+	return error;
+}
+
+void family_remove_task(struct task *task)
+{
+	struct process *process = task->thread.process;
+
+	assert(mutex_held(&family_lock) && spin_held(&process->signal_lock));
+	LIST_REMOVE(task, by_tid);
+	TAILQ_REMOVE(&process->tasks, task, sibling);
+	if (--process->task_count > 0)
+		family.count--;
+	process->times.user_ns += task->thread.user_ns;
+	process->times.system_ns += task->thread.system_ns;
+}
+
+void family_make_leader(struct task *task)
+{
+	struct process *process = task->thread.process;
+	struct process *child;
+
+	assert(mutex_held(&family_lock) && process->task_count == 1);
+	LIST_REMOVE(task, by_tid);
+	task->thread.tid = process->pid;
+	LIST_INSERT_HEAD(&family.by_tid[process->pid % PID_BUCKETS], task, by_tid);
+	TAILQ_FOREACH (child, &process->children, sibling)
+		child->parent_tid = process->pid;
 }
 
 void family_tell_parent(struct process *child, int code, int status)
 {
 	struct process *parent = child->parent;
 	bool ended = code == CLD_EXITED || code == CLD_KILLED;
-	const struct signal_action *action = &parent->actions[SIGCHLD - 1];
 	siginfo_t info;
 
 	assert(mutex_held(&family_lock));
@@ -152,9 +236,8 @@ void family_tell_parent(struct process *child, int code, int status)
 	info.si_code = code;
 	info.si_pid = (int)child->pid;
 	info.si_status = status;
-	/* The flag is one word, and whoever sets it now may as well have been too late. */
-	if (info.si_signo != 0 && (ended || !(action->flags & SA_NOCLDSTOP)))
-		signal_post(parent, &info);
+	if (info.si_signo != 0 && (ended || !(signal_action(parent, SIGCHLD).flags & SA_NOCLDSTOP)))
+		(void)signal_post(parent, &info);
 	waitq_wake_all(&parent->child_events);
 }
 
@@ -175,6 +258,7 @@ void family_orphan_children(struct process *process)
 		TAILQ_REMOVE(&process->children, child, sibling);
 		TAILQ_INSERT_TAIL(&first_process->children, child, sibling);
 		child->parent = first_process;
+		child->parent_tid = first_process->pid;
 		child->exit_signal = SIGCHLD;
 		if (child->zombie)
 			family_tell_of_end(child);
@@ -192,7 +276,7 @@ void family_remove(struct process *zombie)
 	struct process *parent = zombie->parent;
 
 	assert(mutex_held(&family_lock));
-	assert(zombie->zombie && parent);
+	assert(zombie->zombie && zombie->task_count == 0 && parent);
 	add_times(&parent->children_times, &zombie->times);
 	add_times(&parent->children_times, &zombie->children_times);
 	TAILQ_REMOVE(&parent->children, zombie, sibling);

@@ -15,76 +15,11 @@
 #include "kernel/clock.h"
 #include "kernel/string.h"
 #include "kernel/trap.h"
-#include "kernel/x86_64/cpu.h"
-#include "mm/frame.h"
-#include "mm/kmap.h"
 #include "mm/slab.h"
 #include "mm/space.h"
 #include "proc/cred.h"
 #include "proc/procfs.h"
 #include "proc/signal.h"
-
-/* --- what a thread needs ---------------------------------------------------------------------- */
-
-/* FPU areas are 64-byte aligned, and of a size that only the processor knows. */
-void *fpu_area_alloc(void)
-{
-	unsigned order = 0;
-	struct frame *block;
-
-	while ((PAGE_SIZE << order) < fpu_area_size())
-		order++;
-	block = frame_alloc(FRAME_KERNEL, order, 0);
-	if (!block)
-		return NULL;
-	fpu_area_init(frame_data(block));
-	return frame_data(block);
-}
-
-void fpu_area_free(void *area)
-{
-	frame_put(frame_of(virt_to_phys(area)));
-}
-
-/* Everything of a thread's that is not its process's; nobody stands on its stack. */
-static void thread_free(struct thread *thread)
-{
-	kstack_free(thread->stack_base);
-	fpu_area_free(thread->fpu);
-	cred_put(thread->cred);
-	process_put(thread->process);
-	kfree(thread);
-}
-
-struct thread *process_create_thread(struct process *process, void (*entry)(void *arg), void *arg)
-{
-	struct thread *thread = kzalloc(sizeof(*thread));
-	void *fpu = fpu_area_alloc();
-	vaddr_t stack = kstack_alloc();
-
-	if (!thread || !fpu || stack == 0)
-		goto bad;
-	thread_init(thread, process->command, stack, entry, arg, thread_free);
-	thread->tid = process->pid;
-	thread->fpu = fpu;
-	process_get(process);
-	thread->process = process;
-	thread->limits = &process->limits;
-	cred_inherit(process, thread);
-	return thread;
-bad:
-	if (stack != 0)
-		kstack_free(stack);
-	if (fpu)
-		fpu_area_free(fpu);
-	kfree(thread);
-	return NULL;
-}
-
-void process_discard_thread(struct thread *thread)
-{
-	thread_free(thread);
-}
 
 /* --- a process -------------------------------------------------------------------------------- */
 
@@ -96,10 +31,11 @@ struct process *process_alloc(void)
 		return NULL;
 	process->refs = 1;
 	TAILQ_INIT(&process->children);
+	TAILQ_INIT(&process->tasks);
 	waitq_init(&process->child_events, "children");
-	waitq_init(&process->vfork_parent, "vfork");
+	waitq_init(&process->alone, "exec");
 	waitq_init(&process->stop_wait, "stopped");
-	TAILQ_INIT(&process->signal_queue);
+	signal_init_pending(&process->shared_pending);
 	spin_init(&process->signal_lock, "signals", RANK_SIGNAL);
 	mutex_init(&process->exec_lock, "exec", RANK_FAMILY);
 	limits_init(&process->limits);
@@ -117,17 +53,19 @@ void process_put(struct process *process)
 {
 	if (atomic_fetch_sub(&process->refs, 1) != 1)
 		return;
-	process_forget_signals(process);
+	signal_forget_all(&process->shared_pending);
+	if (process->handlers)
+		handlers_put(process->handlers);
 	cred_put(process->cred);
 	kfree(process);
 }
 
-static int join_family(struct process *process)
+static int join_family(struct process *process, struct task *task)
 {
 	int error;
 
 	mutex_lock(&family_lock);
-	error = family_add(process, NULL);
+	error = family_add(process, task, NULL);
 	mutex_unlock(&family_lock);
 	return error;
 }
@@ -137,25 +75,24 @@ struct process *process_create_first(void (*entry)(void *arg), void *arg)
 	struct process *process = process_alloc();
 	struct files *files = files_create();
 	struct fs_context *fs = fs_context_create();
-	struct thread *thread = NULL;
+	struct task *task = NULL;
 
 	if (!process || !files || !fs)
 		goto bad;
-	thread = process_create_thread(process, entry, arg);
-	if (!thread)
+	process->handlers = handlers_create();
+	task = task_create(process, entry, arg);
+	if (!process->handlers || !task)
 		goto bad;
-	if (join_family(process) != 0)
+	if (join_family(process, task) != 0)
 		goto bad;
-	thread->tid = process->pid;
-	thread->files = files;
-	thread->fs = fs;
-	process->main_thread = thread;
+	task->thread.files = files;
+	task->thread.fs = fs;
 	first_process = process;
-	thread_start(thread);
+	thread_start(&task->thread);
 	return process;
 bad:
-	if (thread)
-		process_discard_thread(thread);
+	if (task)
+		task_discard(task);
 	if (fs)
 		fs_context_put(fs);
 	if (files)
@@ -166,23 +103,82 @@ bad:
 	return NULL;
 }
 
-/* --- a new program ---------------------------------------------------------------------------- */
+/* --- handlers --------------------------------------------------------------------------------- */
 
-void process_forget_handlers(struct process *process)
+struct handlers *handlers_create(void)
 {
-	spin_lock(&process->signal_lock);
+	struct handlers *handlers = kzalloc(sizeof(*handlers));
+
+	if (!handlers)
+		return NULL;
+	handlers->refs = 1;
+	spin_init(&handlers->lock, "handlers", RANK_HANDLERS);
+	return handlers;
+}
+
+struct handlers *handlers_copy(struct handlers *from)
+{
+	struct handlers *copy = handlers_create();
+
+	if (!copy)
+		return NULL;
+	spin_lock(&from->lock);
+	memcpy(copy->actions, from->actions, sizeof(copy->actions));
+	spin_unlock(&from->lock);
+	return copy;
+}
+
+void handlers_get(struct handlers *handlers)
+{
+	atomic_fetch_add(&handlers->refs, 1);
+}
+
+void handlers_put(struct handlers *handlers)
+{
+	if (atomic_fetch_sub(&handlers->refs, 1) == 1)
+		kfree(handlers);
+}
+
+void handlers_reset(struct handlers *handlers)
+{
+	spin_lock(&handlers->lock);
 	for (unsigned i = 0; i < NSIG_KERNEL; i++) {
-		struct signal_action *action = &process->actions[i];
+		struct signal_action *action = &handlers->actions[i];
 
 		*action = (struct signal_action){
 			.handler = action->handler == (vaddr_t)SIG_IGN ? (vaddr_t)SIG_IGN
 								       : (vaddr_t)SIG_DFL,
 		};
 	}
-	spin_unlock(&process->signal_lock);
+	spin_unlock(&handlers->lock);
 }
 
-void process_new_image(struct version *exe, struct file_name *name, const char *command)
+/* --- a new program ---------------------------------------------------------------------------- */
+
+int process_unshare_handlers(struct handlers **out)
+{
+	struct handlers *handlers = current_process()->handlers;
+
+	*out = NULL;
+	if (handlers->refs == 1)
+		return 0;
+	*out = handlers_copy(handlers);
+	return *out ? 0 : -ENOMEM;
+}
+
+static void change_handlers(struct process *process, struct handlers *handlers)
+{
+	struct handlers *old;
+
+	spin_lock(&process->signal_lock);
+	old = process->handlers;
+	process->handlers = handlers;
+	spin_unlock(&process->signal_lock);
+	handlers_put(old);
+}
+
+void process_new_image(struct version *exe, struct file_name *name, const char *command,
+		       struct handlers *handlers)
 {
 	struct process *process = current_process();
 	struct version *old_exe;
@@ -198,9 +194,11 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 	strlcpy(current->name, command, sizeof(current->name));
 	mutex_unlock(&family_lock);
 
-	process_forget_handlers(process);
-	process->alternate_stack = (struct alternate_stack){ 0 };
-	process_release_parent(process);
+	if (handlers)
+		change_handlers(process, handlers);
+	handlers_reset(process->handlers);
+	current_task()->alternate_stack = (struct alternate_stack){ 0 };
+	task_release_parent();
 	current->clear_child_tid = 0;
 	current->robust_list = 0;
 
@@ -209,12 +207,6 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 		version_put(old_exe);
 	}
 	file_name_put(old_name);
-}
-
-void process_release_parent(struct process *process)
-{
-	process->parent_may_go_on = true;
-	waitq_wake_all(&process->vfork_parent);
 }
 
 /* --- for fs, which does not know processes ---------------------------------------------------- */

@@ -30,61 +30,95 @@ struct process_times {
 	uint64_t user_ns, system_ns;
 };
 
+/* Signals that have been posted and not delivered. Under the signal lock of the process. */
+struct pending_signals {
+	uint64_t set;                      /* bit n - 1 for signal n */
+	TAILQ_HEAD(, queued_signal) queue; /* what is known about those */
+};
+
+/* What is to be done about each signal. CLONE_SIGHAND: of several processes at once. */
+struct handlers {
+	_Atomic uint32_t refs;
+	struct spinlock lock;                      /* RANK_HANDLERS */
+	struct signal_action actions[NSIG_KERNEL]; /* lock */
+};
+
+/* One thread of a process; the process's signal lock is meant by "signal lock". */
+struct task {
+	struct thread
+		thread; /* the kernel's part; thread.process is its process, with a reference */
+	TAILQ_ENTRY(task) sibling; /* family and signal lock to change, either to read */
+	LIST_ENTRY(task) by_tid;   /* family lock */
+
+	uint64_t signal_mask;           /* signal lock; bit n - 1 for signal n: blocked */
+	struct pending_signals pending; /* signal lock; meant for this thread */
+	uint64_t awaited;    /* signal lock; sigtimedwait(2) takes these though they are blocked */
+	uint64_t saved_mask; /* signal lock; to be restored at the next return, if: */
+	bool restores_mask;  /* signal lock */
+	bool stop_taken; /* signal lock; it is about to stop the process, unless SIGCONT comes */
+	bool stopped;    /* signal lock */
+	struct alternate_stack {
+		vaddr_t base;
+		size_t size; /* 0: none */
+		int flags;   /* SS_AUTODISARM */
+	} alternate_stack;   /* sigaltstack(2); this thread only */
+
+	/* Until it runs. */
+	struct trapframe *registers; /* to begin with; kalloc()ed, its own */
+	vaddr_t set_child_tid;       /* CLONE_CHILD_SETTID: where to; 0: nowhere */
+
+	/* CLONE_VFORK: who waits for whom to be done with the memory. Family lock to change. */
+	struct task *vfork_parent;
+	struct task *_Atomic vfork_child;
+	struct waitq vfork_wait; /* for vfork_child to become NULL */
+};
+
 struct process {
-	_Atomic uint32_t refs;          /* the family's until it is reaped, its thread's */
-	uint32_t pid;                   /* for ever; 0 until it is in the family */
-	_Atomic uint32_t pgid, sid;     /* family lock to change; read by anyone */
-	struct process *parent;         /* family lock; NULL: the first process */
-	TAILQ_HEAD(, process) children; /* family lock; zombies, too */
-	TAILQ_ENTRY(process) sibling;   /* family lock */
-	TAILQ_ENTRY(process) all;       /* family lock */
-	LIST_ENTRY(process) by_pid;     /* family lock */
-	struct thread *main_thread;     /* family and signal lock; NULL: not begun, or gone */
+	_Atomic uint32_t refs;             /* the family's until it is reaped, its threads' */
+	uint32_t pid;                      /* for ever; 0 until it is in the family */
+	_Atomic uint32_t pgid, sid;        /* family lock to change; read by anyone */
+	struct process *parent;            /* family lock; NULL: the first process */
+	uint32_t parent_tid;               /* which of the parent's threads made it; family lock */
+	TAILQ_HEAD(, process) children;    /* family lock; zombies, too */
+	TAILQ_ENTRY(process) sibling;      /* family lock */
+	TAILQ_ENTRY(process) all;          /* family lock */
+	LIST_ENTRY(process) by_pid;        /* family lock */
+	TAILQ_HEAD(task_list, task) tasks; /* family and signal lock to change, either to read */
+	_Atomic uint32_t task_count;       /* in `tasks`; read by anyone */
 	bool zombie;     /* has exited, and nobody has asked for its status; family lock */
 	bool has_execed; /* family lock */
 	int exit_signal; /* to the parent at the end; 0: none; family lock */
 	int exit_status; /* as wait(2) encodes it; family lock */
-	struct process_times times;          /* its own once it is a zombie; family lock */
+	struct process_times times;          /* of the threads that have ended; family lock */
 	struct process_times children_times; /* of those it has waited for; family lock */
 	struct waitq child_events;           /* a child has something to be waited for */
 
 	struct limits limits;
-	struct cred *cred;                         /* held: as others see it; family lock */
-	struct spinlock signal_lock;               /* RANK_SIGNAL */
-	struct signal_action actions[NSIG_KERNEL]; /* signal_lock */
-	uint64_t signal_mask;                     /* signal_lock; bit n - 1 for signal n: blocked */
-	uint64_t signal_pending;                  /* signal_lock; posted and not delivered */
-	TAILQ_HEAD(, queued_signal) signal_queue; /* signal_lock; what is known about those */
-	uint64_t
-		signal_awaited; /* signal_lock; sigtimedwait(2) takes these though they are blocked */
-	uint64_t signal_saved_mask; /* signal_lock; to be restored at the next return, if: */
-	bool signal_restores_mask;  /* signal_lock */
-	int kill_signal;            /* signal_lock; what ends it, 0 while it lives */
-	bool stopped;               /* signal_lock */
+	struct cred *cred;                     /* held: as others see it; family lock */
+	struct spinlock signal_lock;           /* RANK_SIGNAL */
+	struct handlers *handlers;             /* signal_lock; held */
+	struct pending_signals shared_pending; /* signal_lock; for any of its threads */
+	bool ending;                           /* signal_lock; all of its threads have to end: */
+	int end_status;                        /* signal_lock; with that, as wait(2) encodes it */
+	bool execing;                          /* signal_lock; all but one have to end, for exec */
+	struct waitq alone;                    /* that one waits for the others */
+	int stop_signal;        /* signal_lock; its threads stop for that, or have; 0: they run */
+	bool stopped;           /* signal_lock; all of them have */
+	bool tells_continued;   /* signal_lock; the first of them to go on tells the parent */
 	int stop_report;        /* signal_lock; stopped by that, and wait(2) has not told; or 0 */
 	bool continue_report;   /* signal_lock; continued, and wait(2) has not told */
 	struct waitq stop_wait; /* while stopped */
-	struct alternate_stack {
-		vaddr_t base;
-		size_t size; /* 0: none */
-	} alternate_stack;   /* sigaltstack(2); its thread only */
 
 	struct mutex exec_lock;     /* RANK_FAMILY: one exec at a time */
 	struct version *exe;        /* held, denied to writers; family lock */
 	struct file_name *exe_name; /* held; family lock */
-	char command[16];           /* comm; family lock */
+	char command[16];           /* comm of its leader; family lock */
 	uint64_t start_ns;
-
-	/* Of a child that is being made, until its thread runs. */
-	struct trapframe *registers;   /* to begin with; kalloc()ed, its thread's */
-	vaddr_t set_child_tid;         /* CLONE_CHILD_SETTID: where to; 0: nowhere */
-	_Atomic bool parent_may_go_on; /* CLONE_VFORK: it has its own memory, or none any more */
-	struct waitq vfork_parent;     /* waits for that */
 };
 
 /*
  * The process tree, and every space that a thread runs in: who wants another process's space takes it
- * from its main_thread under this lock. RANK_FAMILY.
+ * from one of its threads under this lock (process_space()). RANK_FAMILY.
  */
 extern struct mutex family_lock;
 
@@ -93,15 +127,32 @@ static inline struct process *current_process(void)
 	return current->process;
 }
 
+/* Of a thread that runs programs: kernel threads have no task. */
+static inline struct task *current_task(void)
+{
+	return container_of(current, struct task, thread);
+}
+
 void process_get(struct process *process);
 void process_put(struct process *process); /* any context that may free memory */
 
 /* --- the family: family lock held where nothing else is said (proc/family.c) ------------------- */
 
-/* Gives it a number that no process, group or session has, and a place. -EAGAIN: RLIMIT_NPROC. */
-int family_add(struct process *process, struct process *parent);
+/*
+ * A process that is alone, with one thread, becomes a member: both get a number that no process, thread,
+ * group or session has. -EAGAIN: RLIMIT_NPROC, or there is none.
+ */
+int family_add(struct process *process, struct task *task, struct process *parent);
+/* The same for another thread of a member. */
+int family_add_task(struct task *task);
+/* The thread leaves its process; the last one if that has none then. Signal lock held, too. */
+void family_remove_task(struct task *task);
+/* The one thread that a process has takes its number over. */
+void family_make_leader(struct task *task);
 /* The process with that number, zombies included, or NULL. */
 struct process *family_find(uint32_t pid);
+/* The thread with that number, or NULL. */
+struct task *family_find_task(uint32_t tid);
 /* One after the other in the order of their birth; NULL begins, NULL ends. */
 struct process *family_next(struct process *process);
 /* True if a living process of the session is in the group. */
@@ -128,14 +179,30 @@ extern struct process *first_process; /* set once, before its thread runs */
 
 /* --- --------------------------------------------------------------------------------------------- */
 
-/* An empty process with one reference, in no family; NULL without memory. */
+/* An empty process with one reference, in no family, without handlers; NULL without memory. */
 struct process *process_alloc(void);
 /*
- * Gives it a thread that will run `entry`, with a kernel stack and an FPU area and a reference to the
- * process. Until it is started, process_discard_thread() undoes it. NULL without memory.
+ * A thread for it that will run `entry`, with a kernel stack and an FPU area and a reference to the
+ * process, in no list yet. Until it is started, task_discard() undoes it. NULL without memory.
  */
-struct thread *process_create_thread(struct process *process, void (*entry)(void *arg), void *arg);
-void process_discard_thread(struct thread *thread);
+struct task *task_create(struct process *process, void (*entry)(void *arg), void *arg);
+void task_discard(struct task *task);
+
+/* CPU time of the process so far, of all its threads. Family lock held. */
+struct process_times process_cpu_times(const struct process *process);
+/* The memory that the process runs in, with a reference; NULL: it has none any more. Family lock held. */
+struct space *process_space(const struct process *process);
+/* Its descriptors and working directory, as its oldest thread has them; without a reference, else alike. */
+struct files *process_files(const struct process *process);
+struct fs_context *process_fs(const struct process *process);
+
+/* All of its threads have to end, the process with `status` (wait(2)'s). Signal lock held. */
+void process_end(struct process *process, int status);
+/*
+ * exec: all threads but the calling one end, which takes the number of the process. 0, or -EINTR: it has
+ * itself to end, because another was first. Sleeps until they are gone, killably.
+ */
+int process_end_siblings(void);
 
 /* Memory for a thread's FPU registers, in their initial state; NULL without memory. */
 void *fpu_area_alloc(void);
@@ -143,11 +210,16 @@ void fpu_area_free(void *area);
 
 /* What it runs is let go of. May sleep. */
 void process_drop_image(struct process *process);
-/* Handled signals return to their default, as exec wants it; ignored ones stay ignored. */
-void process_forget_handlers(struct process *process);
 
-/* The parent that waits in vfork(2) may go on: this process does not use its memory any more. */
-void process_release_parent(struct process *process);
+struct handlers *handlers_create(void); /* all default; NULL: no memory */
+struct handlers *handlers_copy(struct handlers *from);
+void handlers_get(struct handlers *handlers);
+void handlers_put(struct handlers *handlers);
+/* Handled signals return to their default, as exec wants it; ignored ones stay ignored. */
+void handlers_reset(struct handlers *handlers);
+
+/* The parent that waits in vfork(2) may go on: the calling thread does not use its memory any more. */
+void task_release_parent(void);
 
 /* Registers with traps, the file system and the terminal. Once, before the first process. */
 void process_init(void);
@@ -159,14 +231,20 @@ void process_init(void);
 struct process *process_create_first(void (*entry)(void *arg), void *arg);
 
 /*
- * exec's commit, on the calling process: it runs `exe` now, known as `name`, with comm `command`.
+ * exec's commit, on the calling process, which has one thread: it runs `exe` now, known as `name`, with comm `command`.
  * Takes over both references (and the denial of writes) and drops the old ones; handled signals
- * return to their default; the thread's addresses in the old space are forgotten. May sleep.
+ * return to their default, in `handlers` if that is not NULL (a copy, taken over; the old were shared);
+ * the thread's addresses in the old space are forgotten. May sleep.
  */
-void process_new_image(struct version *exe, struct file_name *name, const char *command);
+void process_new_image(struct version *exe, struct file_name *name, const char *command,
+		       struct handlers *handlers);
+/* A copy of the calling process's handlers for exec, if it shares them. -ENOMEM. */
+int process_unshare_handlers(struct handlers **out);
 
 /* exit_group(2): ends the calling process with a wait(2) status. */
 __noreturn void process_exit(int status);
+/* exit(2): ends the calling thread; with the last one, the process. */
+__noreturn void task_exit(int status);
 
 /* The wait(2) status of a process that called exit(code), or that a signal ended. */
 #define PROCESS_EXITED(code)   (((code)&0xff) << 8)
@@ -181,8 +259,9 @@ void process_post_signal(struct process *process, int signal);
 /* As process_post_signal(), to every process of a group. Takes the family lock. */
 void process_signal_group(uint32_t group, int signal);
 
-/* Nothing is pending any more: it is being freed. */
-void process_forget_signals(struct process *process);
+/* Nothing is pending any more: its owner is being freed. */
+void signal_forget_all(struct pending_signals *pending);
+void signal_init_pending(struct pending_signals *pending);
 
 /* The trap hooks: a user's mistake, and the way back to user mode. */
 void process_user_exception(struct trapframe *tf, int signal, int code, vaddr_t address);

@@ -21,8 +21,7 @@ static struct cred *cred_of(uint32_t pid, uint32_t *descriptors)
 	if (process) {
 		cred = process->cred;
 		cred_get(cred);
-		if (process->main_thread)
-			files = process->main_thread->files;
+		files = process_files(process);
 		if (files)
 			files_get(files);
 	}

@@ -27,8 +27,8 @@ static struct files *files_of(uint32_t pid)
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process && process->main_thread && cred_may_inspect(process))
-		files = process->main_thread->files;
+	if (process && cred_may_inspect(process))
+		files = process_files(process);
 	if (files)
 		files_get(files);
 	mutex_unlock(&family_lock);
@@ -201,8 +201,8 @@ static struct fs_context *context_of(uint32_t pid)
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process && process->main_thread && cred_may_inspect(process))
-		fs = process->main_thread->fs;
+	if (process && cred_may_inspect(process))
+		fs = process_fs(process);
 	if (fs)
 		fs_context_get(fs);
 	mutex_unlock(&family_lock);

@@ -19,8 +19,8 @@
 #include "proc/cred.h"
 #include "proc/process.h"
 #include "proc/procfs.h"
+#include "proc/signal.h"
 #include <asm/param.h>
-#include <asm/signal.h>
 #include <linux/mman.h>
 #include <linux/stat.h>
 
@@ -32,7 +32,7 @@ struct subject {
 	struct space *space; /* NULL: it has none (any more) */
 
 	/* What the family lock guards, copied. */
-	uint32_t pid, ppid, pgid, sid;
+	uint32_t pid, ppid, pgid, sid, threads;
 	char command[16];
 	uint64_t start_ns;
 	struct process_times times, children_times;
@@ -41,27 +41,25 @@ struct subject {
 
 static char state_of(const struct process *process)
 {
-	const struct thread *thread = process->main_thread;
+	const struct task *task = TAILQ_FIRST(&process->tasks);
 
 	if (process->zombie)
 		return 'Z';
 	if (process->stopped)
 		return 'T';
-	return thread && thread->state == THREAD_SLEEPING ? 'S' : 'R';
+	return task && task->thread.state == THREAD_SLEEPING ? 'S' : 'R';
 }
 
 static void copy_identity(struct process *process, struct subject *s)
 {
-	const struct thread *thread = process->main_thread;
-
 	s->pid = process->pid;
 	s->ppid = process->parent ? process->parent->pid : 0;
 	s->pgid = process->pgid;
 	s->sid = process->sid;
+	s->threads = process->task_count;
 	strlcpy(s->command, process->command, sizeof(s->command));
 	s->start_ns = process->start_ns;
-	s->times = thread ? (struct process_times){ thread->user_ns, thread->system_ns }
-			  : process->times;
+	s->times = process_cpu_times(process);
 	s->children_times = process->children_times;
 	s->state = state_of(process);
 }
@@ -79,10 +77,7 @@ static int subject_get(uint32_t pid, struct subject *s)
 		process_get(process);
 		s->process = process;
 		copy_identity(process, s);
-		/* Its thread lets go of the space under this lock. */
-		s->space = process->main_thread ? process->main_thread->space : NULL;
-		if (s->space)
-			space_get(s->space);
+		s->space = process_space(process);
 	}
 	mutex_unlock(&family_lock);
 	return process ? 0 : -ESRCH;
@@ -220,25 +215,28 @@ static int generate_statm(struct text *text, uint32_t pid)
 
 /* Signals by what is done about them, as bit masks. */
 struct signal_sets {
-	uint64_t pending, blocked, ignored, caught;
+	uint64_t pending, shared, blocked, ignored, caught;
 };
 
 static struct signal_sets signal_sets(struct process *process)
 {
-	struct signal_sets sets;
+	struct signal_sets sets = { 0 };
+	const struct task *task;
 
 	spin_lock(&process->signal_lock);
-	sets = (struct signal_sets){
-		.pending = process->signal_pending,
-		.blocked = process->signal_mask,
-	};
-	for (unsigned i = 0; i < NSIG_KERNEL; i++) {
-		vaddr_t handler = process->actions[i].handler;
+	task = TAILQ_FIRST(&process->tasks);
+	sets.shared = process->shared_pending.set;
+	if (task) {
+		sets.pending = task->pending.set;
+		sets.blocked = task->signal_mask;
+	}
+	for (int signal = 1; signal <= NSIG_KERNEL; signal++) {
+		vaddr_t handler = signal_action_locked(process, signal).handler;
 
 		if (handler == (vaddr_t)SIG_IGN)
-			sets.ignored |= UINT64_C(1) << i;
+			sets.ignored |= SIGNAL_BIT(signal);
 		else if (handler != (vaddr_t)SIG_DFL)
-			sets.caught |= UINT64_C(1) << i;
+			sets.caught |= SIGNAL_BIT(signal);
 	}
 	spin_unlock(&process->signal_lock);
 	return sets;
@@ -284,15 +282,16 @@ static int generate_status(struct text *text, uint32_t pid)
 		    "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8u kB\nVmPin:\t%8u kB\n"
 		    "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\nRssAnon:\t%8lu kB\nRssFile:\t%8lu kB\n"
 		    "RssShmem:\t%8lu kB\nVmData:\t%8lu kB\nVmStk:\t%8lu kB\nVmExe:\t%8lu kB\n"
-		    "VmLib:\t%8u kB\nVmSwap:\t%8u kB\nThreads:\t1\n",
+		    "VmLib:\t%8u kB\nVmSwap:\t%8u kB\nThreads:\t%u\n",
 		    to_kib(usage.peak_virtual), to_kib(usage.virtual), 0, 0,
 		    to_kib(usage.peak_resident), to_kib(resident(&usage)), to_kib(usage.anon),
 		    to_kib(usage.file), to_kib(usage.shared), to_kib(usage.data),
-		    to_kib(usage.stack), to_kib(usage.text), 0, 0);
+		    to_kib(usage.stack), to_kib(usage.text), 0, 0, s.threads);
 	text_printf(text,
 		    "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\n"
 		    "SigCgt:\t%016lx\n",
-		    UINT64_C(0), signals.pending, signals.blocked, signals.ignored, signals.caught);
+		    signals.pending, signals.shared, signals.blocked, signals.ignored,
+		    signals.caught);
 	procfs_describe_capabilities(text, pid);
 	return 0;
 }
@@ -313,11 +312,11 @@ static int generate_stat(struct text *text, uint32_t pid)
 		return error;
 	usage = measure(s.space);
 	text_printf(text,
-		    "%u (%s) %c %u %u %u 0 -1 0 %lu 0 %lu 0 %lu %lu %lu %lu 20 0 1 0 %lu %lu %lu",
+		    "%u (%s) %c %u %u %u 0 -1 0 %lu 0 %lu 0 %lu %lu %lu %lu 20 0 %u 0 %lu %lu %lu",
 		    s.pid, s.command, s.state, s.ppid, s.pgid, s.sid, usage.faults, usage.faults_io,
 		    to_ticks(s.times.user_ns), to_ticks(s.times.system_ns),
 		    to_ticks(s.children_times.user_ns), to_ticks(s.children_times.system_ns),
-		    to_ticks(s.start_ns), usage.virtual * PAGE_SIZE, resident(&usage));
+		    s.threads, to_ticks(s.start_ns), usage.virtual * PAGE_SIZE, resident(&usage));
 	text_printf(text, " %lu 0 0 %lu 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
 		    UINT64_MAX, s.space ? s.space->stack_top : 0);
 	subject_put(&s);

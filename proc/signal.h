@@ -6,6 +6,9 @@
  *	  │         ▲ blocked         ├─ handler: a frame on the user's stack (proc/signal_frame.c)
  *	  └ ignored │                 ├─ default: ends, stops, or nothing
  *	    dropped └ signal_mask     └─ the call that it interrupted is restarted, or EINTR
+ *
+ * What is meant for one thread is pending there; what is meant for the process is pending once for all,
+ * and one that does not block it takes it. Ending and stopping are always of the whole process.
  */
 #ifndef HAWSER_PROC_SIGNAL_H
 #define HAWSER_PROC_SIGNAL_H
@@ -22,34 +25,67 @@
 #define DEFAULT_STOP \
 	(SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
 
-/* Posts to the process what `info` says; any context. */
-void signal_post(struct process *process, const siginfo_t *info);
+/*
+ * Posts to the process, or to one of its threads, what `info` says; any context. 0, also where it is
+ * ignored or nobody is there any more; -EAGAIN: it would have to be queued, and RLIMIT_SIGPENDING says no.
+ */
+int signal_post(struct process *process, const siginfo_t *info);
+int signal_post_task(struct task *task, const siginfo_t *info); /* on its process's list */
 /*
  * The calling thread has done what it may not. Its handler is run if there is one that is not blocked;
  * otherwise the process is ended, whatever it has asked for. `fatal`: in any case.
  */
 void signal_force(const siginfo_t *info, bool fatal);
 
-/* Forgets what is pending of a set; signal lock held. */
+/* What is to be done about a signal. Takes the signal and handlers locks. */
+struct signal_action signal_action(struct process *process, int signal);
+/* The same with the signal lock held. */
+struct signal_action signal_action_locked(const struct process *process, int signal);
+bool signal_is_ignored(const struct signal_action *action, int signal);
+
+/* Forgets what is pending of a set, for the process and each of its threads; signal lock held. */
 void signal_discard(struct process *process, uint64_t set);
-/* Takes the first pending one of a set, with what is known about it; 0: none. Signal lock held. */
-int signal_take(struct process *process, uint64_t set, siginfo_t *info);
-/* The calling thread's mask; what it lets through now is delivered on the way out. */
+/*
+ * Takes the first pending one of a set, the calling thread's own before the process's, with what is known
+ * about it; 0: none. Signal lock held.
+ */
+int signal_take(uint64_t set, siginfo_t *info);
+/* What is pending for the calling thread. Signal lock held. */
+uint64_t signal_pending_set(void);
+/* The calling thread's mask; what it lets through now is delivered on the way out. Signal lock held. */
+void signal_change_mask(uint64_t mask);
+/* The same, with the lock taken. */
 void signal_set_mask(uint64_t mask);
 /* A mask until the next delivery, or the next return without one: sigsuspend(2), ppoll(2). */
 void signal_set_mask_for_wait(uint64_t mask);
 void signal_end_mask_for_wait(void);
+/* A thread has left its process: others take what it was told of. Signal lock held. */
+void signal_leave(struct task *task);
 
-/* True if the calling process blocks or ignores it. */
+/* True if the calling thread blocks or its process ignores it. */
 bool signal_is_withheld(int signal);
 
+/* --- stopping (proc/signal_stop.c) -------------------------------------------------------------- */
+
+/* Stopping and continuing cancel each other while they are pending, and SIGCONT wakes. Signal lock held. */
+void signal_settle_stop(struct process *process, int signal);
+/* The default action of `signal`, which the calling thread has taken: the process stops. */
+void signal_stop(int signal);
+/* Sleeps while the calling thread's process is to be stopped. */
+void signal_stay_stopped(void);
+/* A thread has left a process that is to stop: perhaps all others have. Family lock held. */
+void signal_check_stopped(struct process *process);
 /* True if stopping the group would leave nobody to continue it. Family lock held. */
 bool signal_group_is_orphaned(uint32_t pgid);
 /* Stopped processes of a group that has become orphaned are told: exit(3). Family lock held. */
 void signal_orphaned_group(uint32_t pgid);
 
+/* --- frames (proc/signal_frame.c) --------------------------------------------------------------- */
+
 /* SS_DISABLE, SS_ONSTACK or 0: where `sp` is with regard to sigaltstack(2). */
 int signal_stack_flags(vaddr_t sp);
+/* The other stack as sigaltstack(2) tells it to whoever is at `sp`. */
+stack_t signal_stack(vaddr_t sp);
 /* The other stack as a handler's frame says it was; the handler has returned to `sp`. */
 void signal_restore_stack(const stack_t *stack, vaddr_t sp);
 

@@ -22,17 +22,25 @@ struct user_sigaction {
 };
 _Static_assert(sizeof(struct user_sigaction) == sizeof(struct sigaction), "the kernel's interface");
 
+/* What Linux knows (since 5.11): a flag that is not there when it is read back is not supported. */
+#define KNOWN_FLAGS                                                                        \
+	(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | \
+	 SA_RESETHAND | SA_EXPOSE_TAGBITS | SA_RESTORER)
+
 /* Signal lock held. What is ignored from now on is not pending any more: POSIX, 2.4.3. */
 static void set_action(struct process *self, int signal, const struct user_sigaction *to)
 {
-	self->actions[signal - 1] = (struct signal_action){
+	const struct signal_action action = {
 		.handler = to->handler,
-		.flags = to->flags,
+		.flags = to->flags & KNOWN_FLAGS,
 		.restorer = to->restorer,
 		.mask = to->mask & ~UNSTOPPABLE,
 	};
-	if (to->handler == (vaddr_t)SIG_IGN ||
-	    (to->handler == (vaddr_t)SIG_DFL && (SIGNAL_BIT(signal) & DEFAULT_IGNORE)))
+
+	spin_lock(&self->handlers->lock);
+	self->handlers->actions[signal - 1] = action;
+	spin_unlock(&self->handlers->lock);
+	if (signal_is_ignored(&action, signal))
 		signal_discard(self, SIGNAL_BIT(signal));
 }
 
@@ -40,7 +48,7 @@ SYSCALL4(rt_sigaction, int, signal, vaddr_t, new, vaddr_t, old, size_t, set_size
 {
 	struct process *self = current_process();
 	struct user_sigaction to = { 0 }, from;
-	const struct signal_action *action;
+	struct signal_action action;
 
 	if (set_size != sizeof(uint64_t) || signal < 1 || signal > NSIG_KERNEL)
 		return -EINVAL;
@@ -50,13 +58,13 @@ SYSCALL4(rt_sigaction, int, signal, vaddr_t, new, vaddr_t, old, size_t, set_size
 		if (SIGNAL_BIT(signal) & UNSTOPPABLE)
 			return -EINVAL;
 	}
-	action = &self->actions[signal - 1];
 	spin_lock(&self->signal_lock);
-	from = (struct user_sigaction){ action->handler, action->flags, action->restorer,
-					action->mask };
+	action = signal_action_locked(self, signal);
 	if (new != 0)
 		set_action(self, signal, &to);
 	spin_unlock(&self->signal_lock);
+	from = (struct user_sigaction){ action.handler, action.flags, action.restorer,
+					action.mask };
 	return old != 0 ? put_user(old, from) : 0;
 }
 
@@ -64,7 +72,7 @@ SYSCALL4(rt_sigaction, int, signal, vaddr_t, new, vaddr_t, old, size_t, set_size
 
 SYSCALL4(rt_sigprocmask, int, how, vaddr_t, new, vaddr_t, old, size_t, set_size)
 {
-	uint64_t before = current_process()->signal_mask, set = 0;
+	uint64_t before = current_task()->signal_mask, set = 0;
 
 	if (set_size != sizeof(uint64_t))
 		return -EINVAL;
@@ -97,7 +105,7 @@ SYSCALL2(rt_sigpending, vaddr_t, set, size_t, set_size)
 	if (set_size > sizeof(pending))
 		return -EINVAL;
 	spin_lock(&self->signal_lock);
-	pending = self->signal_pending & self->signal_mask;
+	pending = signal_pending_set() & current_task()->signal_mask;
 	spin_unlock(&self->signal_lock);
 	return copy_to_user(set, &pending, set_size);
 }
@@ -106,22 +114,36 @@ SYSCALL2(rt_sigpending, vaddr_t, set, size_t, set_size)
 
 static int check_stack(const stack_t *stack)
 {
-	int flags = stack->ss_flags;
+	int mode = stack->ss_flags & ~(int)SS_AUTODISARM;
 
-	if (flags != 0 && flags != SS_DISABLE && flags != SS_ONSTACK)
+	if (mode != 0 && mode != SS_DISABLE && mode != SS_ONSTACK)
 		return -EINVAL;
-	if (flags != SS_DISABLE && stack->ss_size < MINSIGSTKSZ)
+	if (mode != SS_DISABLE && stack->ss_size < MINSIGSTKSZ)
 		return -ENOMEM;
 	return 0;
 }
 
 static void set_stack(const stack_t *stack)
 {
-	struct alternate_stack *to = &current_process()->alternate_stack;
+	struct alternate_stack *to = &current_task()->alternate_stack;
 
-	*to = (struct alternate_stack){ 0 };
-	if (stack->ss_flags != SS_DISABLE)
-		*to = (struct alternate_stack){ (vaddr_t)stack->ss_sp, stack->ss_size };
+	*to = (struct alternate_stack){ .flags = stack->ss_flags & (int)SS_AUTODISARM };
+	if ((stack->ss_flags & ~(int)SS_AUTODISARM) != SS_DISABLE) {
+		to->base = (vaddr_t)stack->ss_sp;
+		to->size = stack->ss_size;
+	}
+}
+
+stack_t signal_stack(vaddr_t sp)
+{
+	const struct alternate_stack *now = &current_task()->alternate_stack;
+	stack_t stack;
+
+	memset(&stack, 0, sizeof(stack));
+	stack.ss_sp = (void *)now->base;
+	stack.ss_size = now->size;
+	stack.ss_flags = signal_stack_flags(sp) | now->flags;
+	return stack;
 }
 
 /* At a handler's return; what makes no sense is left as it is, as on Linux. */
@@ -133,19 +155,14 @@ void signal_restore_stack(const stack_t *stack, vaddr_t sp)
 
 SYSCALL2(sigaltstack, vaddr_t, new, vaddr_t, old)
 {
-	const struct alternate_stack *now = &current_process()->alternate_stack;
-	int flags = signal_stack_flags(current->trapframe->rsp);
-	stack_t to, from;
+	vaddr_t sp = current->trapframe->rsp;
+	stack_t to, from = signal_stack(sp);
 	int error;
 
-	memset(&from, 0, sizeof(from));
-	from.ss_sp = (void *)now->base;
-	from.ss_size = now->size;
-	from.ss_flags = flags;
 	if (new != 0) {
 		if (get_user(&to, new) != 0)
 			return -EFAULT;
-		if (flags == SS_ONSTACK)
+		if (signal_stack_flags(sp) == SS_ONSTACK)
 			return -EPERM;
 		error = check_stack(&to);
 		if (error != 0)
@@ -174,24 +191,34 @@ SYSCALL2(rt_sigsuspend, vaddr_t, from, size_t, set_size)
 	return sleep_until(NO_DEADLINE, WAIT_SIGNAL);
 }
 
+/* Takes one of the set; if there is none, the thread is told of the next from now on. */
 static int take_awaited(uint64_t set, siginfo_t *info)
 {
-	struct process *self = current_process();
+	struct process *process = current_process();
+	struct task *self = current_task();
 	int signal;
 
-	spin_lock(&self->signal_lock);
-	signal = signal_take(self, set, info);
-	self->signal_awaited = signal != 0 ? 0 : set;
+	spin_lock(&process->signal_lock);
+	signal = signal_take(set, info);
+	self->awaited = signal != 0 ? 0 : set;
 	/* What woke us was for us. */
-	if (signal != 0 && !(self->signal_pending & ~self->signal_mask))
-		current->signal_pending = false;
-	spin_unlock(&self->signal_lock);
+	if (signal != 0 && !(signal_pending_set() & ~self->signal_mask))
+		current->signal_pending = process->stop_signal != 0;
+	spin_unlock(&process->signal_lock);
 	return signal;
+}
+
+static void end_awaiting(void)
+{
+	struct process *process = current_process();
+
+	spin_lock(&process->signal_lock);
+	current_task()->awaited = 0;
+	spin_unlock(&process->signal_lock);
 }
 
 SYSCALL4(rt_sigtimedwait, vaddr_t, from, vaddr_t, to, vaddr_t, timeout, size_t, set_size)
 {
-	struct process *self = current_process();
 	uint64_t set, deadline_ns = NO_DEADLINE;
 	struct __kernel_timespec time;
 	siginfo_t info;
@@ -216,9 +243,7 @@ SYSCALL4(rt_sigtimedwait, vaddr_t, from, vaddr_t, to, vaddr_t, timeout, size_t, 
 		error = sleep_until(deadline_ns, WAIT_SIGNAL);
 		signal = take_awaited(set, &info);
 	}
-	spin_lock(&self->signal_lock);
-	self->signal_awaited = 0;
-	spin_unlock(&self->signal_lock);
+	end_awaiting();
 	if (signal == 0)
 		return error != 0 ? error : -EAGAIN;
 	return to != 0 && put_user(to, info) != 0 ? -EFAULT : signal;
@@ -270,30 +295,61 @@ SYSCALL2(kill, int, pid, int, signal)
 			continue;
 		}
 		if (valid && signal != 0)
-			signal_post(p, &info);
+			(void)signal_post(p, &info);
 		result = valid ? 0 : -EINVAL;
 	}
 	mutex_unlock(&family_lock);
 	return result;
 }
 
-/* A process has one thread, with its number. */
+/* Nobody may pretend to be the kernel, or kill(2), to another. */
+static bool may_claim(const siginfo_t *info, int pid)
+{
+	return (info->si_code < 0 && info->si_code != SI_TKILL) ||
+	       (uint32_t)pid == current_process()->pid;
+}
+
+static bool is_signal(int signal)
+{
+	return signal >= 0 && signal <= NSIG_KERNEL;
+}
+
+/* `pid` 0: of whatever process. A leader that has ended is still there while others of its threads are. */
 static int64_t signal_thread(int pid, int tid, const siginfo_t *info)
+{
+	struct process *process;
+	struct task *task;
+	int64_t result = -ESRCH;
+
+	if (pid < 0 || tid <= 0)
+		return -EINVAL;
+	mutex_lock(&family_lock);
+	task = family_find_task((uint32_t)tid);
+	process = task ? task->thread.process : family_find((uint32_t)tid);
+	if (process && (pid == 0 || process->pid == (uint32_t)pid)) {
+		result = is_signal(info->si_signo) ? 0 : -EINVAL;
+		if (result == 0 && !cred_may_signal(process, info->si_signo))
+			result = -EPERM;
+		if (result == 0 && task && info->si_signo != 0)
+			result = signal_post_task(task, info);
+	}
+	mutex_unlock(&family_lock);
+	return result;
+}
+
+static int64_t signal_process(int pid, const siginfo_t *info)
 {
 	struct process *process;
 	int64_t result = -ESRCH;
 
-	bool valid = info->si_signo >= 0 && info->si_signo <= NSIG_KERNEL;
-
-	if (pid <= 0 || tid <= 0)
-		return -EINVAL;
 	mutex_lock(&family_lock);
-	process = family_find((uint32_t)tid);
-	if (process && process->pid == (uint32_t)pid) {
-		bool allowed = cred_may_signal(process, info->si_signo);
-		if (valid && allowed && info->si_signo != 0)
-			signal_post(process, info);
-		result = !valid ? -EINVAL : allowed ? 0 : -EPERM;
+	process = pid > 0 ? family_find((uint32_t)pid) : NULL;
+	if (process) {
+		result = is_signal(info->si_signo) ? 0 : -EINVAL;
+		if (result == 0 && !cred_may_signal(process, info->si_signo))
+			result = -EPERM;
+		if (result == 0 && info->si_signo != 0)
+			result = signal_post(process, info);
 	}
 	mutex_unlock(&family_lock);
 	return result;
@@ -303,17 +359,16 @@ SYSCALL2(tkill, int, tid, int, signal)
 {
 	siginfo_t info = sent_by_caller(signal, SI_TKILL);
 
-	return signal_thread(tid, tid, &info);
+	return signal_thread(0, tid, &info);
 }
 
 SYSCALL3(tgkill, int, pid, int, tid, int, signal)
 {
 	siginfo_t info = sent_by_caller(signal, SI_TKILL);
 
-	return signal_thread(pid, tid, &info);
+	return pid <= 0 ? -EINVAL : signal_thread(pid, tid, &info);
 }
 
-/* Nobody may pretend to be the kernel, or kill(2), to another. */
 SYSCALL3(rt_sigqueueinfo, int, pid, int, signal, vaddr_t, from)
 {
 	siginfo_t info;
@@ -321,8 +376,17 @@ SYSCALL3(rt_sigqueueinfo, int, pid, int, signal, vaddr_t, from)
 	if (get_user(&info, from) != 0)
 		return -EFAULT;
 	info.si_signo = signal;
-	if ((info.si_code >= 0 || info.si_code == SI_TKILL) &&
-	    (uint32_t)pid != current_process()->pid)
-		return -EPERM;
-	return signal_thread(pid, pid, &info);
+	return may_claim(&info, pid) ? signal_process(pid, &info) : -EPERM;
+}
+
+SYSCALL4(rt_tgsigqueueinfo, int, pid, int, tid, int, signal, vaddr_t, from)
+{
+	siginfo_t info;
+
+	if (get_user(&info, from) != 0)
+		return -EFAULT;
+	info.si_signo = signal;
+	if (pid <= 0 || tid <= 0)
+		return -EINVAL;
+	return may_claim(&info, pid) ? signal_thread(pid, tid, &info) : -EPERM;
 }

@@ -55,17 +55,18 @@ static bool is_on(const struct alternate_stack *stack, vaddr_t sp)
 
 int signal_stack_flags(vaddr_t sp)
 {
-	const struct alternate_stack *stack = &current_process()->alternate_stack;
+	const struct alternate_stack *stack = &current_task()->alternate_stack;
 
 	if (stack->size == 0)
 		return SS_DISABLE;
-	return is_on(stack, sp) ? SS_ONSTACK : 0;
+	/* One that disarms itself is free again: whatever runs on it has left it. */
+	return !(stack->flags & SS_AUTODISARM) && is_on(stack, sp) ? SS_ONSTACK : 0;
 }
 
 /* Where the frame's stack begins, and how low it may reach. */
 static vaddr_t choose_stack(const struct trapframe *tf, const struct delivery *d, vaddr_t *lowest)
 {
-	const struct alternate_stack *stack = &current_process()->alternate_stack;
+	const struct alternate_stack *stack = &current_task()->alternate_stack;
 	int flags = signal_stack_flags(tf->rsp);
 
 	*lowest = flags == SS_ONSTACK ? stack->base : 0;
@@ -174,7 +175,6 @@ _Static_assert(sizeof(struct sigcontext_64) == sizeof(struct sigcontext), "two n
 
 bool signal_push_frame(struct trapframe *tf, const struct delivery *d)
 {
-	const struct alternate_stack *stack = &current_process()->alternate_stack;
 	struct frame frame;
 	struct sigcontext_64 *registers = (void *)&frame.context.uc_mcontext;
 	vaddr_t lowest, sp = choose_stack(tf, d, &lowest), fpu;
@@ -190,9 +190,7 @@ bool signal_push_frame(struct trapframe *tf, const struct delivery *d)
 	frame.restorer = d->action.restorer;
 	frame.context.uc_flags =
 		(cpu_features.xsave ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
-	frame.context.uc_stack.ss_sp = (void *)stack->base;
-	frame.context.uc_stack.ss_size = stack->size;
-	frame.context.uc_stack.ss_flags = signal_stack_flags(tf->rsp);
+	frame.context.uc_stack = signal_stack(tf->rsp);
 	frame.context.uc_sigmask = d->mask;
 	save_registers(registers, tf);
 	registers->fpstate = fpu;

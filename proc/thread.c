@@ -46,7 +46,8 @@ static int64_t set_name(vaddr_t from)
 		return length;
 	name[sizeof(name) - 1] = '\0';
 	mutex_lock(&family_lock);
-	strlcpy(process->command, name, sizeof(process->command));
+	if (current->tid == process->pid)
+		strlcpy(process->command, name, sizeof(process->command));
 	strlcpy(current->name, name, sizeof(current->name));
 	mutex_unlock(&family_lock);
 	return 0;
@@ -54,11 +55,10 @@ static int64_t set_name(vaddr_t from)
 
 static int64_t get_name(vaddr_t to)
 {
-	struct process *process = current_process();
-	char name[sizeof(process->command)] = { 0 };
+	char name[sizeof(current->name)] = { 0 };
 
 	mutex_lock(&family_lock);
-	strlcpy(name, process->command, sizeof(name));
+	strlcpy(name, current->name, sizeof(name));
 	mutex_unlock(&family_lock);
 	return copy_to_user(to, name, sizeof(name));
 }

@@ -44,14 +44,25 @@ static int from_timespec(const struct __kernel_timespec *time, uint64_t *ns)
 	return 0;
 }
 
-static uint64_t cpu_time(void)
+/* Of the calling thread, or of all that its process has had. */
+static struct process_times cpu_times(bool whole)
 {
+	struct process_times times;
+
 	sched_charge();
-	return current->user_ns + current->system_ns;
+	times = (struct process_times){ current->user_ns, current->system_ns };
+	if (whole) {
+		mutex_lock(&family_lock);
+		times = process_cpu_times(current_process());
+		mutex_unlock(&family_lock);
+	}
+	return times;
 }
 
 static int read_clock(int clock, uint64_t *ns)
 {
+	struct process_times times;
+
 	switch (clock) {
 	case CLOCK_REALTIME:
 	case CLOCK_REALTIME_COARSE:
@@ -66,7 +77,8 @@ static int read_clock(int clock, uint64_t *ns)
 		return 0;
 	case CLOCK_PROCESS_CPUTIME_ID:
 	case CLOCK_THREAD_CPUTIME_ID:
-		*ns = cpu_time();
+		times = cpu_times(clock == CLOCK_PROCESS_CPUTIME_ID);
+		*ns = times.user_ns + times.system_ns;
 		return 0;
 	default:
 		return -EINVAL;
@@ -226,12 +238,10 @@ static struct process_times children_times(void)
 
 SYSCALL1(times, vaddr_t, out)
 {
-	struct process_times children = children_times();
-
-	sched_charge();
+	struct process_times children = children_times(), own = cpu_times(true);
 	struct tms times = {
-		.tms_utime = to_ticks(current->user_ns),
-		.tms_stime = to_ticks(current->system_ns),
+		.tms_utime = to_ticks(own.user_ns),
+		.tms_stime = to_ticks(own.system_ns),
 		.tms_cutime = to_ticks(children.user_ns),
 		.tms_cstime = to_ticks(children.system_ns),
 	};
@@ -248,8 +258,7 @@ SYSCALL2(getrusage, int, who, vaddr_t, out)
 	switch (who) {
 	case RUSAGE_SELF:
 	case RUSAGE_THREAD:
-		sched_charge();
-		times = (struct process_times){ current->user_ns, current->system_ns };
+		times = cpu_times(who == RUSAGE_SELF);
 		usage = usage_of_times(&times);
 		usage.ru_minflt = (int64_t)current->space->stats.faults;
 		usage.ru_majflt = (int64_t)current->space->stats.faults_io;

@@ -42,6 +42,8 @@ static bool is_meant(const struct wait *wait, const struct process *child)
 
 	if (!(wait->options & __WALL) && is_clone != !!(wait->options & __WCLONE))
 		return false;
+	if ((wait->options & __WNOTHREAD) && child->parent_tid != current->tid)
+		return false;
 	switch (wait->type) {
 	case P_PID:
 		return child->pid == wait->id;

@@ -1,0 +1,224 @@
+/*
+ * proc/signal_delivery.c - what becomes of pending signals when a thread is about to return to user mode
+ * (process_user_return()), and of what user code may not do (process_user_exception()).
+ *
+ * One handler is entered at a time: its frame's return brings the thread back here for the next.
+ */
+#include "kernel/log.h"
+#include "kernel/string.h"
+#include "kernel/trap.h"
+#include "kernel/x86_64/cpu.h"
+#include "proc/signal.h"
+#include <asm/unistd_64.h>
+
+#define SYSCALL_LENGTH 2 /* bytes of the instruction */
+
+const char *signal_name(int signal)
+{
+	static const char *const names[] = {
+		[SIGHUP] = "SIGHUP",   [SIGINT] = "SIGINT",       [SIGQUIT] = "SIGQUIT",
+		[SIGILL] = "SIGILL",   [SIGTRAP] = "SIGTRAP",     [SIGABRT] = "SIGABRT",
+		[SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE",       [SIGKILL] = "SIGKILL",
+		[SIGUSR1] = "SIGUSR1", [SIGSEGV] = "SIGSEGV",     [SIGUSR2] = "SIGUSR2",
+		[SIGPIPE] = "SIGPIPE", [SIGALRM] = "SIGALRM",     [SIGTERM] = "SIGTERM",
+		[SIGXCPU] = "SIGXCPU", [SIGXFSZ] = "SIGXFSZ",     [SIGVTALRM] = "SIGVTALRM",
+		[SIGPROF] = "SIGPROF", [SIGIO] = "SIGIO",         [SIGPWR] = "SIGPWR",
+		[SIGSYS] = "SIGSYS",   [SIGSTKFLT] = "SIGSTKFLT",
+	};
+
+	if (signal <= 0 || (size_t)signal >= ARRAY_SIZE(names))
+		return NULL;
+	return names[signal];
+}
+
+/* --- delivery ------------------------------------------------------------------------------------------- */
+
+/* signal(7): these are never restarted after a handler, whatever SA_RESTART says. */
+static bool restarts_after_handler(const struct trapframe *tf)
+{
+	switch (tf->error) {
+	case __NR_poll:
+	case __NR_ppoll:
+	case __NR_select:
+	case __NR_pselect6:
+	case __NR_nanosleep:
+	case __NR_clock_nanosleep:
+	case __NR_pause:
+	case __NR_rt_sigsuspend:
+	case __NR_rt_sigtimedwait:
+		return false;
+	case __NR_futex:
+		return tf->r10 == 0; /* without a timeout */
+	default:
+		return true;
+	}
+}
+
+/* True if a system call has been cut short by a signal and nothing has come of it yet. */
+static bool was_interrupted(const struct trapframe *tf)
+{
+	return tf->vector == TRAP_SYSCALL && tf->error != TRAP_NO_SYSCALL &&
+	       (int64_t)tf->rax == -EINTR;
+}
+
+static void restart_call(struct trapframe *tf)
+{
+	tf->rax = tf->error;
+	tf->rip -= SYSCALL_LENGTH;
+}
+
+/* The next signal that is neither blocked nor ignored; 0 clears the thread's flag. */
+static int next(struct delivery *d)
+{
+	struct process *process = current_process();
+	struct task *self = current_task();
+
+	spin_lock(&process->signal_lock);
+	do {
+		d->signal = signal_take(~self->signal_mask, &d->info);
+		if (d->signal != 0)
+			d->action = signal_action_locked(process, d->signal);
+	} while (d->signal != 0 && signal_is_ignored(&d->action, d->signal));
+	if (d->signal == 0) {
+		current->signal_pending = process->stop_signal != 0;
+	} else {
+		d->mask = self->restores_mask ? self->saved_mask : self->signal_mask;
+		self->stop_taken = d->action.handler == (vaddr_t)SIG_DFL;
+	}
+	spin_unlock(&process->signal_lock);
+	return d->signal;
+}
+
+/* The handler is on its way: what is blocked while it runs, and what it does next time. */
+static void enter_handler(const struct delivery *d)
+{
+	struct process *process = current_process();
+	struct task *self = current_task();
+	uint64_t blocked = d->action.mask;
+
+	if (!(d->action.flags & SA_NODEFER))
+		blocked |= SIGNAL_BIT(d->signal);
+	spin_lock(&process->signal_lock);
+	if (d->action.flags & SA_RESETHAND) {
+		spin_lock(&process->handlers->lock);
+		process->handlers->actions[d->signal - 1].handler = (vaddr_t)SIG_DFL;
+		spin_unlock(&process->handlers->lock);
+	}
+	self->restores_mask = false;
+	signal_change_mask(self->signal_mask | blocked);
+	spin_unlock(&process->signal_lock);
+	if (self->alternate_stack.flags & SS_AUTODISARM)
+		self->alternate_stack = (struct alternate_stack){ 0 };
+}
+
+static void handle(struct trapframe *tf, const struct delivery *d)
+{
+	siginfo_t info;
+
+	current->restart_deadline_ns = 0;
+	if (was_interrupted(tf) && (d->action.flags & SA_RESTART) && restarts_after_handler(tf))
+		restart_call(tf);
+	if (signal_push_frame(tf, d)) {
+		enter_handler(d);
+		return;
+	}
+	memset(&info, 0, sizeof(info));
+	info.si_signo = SIGSEGV;
+	info.si_code = SI_KERNEL;
+	signal_force(&info, d->signal == SIGSEGV);
+}
+
+/* The thread has been told to end: with all others, or for the one that execs. */
+static __noreturn void end(void)
+{
+	struct process *process = current_process();
+	int status;
+
+	spin_lock(&process->signal_lock);
+	status = process->end_status;
+	spin_unlock(&process->signal_lock);
+	task_exit(status);
+}
+
+void process_user_return(struct trapframe *tf)
+{
+	struct process *process = current_process();
+	struct delivery d;
+
+	for (;;) {
+		if (current->kill_pending)
+			end();
+		if (process->stop_signal != 0) {
+			signal_stay_stopped();
+			continue;
+		}
+		if (next(&d) == 0) {
+			if (current->signal_pending)
+				continue;
+			break;
+		}
+		if (d.action.handler != (vaddr_t)SIG_DFL) {
+			handle(tf, &d);
+			return;
+		}
+		if (!(SIGNAL_BIT(d.signal) & DEFAULT_STOP))
+			process_exit(PROCESS_KILLED(d.signal));
+		signal_stop(d.signal);
+	}
+	/* No handler: nobody is to notice, but who waits for signals and nothing else. */
+	if (was_interrupted(tf) && tf->error != __NR_rt_sigtimedwait)
+		restart_call(tf);
+	signal_end_mask_for_wait();
+}
+
+/* --- exceptions ------------------------------------------------------------------------------- */
+
+static const char *reason(int signal, int code)
+{
+	switch (signal) {
+	case SIGSEGV:
+		return code == SEGV_MAPERR   ? "nothing is mapped there"
+		       : code == SEGV_ACCERR ? "the mapping does not allow it"
+					     : "general protection";
+	case SIGBUS:
+		return code == BUS_ADRALN ? "unaligned" : "the page could not be had";
+	case SIGFPE:
+		return code == FPE_INTDIV ? "division by zero" : "arithmetic";
+	case SIGILL:
+		return "illegal instruction";
+	case SIGKILL:
+		return "out of memory";
+	case SIGTRAP:
+		return "breakpoint or single step";
+	default:
+		return "exception";
+	}
+}
+
+/* True if a handler will see it. */
+static bool is_handled(struct process *process, int signal)
+{
+	vaddr_t handler = signal_action(process, signal).handler;
+
+	return handler != (vaddr_t)SIG_DFL && handler != (vaddr_t)SIG_IGN &&
+	       !(current_task()->signal_mask & SIGNAL_BIT(signal));
+}
+
+void process_user_exception(struct trapframe *tf, int signal, int code, vaddr_t address)
+{
+	struct process *process = current_process();
+	const char *name = signal_name(signal);
+	siginfo_t info;
+
+	if (!is_handled(process, signal))
+		log_notice("%s[%u]: %s at 0x%lx ip 0x%lx sp 0x%lx (%s)", current->name,
+			   current->tid, name ? name : "signal", address, tf->rip, tf->rsp,
+			   reason(signal, code));
+	if (signal == SIGKILL)
+		process_exit(PROCESS_KILLED(signal));
+	memset(&info, 0, sizeof(info));
+	info.si_signo = signal;
+	info.si_code = code;
+	info.si_addr = (void *)address;
+	signal_force(&info, false);
+}

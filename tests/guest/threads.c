@@ -1,0 +1,610 @@
+/*
+ * Threads as POSIX has them, on top of clone(2) and futex(2): made and joined, with memory of their own,
+ * ended together, stopped together; fork and exec by one of them. Each test runs in a child, so that a
+ * process of many threads ends with each.
+ */
+#define _GNU_SOURCE
+#include "tap.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define THREADS 64
+
+static char *self; /* argv[0] */
+
+static pid_t gettid_here(void)
+{
+	return (pid_t)syscall(SYS_gettid);
+}
+
+/* Small stacks: sixty-four threads have to fit in a small machine. */
+static pthread_t start(void *(*body)(void *), void *argument)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int error;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 32768);
+	error = pthread_create(&thread, &attributes, body, argument);
+	pthread_attr_destroy(&attributes);
+	if (error != 0) {
+		fprintf(stderr, "# pthread_create: %s\n", strerror(error));
+		_exit(99);
+	}
+	return thread;
+}
+
+/* Runs the body in a child; what it returns, or 1000 + the signal that ended it. */
+static int in_child(int (*body)(void))
+{
+	pid_t child;
+	int status;
+
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		int result = body();
+
+		fflush(stdout);
+		_exit(result);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+/* In a child: a wrong answer ends it. */
+#define want(condition)                                                                  \
+	do {                                                                             \
+		if (!(condition))                                                        \
+			return printf("# line %d: %s\n", __LINE__, strerror(errno)), 99; \
+	} while (0)
+
+static void nap(long ms)
+{
+	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
+/* True once it is, within two seconds. */
+#define soon(condition)                             \
+	({                                          \
+		bool good_ = false;                 \
+		for (int i_ = 0; i_ < 2000; i_++) { \
+			good_ = (condition);        \
+			if (good_)                  \
+				break;              \
+			nap(1);                     \
+		}                                   \
+		good_;                              \
+	})
+
+/* --- many ---------------------------------------------------------------------------------------- */
+
+static __thread int own = 7;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static long counter;
+static pid_t tids[THREADS];
+
+static void *count(void *argument)
+{
+	int number = (int)(long)argument;
+
+	own += number;
+	tids[number] = gettid_here();
+	for (int i = 0; i < 50; i++) {
+		pthread_mutex_lock(&mutex);
+		counter++;
+		pthread_mutex_unlock(&mutex);
+		if (i % 10 == 0)
+			sched_yield();
+	}
+	return own == 7 + number && getpid() != tids[number] ? argument : (void *)-1;
+}
+
+static int sixty_four(void)
+{
+	pthread_t threads[THREADS];
+	void *result;
+
+	for (long i = 0; i < THREADS; i++)
+		threads[i] = start(count, (void *)i);
+	for (long i = 0; i < THREADS; i++) {
+		want(pthread_join(threads[i], &result) == 0);
+		want(result == (void *)i);
+	}
+	want(counter == THREADS * 50);
+	want(own == 7);
+	for (int i = 0; i < THREADS; i++) {
+		for (int j = 0; j < i; j++)
+			want(tids[i] != tids[j]);
+	}
+	return 0;
+}
+
+static void *nothing(void *argument)
+{
+	return argument;
+}
+
+static int create_and_join(void)
+{
+	for (long i = 0; i < 1000; i++) {
+		void *result;
+		pthread_t thread = start(nothing, (void *)i);
+
+		want(pthread_join(thread, &result) == 0 && result == (void *)i);
+	}
+	return 0;
+}
+
+/* --- what they share ------------------------------------------------------------------------------- */
+
+static int ends[2];
+static atomic_int stage;
+
+static void *change_everything(void *result)
+{
+	int fd = open("/dev/null", O_RDONLY);
+
+	if (dup2(fd, 77) != 77 || chdir("/dev") != 0 || close(ends[0]) != 0)
+		return (void *)1;
+	umask(0123);
+	signal(SIGUSR1, SIG_IGN);
+	return result;
+}
+
+static int shared(void)
+{
+	char cwd[32];
+	struct sigaction action;
+	void *result;
+
+	want(pipe(ends) == 0);
+	want(pthread_join(start(change_everything, NULL), &result) == 0 && result == NULL);
+	want(fcntl(77, F_GETFD) == 0);
+	want(fcntl(ends[0], F_GETFD) == -1);
+	want(strcmp(getcwd(cwd, sizeof(cwd)), "/dev") == 0);
+	want(umask(0) == 0123);
+	want(sigaction(SIGUSR1, NULL, &action) == 0 && action.sa_handler == SIG_IGN);
+	return 0;
+}
+
+static int cpu_times(void)
+{
+	struct timespec process, thread;
+	void *result;
+
+	pthread_join(start(count, NULL), &result);
+	want(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &thread) == 0);
+	want(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &process) == 0);
+	want(process.tv_sec > thread.tv_sec ||
+	     (process.tv_sec == thread.tv_sec && process.tv_nsec > thread.tv_nsec));
+	return 0;
+}
+
+/* --- ends ------------------------------------------------------------------------------------------ */
+
+static void *wait_for_ever(void *unused)
+{
+	char byte;
+
+	stage++;
+	/* Nobody writes: the other end is ours. */
+	return read(ends[0], &byte, 1) == 1 ? unused : NULL;
+}
+
+static void *run_for_ever(void *unused)
+{
+	stage++;
+	for (;;)
+		sched_yield();
+	return unused;
+}
+
+/* Half of them sleep, and half of them run. */
+static int start_crowd(int count)
+{
+	want(pipe(ends) == 0);
+	for (int i = 0; i < count; i++)
+		start(i % 2 ? wait_for_ever : run_for_ever, NULL);
+	want(soon(stage == count));
+	return 0;
+}
+
+static int exit_group(void)
+{
+	int error = start_crowd(8);
+
+	return error != 0 ? error : 5;
+}
+
+static void *exit_here(void *unused)
+{
+	exit(6);
+	return unused;
+}
+
+static int exit_by_another(void)
+{
+	int error = start_crowd(8);
+
+	if (error != 0)
+		return error;
+	start(exit_here, NULL);
+	for (;;)
+		pause();
+}
+
+static int killed(void)
+{
+	int error = start_crowd(8);
+
+	if (error != 0)
+		return error;
+	kill(getpid(), SIGKILL);
+	return 1;
+}
+
+static int killed_by_default(void)
+{
+	int error = start_crowd(8);
+
+	if (error != 0)
+		return error;
+	kill(getpid(), SIGTERM);
+	for (;;)
+		pause();
+}
+
+static void *fault(void *address)
+{
+	*(volatile int *)address = 1;
+	return NULL;
+}
+
+static int fault_of_one(void)
+{
+	int error = start_crowd(4);
+
+	if (error != 0)
+		return error;
+	start(fault, (void *)8);
+	for (;;)
+		pause();
+}
+
+static int recurse(int depth)
+{
+	volatile char page[4096];
+
+	page[0] = (char)depth;
+	return depth > 100000 ? page[0] : recurse(depth + 1) + page[0];
+}
+
+static void *overflow(void *depth)
+{
+	return (void *)(long)recurse((int)(long)depth);
+}
+
+static int stack_guard(void)
+{
+	start(overflow, NULL);
+	return pause();
+}
+
+/* The leader is gone, but its number is still the process's. */
+static void *outlive(void *status)
+{
+	nap(20);
+	if (syscall(SYS_tgkill, getpid(), getpid(), 0) != 0 || kill(getpid(), 0) != 0)
+		exit(1);
+	exit(getpid() == gettid_here() ? 2 : (int)(long)status);
+	return NULL;
+}
+
+static int leader_first(void)
+{
+	start(outlive, (void *)9);
+	syscall(SYS_exit, 3);
+	return 1;
+}
+
+/* The last thread to go gives the status (since Linux 5.18). */
+static void *linger(void *status)
+{
+	nap(20);
+	syscall(SYS_exit, (int)(long)status);
+	return NULL;
+}
+
+static int status_of_last(void)
+{
+	start(linger, (void *)8);
+	syscall(SYS_exit, 4);
+	return 1;
+}
+
+/* --- fork and exec ------------------------------------------------------------------------------------ */
+
+static void *fork_here(void *unused)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(getpid() == gettid_here() && getppid() != getpid() ? 3 : 1);
+	return waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 3 ? unused : (void *)1;
+}
+
+static int fork_from_thread(void)
+{
+	void *result;
+	int error = start_crowd(4);
+
+	want(error == 0);
+	want(pthread_join(start(fork_here, NULL), &result) == 0 && result == NULL);
+	return 0;
+}
+
+/* __WNOTHREAD: a child of another thread is nobody's that we wait for; once that has ended, it is. */
+static void *fork_only(void *unused)
+{
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(3);
+	stage = child;
+	soon(stage == 0);
+	return unused;
+}
+
+static int wait_for_own(void)
+{
+	pthread_t thread = start(fork_only, NULL);
+	pid_t child;
+	int status;
+
+	want(soon(stage > 0));
+	child = stage;
+	want(waitpid(child, &status, __WNOTHREAD) == -1 && errno == ECHILD);
+	want(waitpid(child, &status, __WNOTHREAD | __WCLONE) == -1 && errno == ECHILD);
+	stage = 0;
+	pthread_join(thread, NULL);
+	want(soon(waitpid(child, &status, __WNOTHREAD | WNOHANG) == child));
+	return 0;
+}
+
+static void *exec_here(void *argument)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	/* Without its leader, /proc/self/exe leads nowhere on Linux. */
+	execl(self, self, "alone", pid, NULL);
+	return argument;
+}
+
+/* The child of exec: it has its process's number, and is alone. */
+static int alone(const char *pid)
+{
+	if (getpid() != atoi(pid) || gettid_here() != getpid())
+		return 1;
+	return syscall(SYS_tgkill, getpid(), getpid(), 0) == 0 ? 11 : 2;
+}
+
+static int exec_from_thread(void)
+{
+	int error = start_crowd(8);
+
+	want(error == 0);
+	start(exec_here, NULL);
+	for (;;)
+		pause();
+}
+
+/* Without a leader, and several at once: one of them wins. */
+static int exec_race(void)
+{
+	int error = start_crowd(4);
+
+	want(error == 0);
+	for (int i = 0; i < 4; i++)
+		start(exec_here, NULL);
+	syscall(SYS_exit, 3);
+	return 1;
+}
+
+static void *exec_nothing(void *unused)
+{
+	return execl("/nothing/here", "here", NULL) == -1 && errno == ENOENT ? unused : (void *)1;
+}
+
+static int failed_exec(void)
+{
+	void *result;
+	int error = start_crowd(4), before;
+
+	want(error == 0);
+	want(pthread_join(start(exec_nothing, NULL), &result) == 0 && result == NULL);
+	before = stage;
+	start(run_for_ever, NULL);
+	want(soon(stage == before + 1));
+	return 0;
+}
+
+static void *vfork_here(void *unused)
+{
+	pid_t child = vfork();
+	int status;
+
+	if (child == 0) {
+		execl("/proc/self/exe", self, "exit", NULL);
+		_exit(127);
+	}
+	return waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 12 ? unused
+										: (void *)1;
+}
+
+static int vfork_from_thread(void)
+{
+	void *result;
+	int error = start_crowd(2);
+
+	want(error == 0);
+	want(pthread_join(start(vfork_here, NULL), &result) == 0 && result == NULL);
+	return 0;
+}
+
+/* --- stopping ------------------------------------------------------------------------------------------ */
+
+static atomic_long *ticks;
+
+static void *tick(void *unused)
+{
+	for (;;) {
+		(*ticks)++;
+		sched_yield();
+	}
+	return unused;
+}
+
+static int stop_and_go(void)
+{
+	pid_t child;
+	int status;
+	long before;
+
+	ticks = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	want(ticks != MAP_FAILED);
+	child = fork();
+	if (child == 0) {
+		int error = start_crowd(2);
+
+		for (int i = 0; i < 4 && error == 0; i++)
+			start(tick, NULL);
+		for (;;)
+			pause();
+	}
+	want(soon(*ticks > 10));
+	kill(child, SIGSTOP);
+	want(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+	before = *ticks;
+	nap(20);
+	want(*ticks == before);
+	want(waitpid(child, &status, WUNTRACED | WNOHANG) == 0);
+	kill(child, SIGCONT);
+	want(waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
+	want(waitpid(child, &status, WCONTINUED | WNOHANG) == 0);
+	want(soon(*ticks > before));
+	kill(child, SIGSTOP);
+	want(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+	kill(child, SIGKILL);
+	want(waitpid(child, &status, 0) == child && WTERMSIG(status) == SIGKILL);
+	return 0;
+}
+
+/* --- clone(2) itself ------------------------------------------------------------------------------------- */
+
+static void test_clone(void)
+{
+	fails(syscall(SYS_clone, CLONE_THREAD, NULL, NULL, NULL, 0), EINVAL,
+	      "a thread has to share handlers");
+	fails(syscall(SYS_clone, CLONE_THREAD | CLONE_SIGHAND, NULL, NULL, NULL, 0), EINVAL,
+	      "who shares handlers has to share memory");
+	fails(syscall(SYS_clone, CLONE_SIGHAND | SIGCHLD, NULL, NULL, NULL, 0), EINVAL,
+	      "also in another process");
+}
+
+static char child_stack[65536] __attribute__((aligned(16)));
+
+static int handlers_child(void *status)
+{
+	signal(SIGUSR2, SIG_IGN);
+	return (int)(long)status;
+}
+
+/* CLONE_SIGHAND without CLONE_THREAD: two processes with one table of handlers. */
+static int shared_handlers(void)
+{
+	struct sigaction action;
+	int status;
+	pid_t child = clone(handlers_child, child_stack + sizeof(child_stack),
+			    CLONE_VM | CLONE_SIGHAND | SIGCHLD, (void *)3);
+
+	want(child > 0 && waitpid(child, &status, 0) == child);
+	want(WEXITSTATUS(status) == 3);
+	want(sigaction(SIGUSR2, NULL, &action) == 0 && action.sa_handler == SIG_IGN);
+	return 0;
+}
+
+static int census_keeps(long before)
+{
+	for (int i = 0; i < 200; i++) {
+		if (tap_proc_number("/proc/census", "nr_free_frames") == before)
+			return 1;
+		nap(5);
+	}
+	printf("# %ld frames before, %ld after\n", before,
+	       tap_proc_number("/proc/census", "nr_free_frames"));
+	return 0;
+}
+
+static void test_census(void)
+{
+	long before;
+
+	/* The first round finds the size of caches, and reading takes a buffer. */
+	in_child(create_and_join);
+	tap_proc_number("/proc/census", "nr_free_frames");
+	before = tap_proc_number("/proc/census", "nr_free_frames");
+	ok(in_child(create_and_join) == 0, "a thousand threads, one after the other");
+	if (before >= 0)
+		ok(census_keeps(before), "they have taken no frame with them");
+}
+
+int main(int argc, char **argv)
+{
+	self = argv[0];
+	if (argc > 2 && strcmp(argv[1], "alone") == 0)
+		return alone(argv[2]);
+	if (argc > 1 && strcmp(argv[1], "exit") == 0)
+		return 12;
+
+	tap_begin(argv);
+	ok(in_child(sixty_four) == 0, "64 threads, a mutex, memory of their own, their numbers");
+	test_census();
+	ok(in_child(shared) == 0, "descriptors, directory, umask and handlers are shared");
+	ok(in_child(cpu_times) == 0, "a process's time is that of all its threads");
+	ok(in_child(exit_group) == 5, "with main(), all threads end");
+	ok(in_child(exit_by_another) == 6, "exit(3) by another thread ends them, too");
+	ok(in_child(killed) == 1000 + SIGKILL, "SIGKILL ends them");
+	ok(in_child(killed_by_default) == 1000 + SIGTERM, "and so does what nobody handles");
+	ok(in_child(fault_of_one) == 1000 + SIGSEGV, "and the fault of one of them");
+	ok(in_child(stack_guard) == 1000 + SIGSEGV, "a thread's stack ends in a guard page");
+	ok(in_child(leader_first) == 9,
+	   "a process outlives its first thread, and keeps its number");
+	ok(in_child(status_of_last) == 8, "the last thread to end gives the status");
+	ok(in_child(fork_from_thread) == 0, "fork by a thread makes a process of one");
+	ok(in_child(wait_for_own) == 0, "__WNOTHREAD: a thread's own children");
+	ok(in_child(vfork_from_thread) == 0, "vfork by a thread");
+	ok(in_child(exec_from_thread) == 11,
+	   "exec by a thread ends the others, and keeps the number");
+	ok(in_child(exec_race) == 11, "of several that exec, one wins");
+	ok(in_child(failed_exec) == 0, "a failed exec ends nobody");
+	ok(in_child(stop_and_go) == 0, "all threads stop, are told of once, and go on");
+	test_clone();
+	ok(in_child(shared_handlers) == 0, "processes may share handlers");
+	return done();
+}
