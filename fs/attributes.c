@@ -3,6 +3,7 @@
  */
 #include "fs/attributes.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/permission.h"
@@ -67,6 +68,8 @@ static int64_t change_mode(int error, struct inode *inode, uint32_t mode)
 	mutex_lock(&root_lock);
 	if (S_ISLNK(inode->mode)) {
 		error = -EOPNOTSUPP;
+	} else if (inode_mounted_with(inode, MS_RDONLY)) {
+		error = -EROFS;
 	} else if (inode->is_synthetic || !inode_is_mine(inode)) {
 		error = -EPERM;
 	} else {
@@ -111,6 +114,8 @@ static int may_change_owner(const struct inode *inode, uint32_t uid, uint32_t gi
 	const struct cred *cred = current_cred();
 	bool mine = inode->uid == cred->fsuid;
 
+	if (inode_mounted_with(inode, MS_RDONLY))
+		return -EROFS;
 	if (inode->is_synthetic)
 		return -EPERM;
 	if (cred_has(cred, CAP_CHOWN))

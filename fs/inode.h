@@ -29,7 +29,9 @@
 
 struct file;
 struct file_ops;
+struct filesystem;
 struct lock_set;
+struct mount;
 struct stat;
 struct synthetic;
 struct synthetic_entries;
@@ -72,6 +74,8 @@ struct inode {
 	union {
 		struct {                                  /* S_IFDIR */
 			RB_HEAD(name_tree, name) by_text; /* root_lock */
+			struct mount *covered_by;         /* what is mounted on it; root_lock */
+			struct mount *root_of;            /* root_lock */
 			struct name_list order;           /* oldest first; root_lock */
 			uint32_t directories;             /* among the children; root_lock */
 			bool wire;                        /* fixed */
@@ -90,6 +94,7 @@ struct inode {
 		const struct synthetic *synthetic; /* files of /proc; fixed */
 	};
 	struct lock_set *_Atomic locks; /* NULL: it was never locked (fs/locks.c) */
+	struct filesystem *filesystem;  /* held; set once, with its first name or before */
 	bool linkable;      /* it has no name yet, and may get one: O_TMPFILE; root_lock */
 	bool is_synthetic;  /* it and all around it is made up: /proc; fixed */
 	uint32_t number_of; /* the numbered directory that a file of /proc is in, or 0; fixed */
@@ -157,6 +162,8 @@ bool inode_is_above(const struct inode *dir, const struct inode *inode);
 int inode_path(struct inode *inode, char *out, size_t size);
 /* The same, as it is seen from a directory above; -ENOENT if it is not above. */
 int inode_path_below(const struct inode *root, struct inode *inode, char *out, size_t size);
+/* The same with root_lock held. */
+int inode_path_locked(const struct inode *root, const struct inode *inode, char *out, size_t size);
 
 /* Fills in struct stat (fs/stat.h); the size of a regular file is that of `version`. */
 int inode_stat(struct inode *inode, struct version *version, struct stat *out);

@@ -56,6 +56,8 @@ static int enter(int dirfd, vaddr_t user_path, struct inode *inode, bool new)
 		mutex_lock(&root_lock);
 		/* The last name may have gone since the inode was found: it does not come back. */
 		int denied = dir_may_make(place.dir);
+		if (!new &&place.dir->filesystem != inode->filesystem)
+			denied = -EXDEV;
 		if (denied == 0 && !new)
 			denied = inode_may_link(inode);
 		if (denied == 0 && new)
@@ -244,6 +246,8 @@ int names_check_removal(const struct name *name)
 	error = name_may_go(name);
 	if (error != 0)
 		return error;
+	if (S_ISDIR(name->inode->mode) && name->inode->covered_by != NULL)
+		return -EBUSY;
 	if (S_ISDIR(name->inode->mode) && !inode_is_empty(name->inode))
 		return -ENOTEMPTY;
 	return 0;
@@ -261,7 +265,7 @@ int names_whiteout_for(const struct name *name, struct name **out)
 /* What is wrong with a name that is not there any more: it may be another's by now. */
 int names_lost(const struct inode *inode)
 {
-	if (inode == root_inode)
+	if (S_ISDIR(inode->mode) && inode->root_of != NULL)
 		return -EBUSY;
 	/* One that nobody could name comes from a link in /proc. */
 	return inode->links == 0 ? (inode->is_synthetic ? -EPERM : -ENOENT) : -EAGAIN;

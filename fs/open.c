@@ -3,6 +3,7 @@
  */
 #include "fs/file.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/permission.h"
@@ -112,6 +113,7 @@ static int create_nameless(struct place *place, int flags, uint32_t mode)
 		size_t length = strlen(path);
 
 		inode_set_owner(inode, place->inode);
+		inode_join(inode, place->inode->filesystem);
 		inode->linkable = (flags & O_EXCL) == 0;
 		(void)snprintf(path + length, PATH_MAX - length, "%s#%lu",
 			       path[length - 1] == '/' ? "" : "/", inode->number);
@@ -176,6 +178,8 @@ static int attach(struct file *file, struct place *place, int flags, bool create
 	}
 	if (S_ISDIR(inode->mode))
 		return directory_open(file);
+	if ((S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) && inode_mounted_with(inode, MS_NODEV))
+		return -EACCES;
 	if (S_ISCHR(inode->mode) && inode->device != NULL)
 		return inode->device->open(file);
 	if (inode->is_synthetic)
@@ -388,6 +392,8 @@ static unsigned resolve_to_walk(uint64_t resolve)
 		flags |= WALK_NO_LINKS;
 	if ((resolve & RESOLVE_NO_MAGICLINKS) != 0)
 		flags |= WALK_NO_THINGS;
+	if ((resolve & RESOLVE_NO_XDEV) != 0)
+		flags |= WALK_NO_XDEV;
 	if ((resolve & RESOLVE_BENEATH) != 0)
 		flags |= WALK_BENEATH;
 	if ((resolve & RESOLVE_IN_ROOT) != 0)
@@ -444,7 +450,7 @@ int path_open_exec(int dirfd, const char *path, int flags, struct version **vers
 		goto out;
 	if (S_ISLNK(place.inode->mode))
 		error = -ELOOP;
-	else if (place.version == NULL)
+	else if (place.version == NULL || inode_mounted_with(place.inode, MS_NOEXEC))
 		error = -EACCES;
 	else
 		error = inode_may(place.inode, MAY_EXECUTE);
@@ -459,6 +465,8 @@ int path_open_exec(int dirfd, const char *path, int flags, struct version **vers
 			.uid = place.inode->uid,
 			.gid = place.inode->gid,
 		};
+		if (inode_mounted_with(place.inode, MS_NOSUID))
+			owner->mode &= ~(uint32_t)(S_ISUID | S_ISGID);
 		mutex_unlock(&root_lock);
 	}
 out:

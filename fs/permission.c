@@ -3,6 +3,7 @@
  */
 #include "fs/permission.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/synthetic.h"
 #include "kernel/cred.h"
 
@@ -22,6 +23,9 @@ int inode_may(const struct inode *inode, unsigned wanted)
 {
 	const struct cred *cred = current_cred();
 
+	if ((wanted & MAY_WRITE) != 0 && inode_mounted_with(inode, MS_RDONLY) &&
+	    (S_ISREG(inode->mode) || S_ISDIR(inode->mode) || S_ISLNK(inode->mode)))
+		return -EROFS;
 	if ((granted(inode, cred) & wanted) == wanted)
 		return 0;
 	/* What nobody may execute, root may not, either. */

@@ -14,7 +14,7 @@ struct name;
 #define MAY_WRITE   2u
 #define MAY_READ    4u
 
-/* 0 or -EACCES, for the calling thread. root_lock held, or who does not care about a chmod(2) now. */
+/* 0, -EACCES or -EROFS, for the calling thread. root_lock held, or who does not care about a chmod(2) now. */
 int inode_may(const struct inode *inode, unsigned wanted);
 /* The same, of a directory on a path. */
 int inode_may_search(const struct inode *dir);

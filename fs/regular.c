@@ -6,6 +6,7 @@
  */
 #include "fs/fill.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/permission.h"
 #include "fs/signal.h"
@@ -117,8 +118,11 @@ static int mmap_regular(struct file *file, struct map_request *request)
 
 static void release_regular(struct file *file)
 {
-	if (is_writable(file))
+	if (is_writable(file)) {
 		version_end_write(file->version);
+		if (file->inode->filesystem != NULL)
+			atomic_fetch_sub(&file->inode->filesystem->writers, 1);
+	}
 	/* What nobody reads is not kept waiting on the server: the inode has a reference, and we. */
 	if (atomic_load(&file->version->object.refs) <= 2)
 		fill_stop(file->version);
@@ -161,5 +165,7 @@ int regular_open(struct file *file, struct version *version)
 {
 	file->version = version;
 	file->ops = &regular_ops;
+	if (is_writable(file) && file->inode->filesystem != NULL)
+		atomic_fetch_add(&file->inode->filesystem->writers, 1);
 	return 0;
 }

@@ -25,6 +25,10 @@ static int check_mover(struct inode *inode, const struct inode *dir)
 {
 	if (inode->is_synthetic)
 		return -EPERM;
+	if (inode->filesystem != dir->filesystem)
+		return -EXDEV;
+	if (S_ISDIR(inode->mode) && inode->covered_by != NULL)
+		return -EBUSY;
 	/* Names below it that only the server knows would not come along: mv(1) copies instead. */
 	if (S_ISDIR(inode->mode) && inode->wire)
 		return -EXDEV;
@@ -121,6 +125,16 @@ static int perform(const struct move *move, struct name_list *freed)
 	return 0;
 }
 
+/* Where another file system is mounted nothing goes, and nothing of it. */
+static int lost_target(const struct inode *inode, const struct name *from)
+{
+	const struct inode *above = S_ISDIR(inode->mode) ? inode_parent(inode) : NULL;
+
+	if (above != NULL && above->filesystem != from->dir->filesystem)
+		return -EXDEV;
+	return names_lost(inode);
+}
+
 /* Both ends are known; root_lock held. -EAGAIN: a name means something else by now. */
 static int rename_locked(const struct place *from, const struct place *to, unsigned flags,
 			 struct name_list *freed)
@@ -133,7 +147,7 @@ static int rename_locked(const struct place *from, const struct place *to, unsig
 	if (to->inode != NULL) {
 		move.to = inode_name(to->inode, to->cookie);
 		if (move.to == NULL)
-			return names_lost(to->inode);
+			return lost_target(to->inode, move.from);
 		move.dir = move.to->dir;
 		move.text = move.to->text;
 	} else {

@@ -3,6 +3,7 @@
  */
 #include "fs/synthetic.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/pathname.h"
@@ -261,6 +262,7 @@ int synthetic_entry(const struct inode *dir, const char *name, struct inode **ou
 		return -ENOMEM;
 	inode->entries = entries;
 	inode->entry = entry;
+	inode_join(inode, dir->filesystem);
 	inode->number = entry_inode_number(dir, entry);
 	if (entries->permissions != NULL)
 		inode->mode = (inode->mode & S_IFMT) | entries->permissions(dir->number_of, entry);

@@ -3,6 +3,7 @@
  */
 #include "fs/attributes.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/permission.h"
 #include "fs/walk.h"
 #include "kernel/clock.h"
@@ -55,7 +56,9 @@ static int64_t set_times(int dirfd, vaddr_t path, const struct __kernel_timespec
 		return error;
 	mutex_lock(&root_lock);
 	/* Who may write may say that he has just done so. */
-	if (inode->is_synthetic)
+	if (inode_mounted_with(inode, MS_RDONLY))
+		error = -EROFS;
+	else if (inode->is_synthetic)
 		error = -EPERM;
 	else if (!inode_is_mine(inode))
 		error = ts[0].tv_nsec == UTIME_NOW && ts[1].tv_nsec == UTIME_NOW

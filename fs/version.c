@@ -6,6 +6,7 @@
  */
 #include "fs/version.h"
 #include "fs/fill.h"
+#include "fs/mount.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "mm/frame.h"
@@ -66,6 +67,7 @@ static void release(struct object *object)
 
 	fill_discard(version);
 	origin_put(version->origin);
+	filesystem_put(version->filesystem);
 	kfree(version);
 }
 
@@ -119,9 +121,12 @@ void version_settle(struct version *version)
 
 int version_add_page(struct version *version, uint64_t index, struct frame **out)
 {
+	const struct object_quota *quota = version->object.quota;
 	struct frame *frame = NULL;
 	int error;
 
+	if (quota != NULL && quota->limit != 0 && quota->pages >= quota->limit)
+		return -ENOSPC;
 	if (fill_has_room())
 		frame = fill_frame(FRAME_ZERO);
 	if (frame == NULL)

@@ -53,6 +53,7 @@
 	    call(ioctl)                                                                           \
 	/* locks.c */ call(flock)                                                                 \
 	/* mmap.c */ call(mmap)                                                                    \
+	/* mount.c */ call(mount) call(umount2)                                                    \
 	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
 	    call(rmdir) call(unlinkat) call(link) call(linkat) call(mknod) call(mknodat)           \
 	/* open.c */ call(open) call(openat) call(openat2) call(creat)                             \

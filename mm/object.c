@@ -38,6 +38,8 @@ static void detach(struct object *object, uint64_t index, uint64_t end)
 	while ((frame = radix_next(&object->frames, &index)) && index < end) {
 		radix_remove(&object->frames, index);
 		object->pages--;
+		if (object->quota)
+			atomic_fetch_sub(&object->quota->pages, 1);
 		frame->object = NULL;
 		frame_put(frame);
 	}
@@ -86,6 +88,8 @@ int object_insert(struct object *object, uint64_t index, struct frame *frame)
 		frame->object = object;
 		frame->index = index;
 		object->pages++;
+		if (object->quota)
+			atomic_fetch_add(&object->quota->pages, 1);
 	}
 	mutex_unlock(&object->lock);
 	return error;

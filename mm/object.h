@@ -41,6 +41,12 @@ struct object_ops {
 	int (*device_page)(struct object *object, uint64_t index, paddr_t *out);
 };
 
+/* Several objects' common room. */
+struct object_quota {
+	_Atomic uint64_t pages; /* frames held by all of them */
+	_Atomic uint64_t limit; /* of those; 0: none. Who inserts minds it */
+};
+
 struct object {
 	_Atomic uint32_t refs;
 	const struct object_ops *ops;
@@ -48,6 +54,7 @@ struct object {
 	uint64_t size;               /* bytes; lock */
 	struct radix frames;         /* by page index; lock */
 	uint64_t pages;              /* frames held; lock */
+	struct object_quota *quota;  /* outlives it; NULL: none. Set before the first frame */
 	uint64_t writable;           /* shared regions that may be writable, and claims; lock */
 	LIST_HEAD(, region) regions; /* those that map it, and their bounds; lock */
 };

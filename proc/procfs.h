@@ -16,11 +16,10 @@ void procfs_init_system(void);
 void procfs_init_sys(void);
 void procfs_init_net(void);
 
-/* /proc/mounts is each process's, too. */
-int procfs_generate_mounts(struct text *text, uint32_t number);
-
 /* Of /proc/PID. (proc/procfs_small.c) */
 int procfs_generate_limits(struct text *text, uint32_t pid);
+int procfs_generate_mounts(struct text *text, uint32_t pid);
+int procfs_generate_mountinfo(struct text *text, uint32_t pid);
 int procfs_generate_wchan(struct text *text, uint32_t pid);
 int procfs_generate_loginuid(struct text *text, uint32_t pid);
 int procfs_write_comm(uint32_t pid, const char *bytes, size_t length);

@@ -7,6 +7,7 @@
  */
 #include "fs/file.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/stat.h"
@@ -179,8 +180,8 @@ static int generate_fdinfo(struct text *text, uint32_t pid, uint32_t fd)
 	mutex_unlock(&file->offset_lock);
 	if (file->ops->stat)
 		(void)file->ops->stat(file, &st);
-	text_printf(text, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t1\nino:\t%lu\n", (long)offset, flags,
-		    st.st_ino);
+	text_printf(text, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%u\nino:\t%lu\n", (long)offset, flags,
+		    file->inode ? filesystem_number(file->inode->filesystem) : 0, st.st_ino);
 	if (file->ops->describe)
 		file->ops->describe(file, text);
 	file_put(file);

@@ -464,6 +464,7 @@ void procfs_init_processes(void)
 		{ .path = "cmdline", .generate = generate_cmdline },
 		{ .path = "environ", .generate = generate_environ, .permissions = S_IRUSR },
 		{ .path = "mounts", .generate = procfs_generate_mounts },
+		{ .path = "mountinfo", .generate = procfs_generate_mountinfo },
 		{ .path = "exe", .generate = generate_exe, .follow = follow_exe, .link = true },
 		{ .path = "cwd",
 		  .generate = procfs_generate_cwd,

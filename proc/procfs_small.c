@@ -1,6 +1,7 @@
 /*
- * proc/procfs_small.c - files of /proc/PID that tell one thing: limits, and what others read out of habit.
+ * proc/procfs_small.c - files of /proc/PID that tell one thing: limits, mounts, and what others read out of habit.
  */
+#include "fs/mount.h"
 #include "fs/synthetic.h"
 #include "kernel/string.h"
 #include "proc/process.h"
@@ -93,5 +94,17 @@ int procfs_write_comm(uint32_t pid, const char *bytes, size_t length)
 	}
 	strlcpy(current->name, self->command, sizeof(current->name));
 	mutex_unlock(&family_lock);
+	return 0;
+}
+
+int procfs_generate_mounts(struct text *text, uint32_t pid)
+{
+	mounts_describe(text, false);
+	return 0;
+}
+
+int procfs_generate_mountinfo(struct text *text, uint32_t pid)
+{
+	mounts_describe(text, true);
 	return 0;
 }

@@ -179,19 +179,13 @@ static int generate_cmdline(struct text *text, uint32_t number)
 
 static int generate_filesystems(struct text *text, uint32_t number)
 {
-	text_printf(text, "nodev\ttftp\nnodev\ttmpfs\nnodev\tproc\n");
+	text_printf(text, "nodev\ttftp\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\n");
 	return 0;
 }
 
-/* The root, with the address that `root=` gave it as its device, and what is always there. */
-int procfs_generate_mounts(struct text *text, uint32_t number)
+static int generate_mounts_link(struct text *text, uint32_t number)
 {
-	char root[256];
-
-	if (!cmdline_value("root", root, sizeof(root)))
-		strlcpy(root, "tftp", sizeof(root));
-	text_printf(text, "%s / tftp rw 0 0\ndev /dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\n",
-		    root);
+	text_printf(text, "self/mounts");
 	return 0;
 }
 
@@ -258,7 +252,7 @@ void procfs_init_system(void)
 		{ .path = "version", .generate = generate_version },
 		{ .path = "cmdline", .generate = generate_cmdline },
 		{ .path = "filesystems", .generate = generate_filesystems },
-		{ .path = "mounts", .generate = procfs_generate_mounts },
+		{ .path = "mounts", .generate = generate_mounts_link, .link = true },
 		{ .path = "interrupts", .generate = generate_interrupts },
 		{ .path = "cpuinfo", .generate = generate_cpuinfo },
 		{ .path = "partitions", .generate = generate_partitions },
