@@ -68,7 +68,9 @@
 	/* times.c */ call(utimensat) call(futimesat) call(utimes) call(utime)
 
 #define ROOM_MM(call)                                                                              \
-	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise)
+	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise) call(mremap)          \
+	    call(mlock) call(mlock2) call(munlock) call(mlockall) call(munlockall)                 \
+	    call(mincore) call(msync) call(pkey_mprotect) call(pkey_alloc) call(pkey_free)
 /* clang-format on */
 
 #define EVERY_CALL(call) ROOM_LOADER(call) ROOM_PROC(call) ROOM_FS(call) ROOM_MM(call)
