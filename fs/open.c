@@ -287,10 +287,11 @@ static int open_at(int dirfd, char *path, int flags, uint32_t mode, unsigned wal
 		error = check_permission(place.inode, flags);
 	if (error != 0)
 		goto out;
-	error = -ENOMEM;
 	file = file_create(NULL, (uint32_t)(flags & OPEN_FLAGS & ~OPEN_ONLY_FLAGS) | O_LARGEFILE);
-	if (file == NULL)
+	if (file == NULL) {
+		error = file_create_error();
 		goto out;
+	}
 	if (place.file != NULL && (flags & O_PATH) == 0) {
 		error = place.file->ops->reopen != NULL ? place.file->ops->reopen(place.file, file)
 							: -ENXIO;

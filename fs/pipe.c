@@ -432,7 +432,7 @@ static int pipe_open(uint32_t flags, struct file *ends[2])
 		}
 	}
 	pipe_free(pipe);
-	return -ENOMEM;
+	return file_create_error();
 }
 
 static int64_t make_pipe(vaddr_t to, uint32_t flags)

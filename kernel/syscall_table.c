@@ -22,6 +22,7 @@
 	    call(setfsgid) call(setgroups)                                                         \
 	/* exit.c */ call(exit) call(exit_group)                                                   \
 	/* futex.c */ call(futex)                                                                  \
+	/* hostname.c */ call(sethostname) call(setdomainname)                                     \
 	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getpgid) call(getpgrp)       \
 	    call(getsid) call(setsid) call(setpgid)                                                \
 	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \

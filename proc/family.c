@@ -17,8 +17,6 @@
 #include "proc/cred.h"
 #include "proc/signal.h"
 
-/* Linux's defaults: pid_max, and where numbers begin anew. */
-#define PID_MAX      32768
 #define PID_RESERVED 300
 
 #define PID_BUCKETS  256

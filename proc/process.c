@@ -304,4 +304,6 @@ void process_init(void)
 	futex_init();
 	procfs_init_processes();
 	procfs_init_system();
+	procfs_init_sys();
+	procfs_init_net();
 }

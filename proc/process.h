@@ -11,6 +11,8 @@
 #include <bsd/sys/queue.h>
 
 #define NSIG_KERNEL 64
+/* Numbers are below this: Linux's default for pid_max. */
+#define PID_MAX 32768
 
 struct version;
 struct file_name;

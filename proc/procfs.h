@@ -13,9 +13,17 @@ struct synthetic_entries;
 /* Register the files about processes, and about the machine. Boot, after fs_init(). */
 void procfs_init_processes(void);
 void procfs_init_system(void);
+void procfs_init_sys(void);
+void procfs_init_net(void);
 
 /* /proc/mounts is each process's, too. */
 int procfs_generate_mounts(struct text *text, uint32_t number);
+
+/* Of /proc/PID. (proc/procfs_small.c) */
+int procfs_generate_limits(struct text *text, uint32_t pid);
+int procfs_generate_wchan(struct text *text, uint32_t pid);
+int procfs_generate_loginuid(struct text *text, uint32_t pid);
+int procfs_write_comm(uint32_t pid, const char *bytes, size_t length);
 
 /* The lines of /proc/PID/status about users and capabilities. (proc/procfs_cred.c) */
 void procfs_describe_identity(struct text *text, uint32_t pid);

@@ -13,7 +13,7 @@
 #include "mm/frame.h"
 #include "mm/slab.h"
 #include "mm/user.h"
-#include "net/net.h"
+#include "proc/hostname.h"
 #include "proc/process.h"
 #include "proc/version.h"
 #include <linux/reboot.h>
@@ -28,13 +28,9 @@ SYSCALL1(uname, vaddr_t, out)
 		.version = UNAME_VERSION,
 		.machine = UNAME_MACHINE,
 	};
-	struct net_config config;
 
-	net_get_config(&config);
-	strlcpy(name.nodename, config.hostname[0] ? config.hostname : "hawser",
-		sizeof(name.nodename));
-	strlcpy(name.domainname, config.domain[0] ? config.domain : "(none)",
-		sizeof(name.domainname));
+	hostname_get(name.nodename);
+	hostname_get_domain(name.domainname);
 	return put_user(out, name);
 }
 
