@@ -257,6 +257,7 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	struct space *old_space = current->space;
 	struct files *old_files = NULL;
 
+	task_leave_memory();
 	mutex_lock(&family_lock);
 	space_switch(exec->space);
 	/* If only siblings had shared it, it is ours alone now. */
