@@ -249,7 +249,8 @@ comma := ,
 test_frame_sources  := mm/frame.c tests/host/fake_pmap.c
 test_slab_sources   := mm/slab.c $(test_frame_sources)
 space_sources       := $(addprefix mm/,frame.c slab.c radix.c object.c reclaim.c region.c change.c \
-                       pages.c space.c map.c protect.c fault.c fork.c check.c) \
+                       pages.c large.c space.c map.c protect.c remap.c advice.c mlock.c populate.c \
+                       residence.c fault.c fork.c check.c) \
                        $(addprefix tests/host/,fake_pmap.c inject.c world.c)
 space_flags         := $(addprefix -Wl$(comma)--wrap=,frame_alloc frame_put slab_alloc slab_zalloc \
                        slab_free)
@@ -261,6 +262,8 @@ test_fault_sources  := $(space_sources)
 test_fault_flags    := $(space_flags)
 test_model_sources  := $(space_sources)
 test_model_flags    := $(space_flags)
+test_large_sources  := $(space_sources)
+test_large_flags    := $(space_flags)
 test_fork_sources   := $(space_sources)
 test_fork_flags     := $(space_flags)
 test_memory_calls_sources := $(space_sources) mm/syscalls.c
@@ -356,7 +359,7 @@ MUSL_CC      ?= musl-gcc
 GUEST_CC     ?= $(CC)
 CFLAGS_GUEST := -std=gnu11 -O2 -static -Wall -Wextra -Werror
 uapi_after   := -idirafter /usr/include -idirafter /usr/include/$(multiarch)
-guest_glibc  := startup fpu signals threads
+guest_glibc  := startup fpu signals threads futex
 guest_tests  := $(patsubst tests/guest/%.c,%,$(sort $(wildcard tests/guest/*.c))) $(guest_glibc:=-glibc)
 guest_tools  := $(patsubst tests/guest/tools/%.c,%,$(sort $(wildcard tests/guest/tools/*.c)))
 

@@ -122,7 +122,7 @@ SYSCALL6(mmap, vaddr_t, address, size_t, length, uint32_t, prot, uint32_t, flags
 		.offset = offset,
 		.fixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0,
 		.noreplace = (flags & MAP_FIXED_NOREPLACE) != 0,
-		.populate = (flags & (MAP_POPULATE | MAP_LOCKED)) != 0,
+		.populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE,
 	};
 	int error = check_flags(flags);
 

@@ -65,6 +65,13 @@ void spin_lock(struct spinlock *lock);
 void spin_unlock(struct spinlock *lock);
 bool spin_held(const struct spinlock *lock); /* by this CPU */
 
+/* Asserts, in debug builds, that a lock is held: assert_locked(spin_held(&queue->lock)). */
+#if defined(__HAWSER__) && !defined(DEBUG_LOCKS)
+#define assert_locked(held) ((void)0)
+#else
+#define assert_locked(held) assert(held)
+#endif
+
 /* Interrupts off and back on by count, without a lock (per-CPU data). */
 void irq_push_off(void);
 void irq_pop_off(void);

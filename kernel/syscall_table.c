@@ -25,6 +25,7 @@
 	/* hostname.c */ call(sethostname) call(setdomainname)                                     \
 	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getpgid) call(getpgrp)       \
 	    call(getsid) call(setsid) call(setpgid)                                                \
+	/* robust.c */ call(set_tid_address) call(set_robust_list) call(get_robust_list)           \
 	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \
 	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
 	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \
@@ -32,8 +33,8 @@
 	    call(rt_tgsigqueueinfo)                                                            \
 	/* signal_frame.c */ call(rt_sigreturn)                                                    \
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
-	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(set_tid_address)               \
-	    call(set_robust_list) call(sched_yield) call(sched_getaffinity) call(getcpu)           \
+	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(sched_yield)                   \
+	    call(sched_getaffinity) call(getcpu)                                               \
 	/* time.c */ call(clock_gettime) call(clock_getres) call(clock_settime)                    \
 	    call(gettimeofday) call(time) call(nanosleep) call(clock_nanosleep)                    \
 	    call(times) call(getrusage)                                                            \
@@ -70,7 +71,9 @@
 	/* times.c */ call(utimensat) call(futimesat) call(utimes) call(utime)
 
 #define ROOM_MM(call)                                                                              \
-	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise)
+	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise) call(mremap)          \
+	    call(mlock) call(mlock2) call(munlock) call(mlockall) call(munlockall)                 \
+	    call(mincore) call(msync) call(pkey_mprotect) call(pkey_alloc) call(pkey_free)
 /* clang-format on */
 
 #define EVERY_CALL(call) ROOM_LOADER(call) ROOM_PROC(call) ROOM_FS(call) ROOM_MM(call)

@@ -140,6 +140,7 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 		.as = limit_get(RLIMIT_AS),
 		.data = limit_get(RLIMIT_DATA),
 		.stack = limit_get(RLIMIT_STACK),
+		.memlock = UINT64_MAX, /* everybody has CAP_IPC_LOCK */
 	};
 	place_areas(space);
 	error = plan_bias(plan, PIE_BASE + random_distance(PIE_RANDOM_PAGES), &bias);
@@ -256,6 +257,7 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	struct space *old_space = current->space;
 	struct files *old_files = NULL;
 
+	task_leave_memory();
 	mutex_lock(&family_lock);
 	space_switch(exec->space);
 	/* If only siblings had shared it, it is ours alone now. */

@@ -8,6 +8,7 @@
  */
 #include "mm/change.h"
 
+#include "mm/large.h"
 #include "mm/pages.h"
 
 /* True if `at` lies inside a region and not at its start. */
@@ -38,6 +39,73 @@ int change_reserve(struct change *change, unsigned count)
 	return 0;
 }
 
+static bool exceeds(uint64_t pages, uint64_t limit)
+{
+	return limit != UINT64_MAX && pages > limit >> PAGE_SHIFT;
+}
+
+int change_check_limits(const struct space *space, uint32_t flags, uint32_t prot, uint64_t pages)
+{
+	if (exceeds(space->stats.virtual_pages + pages, space->limits.as))
+		return -ENOMEM;
+	if (region_is_data(flags, prot) &&
+	    exceeds(space->stats.data_pages + pages, space->limits.data))
+		return -ENOMEM;
+	return 0;
+}
+
+int change_check_locked(const struct space *space, uint32_t flags, uint64_t pages)
+{
+	if ((flags & REGION_LOCKED) &&
+	    exceeds(space->stats.locked_pages + pages, space->limits.memlock))
+		return -EAGAIN;
+	return 0;
+}
+
+uint64_t change_mapped_pages(struct space *space, vaddr_t start, vaddr_t end)
+{
+	uint64_t bytes = 0;
+
+	for (struct region *r = space_find_above(space, start); r && r->start < end;
+	     r = space_next(r))
+		bytes += MIN(r->end, end) - MAX(r->start, start);
+	return bytes >> PAGE_SHIFT;
+}
+
+bool change_any_mapped(struct space *space, vaddr_t start, vaddr_t end)
+{
+	const struct region *region = space_find_above(space, start);
+
+	return region && region->start < end;
+}
+
+bool change_all_mapped(struct space *space, vaddr_t start, vaddr_t end)
+{
+	return change_mapped_pages(space, start, end) == (end - start) >> PAGE_SHIFT;
+}
+
+int change_reserve_unmap(struct space *space, vaddr_t start, vaddr_t end, struct change *change)
+{
+	unsigned cuts = change_cuts(space, start, end);
+
+	if (space->region_count + cuts > SPACE_REGIONS_MAX)
+		return -ENOMEM;
+	return change_reserve(change, cuts);
+}
+
+vaddr_t change_find_room(struct space *space, vaddr_t hint, uint64_t length)
+{
+	vaddr_t start;
+
+	if (hint != 0 && user_range_ok(hint, length)) {
+		hint = MAX(ALIGN_UP(hint, PAGE_SIZE), (vaddr_t)USER_MIN);
+		if (user_range_ok(hint, length) && gap_is_free(space, hint, length))
+			return hint;
+	}
+	start = gap_find(space, length, space->mmap_top);
+	return start != 0 ? start : gap_find(space, length, USER_MAX);
+}
+
 struct region *change_spare(struct change *change)
 {
 	assert(change->spares > 0);
@@ -46,10 +114,14 @@ struct region *change_spare(struct change *change)
 
 void change_cut(struct space *space, vaddr_t start, vaddr_t end, struct change *change)
 {
-	if (cuts_region(space, start))
-		region_split(space, space_find(space, start), start, change_spare(change));
-	if (cuts_region(space, end))
-		region_split(space, space_find(space, end), end, change_spare(change));
+	const vaddr_t cuts[] = { start, end };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cuts); i++) {
+		if (!cuts_region(space, cuts[i]))
+			continue;
+		large_demote_at(space, cuts[i]); /* a large page is in one region */
+		region_split(space, space_find(space, cuts[i]), cuts[i], change_spare(change));
+	}
 }
 
 void change_remove(struct space *space, vaddr_t start, vaddr_t end, struct change *change)
@@ -60,11 +132,19 @@ void change_remove(struct space *space, vaddr_t start, vaddr_t end, struct chang
 		struct region *next = space_next(region);
 
 		assert(region->start >= start && region->end <= end);
+		/* Pages are nowhere else: a sparse range is not searched. */
+		pages_unmap(space, region->start, region->end);
 		region_remove(space, region);
 		LIST_INSERT_HEAD(&change->gone, region, object_link);
 		region = next;
 	}
-	pages_unmap(space, start, end);
+}
+
+void change_unmap(struct space *space, vaddr_t start, vaddr_t end, struct change *change)
+{
+	change_cut(space, start, end, change);
+	change_remove(space, start, end, change);
+	change_prune(space, start, end);
 }
 
 void change_prune(struct space *space, vaddr_t start, vaddr_t end)

@@ -20,8 +20,11 @@
 
 #include "mm/region.h"
 
-/* A mapping that replaces the middle of a region: two cuts and itself. */
-#define CHANGE_SPARES_MAX 3
+/*
+ * mremap(2) to a fixed address, growing smaller: two cuts there, the new region, two cuts around what
+ * moves, and one behind the tail that goes.
+ */
+#define CHANGE_SPARES_MAX 6
 
 struct change {
 	struct region *spare[CHANGE_SPARES_MAX];
@@ -41,6 +44,20 @@ struct change {
 unsigned change_cuts(struct space *space, vaddr_t start, vaddr_t end);
 /* Has `count` spare regions from now on; -ENOMEM. */
 int change_reserve(struct change *change, unsigned count);
+/* 0 if the space may have so many more pages of that kind; -ENOMEM: RLIMIT_AS or RLIMIT_DATA. */
+int change_check_limits(const struct space *space, uint32_t flags, uint32_t prot, uint64_t pages);
+/* 0 if so many more pages with these flags may be locked, should they be; -EAGAIN: RLIMIT_MEMLOCK. */
+int change_check_locked(const struct space *space, uint32_t flags, uint64_t pages);
+/* Pages that are mapped in [start, end). */
+uint64_t change_mapped_pages(struct space *space, vaddr_t start, vaddr_t end);
+/* True if some are. */
+bool change_any_mapped(struct space *space, vaddr_t start, vaddr_t end);
+/* True if all are. */
+bool change_all_mapped(struct space *space, vaddr_t start, vaddr_t end);
+/* What unmapping [start, end) needs. -ENOMEM: memory, or too many regions. */
+int change_reserve_unmap(struct space *space, vaddr_t start, vaddr_t end, struct change *change);
+/* Where a mapping goes: the hint if that is free, or the highest gap; 0: there is no room. */
+vaddr_t change_find_room(struct space *space, vaddr_t hint, uint64_t length);
 
 /* --- commit: space lock held, exclusively ----------------------------------------------------- */
 
@@ -49,10 +66,23 @@ struct region *change_spare(struct change *change);
 void change_cut(struct space *space, vaddr_t start, vaddr_t end, struct change *change);
 /* Takes every region and page of [start, end), which is cut, away. Returns after the TLB flush. */
 void change_remove(struct space *space, vaddr_t start, vaddr_t end, struct change *change);
+/* Unmaps [start, end), as change_reserve_unmap() has prepared it, with its page tables. */
+void change_unmap(struct space *space, vaddr_t start, vaddr_t end, struct change *change);
 /* Frees the page tables that only [start, end), which is free now, had use for. */
 void change_prune(struct space *space, vaddr_t start, vaddr_t end);
 /* Joins the regions that touch [start, end] where they continue each other. */
 void change_merge(struct space *space, vaddr_t start, vaddr_t end, struct change *change);
+
+/* --- the three steps for flags, with no lock held (mm/protect.c) ------------------------------- */
+
+struct flag_change {
+	uint32_t set, clear;                       /* REGION_* */
+	int (*check)(const struct region *region); /* an error if this one must not be changed */
+	int (*limit)(struct space *space, vaddr_t start, vaddr_t end);
+	bool holes; /* what is mapped is changed, holes or not */
+};
+/* Of every region in [start, end), or none. -ENOMEM: a hole, memory; what `check`, `limit` return. */
+int change_flags(struct space *space, vaddr_t start, vaddr_t end, const struct flag_change *flags);
 
 /* --- release: no lock held -------------------------------------------------------------------- */
 

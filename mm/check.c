@@ -5,6 +5,7 @@
  * exact, since that takes all spaces and objects at once: it asks for at least as many as it finds.
  */
 #include "kernel/log.h"
+#include "mm/large.h"
 #include "mm/pages.h"
 #include "mm/region.h"
 #include <linux/mman.h>
@@ -20,7 +21,8 @@
 	} while (0)
 
 struct tally {
-	uint64_t regions, pages, data_pages, anon_pages, file_pages, shared_pages;
+	uint64_t regions, pages, data_pages, locked_pages;
+	uint64_t anon_pages, file_pages, shared_pages, large_pages;
 };
 
 static uint64_t largest_gap(const struct region *region)
@@ -49,6 +51,9 @@ static bool check_region(struct space *space, struct region *region, const struc
 	REQUIRE(!(region->prot & ~region->max_prot), region->start);
 	REQUIRE(region->object || !region->offset, region->start);
 	REQUIRE(!(region->flags & REGION_SHARED) || region->object, region->start);
+	REQUIRE(!(region->flags & REGION_LOCKONFAULT) || (region->flags & REGION_LOCKED),
+		region->start);
+	REQUIRE(!(region->flags & REGION_WIPEONFORK) || !region->object, region->start);
 
 	REQUIRE(region->gap_before == region_gap(space, region), region->start);
 	REQUIRE(region->gap_largest == largest_gap(region), region->start);
@@ -74,6 +79,26 @@ static bool check_special(const struct region *region, struct pte pte, vaddr_t a
 	return true;
 }
 
+/* One of the pages of a large page; each is looked at. */
+static bool check_large(const struct region *region, struct pte pte, vaddr_t at,
+			struct tally *tally)
+{
+	vaddr_t block = ALIGN_DOWN(at, LARGE_SIZE);
+	uint64_t nth = (at - block) >> PAGE_SHIFT;
+	const struct frame *head = frame_of(pte.address) - nth;
+
+	REQUIRE(!region->object, at);
+	REQUIRE(pte.present && pte.writable, at);
+	REQUIRE(block >= region->start && block + LARGE_SIZE <= region->end, at);
+	REQUIRE(head->kind == FRAME_ANON && head->order == LARGE_ORDER && head->refs == 1, at);
+	REQUIRE(head->deposit->kind == FRAME_PTABLE && head->deposit->refs == 1, at);
+	REQUIRE(nth == 0 || head[nth].kind == FRAME_TAIL, at);
+	REQUIRE(nth == 0 || head[nth].refs == 0, at);
+	tally->anon_pages++;
+	tally->large_pages += nth == 0;
+	return true;
+}
+
 /* One entry, against the region that it lies in and the frame that it names. */
 static bool check_entry(const struct region *region, struct pte pte, vaddr_t at,
 			struct tally *tally)
@@ -86,6 +111,8 @@ static bool check_entry(const struct region *region, struct pte pte, vaddr_t at,
 	REQUIRE(!pte.executable || (pte.present && (region->prot & PROT_EXEC)), at);
 	if (pte.special)
 		return check_special(region, pte, at);
+	if (pte.large)
+		return check_large(region, pte, at, tally);
 
 	frame = frame_of(pte.address);
 	REQUIRE(frame->refs > 0, at);
@@ -143,6 +170,8 @@ static bool check_all(struct space *space, struct tally *tally)
 		tally->pages += (r->end - r->start) >> PAGE_SHIFT;
 		if (region_is_data(r->flags, r->prot))
 			tally->data_pages += (r->end - r->start) >> PAGE_SHIFT;
+		if (r->flags & REGION_LOCKED)
+			tally->locked_pages += (r->end - r->start) >> PAGE_SHIFT;
 		previous = r;
 		from = r->end;
 	}
@@ -154,9 +183,11 @@ static bool check_tally(const struct space *space, const struct tally *tally)
 	REQUIRE(tally->regions == space->region_count, 0);
 	REQUIRE(tally->pages == space->stats.virtual_pages, 0);
 	REQUIRE(tally->data_pages == space->stats.data_pages, 0);
+	REQUIRE(tally->locked_pages == space->stats.locked_pages, 0);
 	REQUIRE(tally->anon_pages == space->stats.anon_pages, 0);
 	REQUIRE(tally->file_pages == space->stats.file_pages, 0);
 	REQUIRE(tally->shared_pages == space->stats.shared_pages, 0);
+	REQUIRE(tally->large_pages == space->stats.large_pages, 0);
 	return true;
 }
 

@@ -14,7 +14,8 @@
  *	              is made writable; any other is copied   made writable
  *	there, read   gets the rights that the region has and it lacks (or has them: spurious)
  *
- * This is the only file that lets a page be written; all others only ever take rights away.
+ * A write to an empty 2 MiB block of private anonymous memory first tries for a large page (mm/large.c).
+ * Besides that, this is the only file that lets a page be written; others only take rights away.
  *
  * Installing a page happens under the pmap lock, after the entry was read again: other threads fault
  * at the same time. For an object's region it happens under the object's lock too, below its size,
@@ -27,6 +28,7 @@
  */
 #include "kernel/sched.h"
 #include "kernel/trap.h"
+#include "mm/large.h"
 #include "mm/pages.h"
 #include "mm/region.h"
 #include <linux/mman.h>
@@ -109,6 +111,10 @@ static enum outcome read_anonymous(struct fault *f, const struct region *region)
 	struct pte pte;
 
 	spin_lock(&pmap->lock);
+	if (pmap_reserve_locked(pmap, f->page) < 0) {
+		spin_unlock(&pmap->lock);
+		return STARVED;
+	}
 	pte = pmap_get(pmap, f->page);
 	if (pte_empty(pte))
 		pmap_enter(pmap, f->page, pmap_zero_page, rights(region) | PTE_SPECIAL);
@@ -118,26 +124,61 @@ static enum outcome read_anonymous(struct fault *f, const struct region *region)
 	return DONE;
 }
 
-/*
- * Puts the spare in the place of what `was` there, unless that has changed; pmap lock held. The
- * entry has no right, and no TLB knows it.
- */
-static bool install(struct fault *f, const struct region *region, struct pte was)
+/* The spare becomes the page, writable, where nothing is. Pmap lock held. */
+static void enter_spare(struct fault *f, const struct region *region)
 {
-	struct pmap *pmap = &f->space->pmap;
-	struct pte now = pmap_get(pmap, f->page);
-
-	if (pte_empty(was) ? !pte_empty(now) : !now.protnone || now.address != was.address)
-		return false;
-	if (!pte_empty(was)) {
-		if (!was.special)
-			pages_count(f->space, frame_of(was.address), -1);
-		pmap_clear(pmap, f->page);
-	}
-	pmap_enter(pmap, f->page, frame_paddr(f->spare), rights(region) | PTE_WRITE);
+	pmap_enter(&f->space->pmap, f->page, frame_paddr(f->spare), rights(region) | PTE_WRITE);
 	pages_count(f->space, f->spare, 1);
 	f->spare = NULL;
+}
+
+/*
+ * The second half of replacing a page: puts the spare, a copy, in the place of what `was` there, unless
+ * that has changed. The entry has no right, and no TLB knows it.
+ */
+static bool replace(struct fault *f, const struct region *region, struct pte was)
+{
+	struct pmap *pmap = &f->space->pmap;
+	struct pte now;
+
+	spin_lock(&pmap->lock);
+	now = pmap_get(pmap, f->page);
+	if (!now.protnone || now.address != was.address) {
+		spin_unlock(&pmap->lock);
+		return false;
+	}
+	if (!was.special)
+		pages_count(f->space, frame_of(was.address), -1);
+	pmap_clear(pmap, f->page);
+	enter_spare(f, region);
+	spin_unlock(&pmap->lock);
 	return true;
+}
+
+/* Replaces the page that is there by a copy; the pmap lock is held, and released. */
+static bool copy_page(struct fault *f, const struct region *region, struct pte pte)
+{
+	struct pmap *pmap = &f->space->pmap;
+	struct frame *old = pte.special ? NULL : frame_of(pte.address);
+	bool replaced;
+
+	pmap_protect(pmap, f->page, PTE_NONE);
+	if (old)
+		frame_get(old);
+	spin_unlock(&pmap->lock);
+
+	/* Even if it had no right: who withdrew it may not have flushed yet. */
+	pmap_flush(pmap, f->page, f->page + PAGE_SIZE);
+	if (old)
+		pmap_copy_frame(f->spare, frame_paddr(old));
+	else
+		pmap_zero_frame(f->spare);
+	replaced = replace(f, region, pte);
+	if (old && replaced)
+		frame_put(old); /* the entry's */
+	if (old)
+		frame_put(old);
+	return replaced;
 }
 
 /*
@@ -148,52 +189,45 @@ static enum outcome write_private(struct fault *f, const struct region *region,
 				  const struct frame *origin)
 {
 	struct pmap *pmap = &f->space->pmap;
-	bool installed = false;
+	bool filled = false; /* the spare is what an empty entry stands for */
 
-	while (!installed) {
-		struct frame *old = NULL;
-		struct pte pte;
+	spin_lock(&pmap->lock);
+	if (pmap_reserve_locked(pmap, f->page) < 0) {
+		spin_unlock(&pmap->lock);
+		return STARVED;
+	}
+	for (;; spin_lock(&pmap->lock)) {
+		struct pte pte = pmap_get(pmap, f->page);
 
-		spin_lock(&pmap->lock);
-		pte = pmap_get(pmap, f->page);
-		if (satisfied(pte, f->access) || reusable(pte)) {
+		if (satisfied(pte, f->access))
+			break;
+		if (reusable(pte)) {
 			pmap_enter(pmap, f->page, pte.address, rights(region) | PTE_WRITE);
-			spin_unlock(&pmap->lock);
 			break;
 		}
-		if (!f->spare) {
-			spin_unlock(&pmap->lock);
-			f->spare = frame_alloc(FRAME_ANON, 0, 0);
-			if (!f->spare)
-				return STARVED;
+		if (pte_empty(pte) && filled) {
+			enter_spare(f, region);
+			break;
+		}
+		if (!pte_empty(pte) && f->spare) {
+			if (copy_page(f, region, pte))
+				return DONE;
+			filled = false;
 			continue;
 		}
-		if (!pte_empty(pte))
-			pmap_protect(pmap, f->page, PTE_NONE);
-		if (!pte_empty(pte) && !pte.special) {
-			old = frame_of(pte.address);
-			frame_get(old);
-		}
 		spin_unlock(&pmap->lock);
 
-		/* Even if it had no right: who withdrew it may not have flushed yet. */
-		if (!pte_empty(pte))
-			pmap_flush(pmap, f->page, f->page + PAGE_SIZE);
-		if (old)
-			pmap_copy_frame(f->spare, frame_paddr(old));
-		else if (origin && pte_empty(pte))
+		if (!f->spare)
+			f->spare = frame_alloc(FRAME_ANON, 0, 0);
+		if (!f->spare)
+			return STARVED;
+		if (pte_empty(pte) && origin)
 			pmap_copy_frame(f->spare, frame_paddr(origin));
-		else
+		else if (pte_empty(pte))
 			pmap_zero_frame(f->spare);
-
-		spin_lock(&pmap->lock);
-		installed = install(f, region, pte);
-		spin_unlock(&pmap->lock);
-		if (old && installed)
-			frame_put(old); /* the entry's */
-		if (old)
-			frame_put(old);
+		filled = pte_empty(pte);
 	}
+	spin_unlock(&pmap->lock);
 	return DONE;
 }
 
@@ -216,22 +250,23 @@ static void map_object(struct fault *f, const struct region *region, bool write)
 {
 	struct pmap *pmap = &f->space->pmap;
 	struct object *object = region->object;
-	uint64_t pages = DIV_ROUND_UP(object->size, PAGE_SIZE);
 	vaddr_t block = ALIGN_DOWN(f->page, AROUND_BYTES);
 	vaddr_t start = write ? f->page : MAX(block, region->start);
 	vaddr_t end = write ? f->page + PAGE_SIZE : MIN(block + AROUND_BYTES, region->end);
+	uint64_t index = region_index(region, start);
+	uint64_t pages = DIV_ROUND_UP(object->size, PAGE_SIZE) - index; /* the faulting one is */
+	unsigned count = (unsigned)MIN((end - start) >> PAGE_SHIFT, pages);
+	struct frame *frames[AROUND_BYTES / PAGE_SIZE];
 
+	object_peek_run(object, index, count, frames);
 	spin_lock(&pmap->lock);
-	for (vaddr_t page = start; page < end; page += PAGE_SIZE) {
-		uint64_t index = region_index(region, page);
-		struct frame *frame = index < pages ? object_peek(object, index) : NULL;
-
-		if (!frame || !pte_empty(pmap_get(pmap, page)))
+	(void)pmap_enter_absent(pmap, start, frames, count,
+				rights(region) | (write ? PTE_WRITE : 0));
+	for (unsigned i = 0; i < count; i++) {
+		if (!frames[i])
 			continue;
-		frame_get(frame);
-		pmap_enter(pmap, page, frame_paddr(frame),
-			   rights(region) | (write ? PTE_WRITE : 0));
-		pages_count(f->space, frame, 1);
+		frame_get(frames[i]);
+		pages_count(f->space, frames[i], 1);
 	}
 	spin_unlock(&pmap->lock);
 }
@@ -245,14 +280,18 @@ static enum outcome fault_object(struct fault *f, const struct region *region)
 	bool shared = region->flags & REGION_SHARED;
 	struct frame *frame;
 	struct pte pte;
+	int error;
 
 	if (index >= DIV_ROUND_UP(object->size, PAGE_SIZE))
 		return NO_PAGE;
 	frame = object_peek(object, index);
 
 	spin_lock(&pmap->lock);
+	error = pmap_reserve_locked(pmap, f->page);
 	pte = pmap_get(pmap, f->page);
 	spin_unlock(&pmap->lock);
+	if (error)
+		return STARVED;
 
 	/* With the object locked, nobody but us makes an entry here or takes one away. */
 	if (satisfied(pte, f->access))
@@ -284,6 +323,10 @@ static enum outcome fault_device(struct fault *f, const struct region *region)
 	if (object->ops->device_page(object, region_index(region, f->page), &address) < 0)
 		return NO_PAGE;
 	spin_lock(&pmap->lock);
+	if (pmap_reserve_locked(pmap, f->page) < 0) {
+		spin_unlock(&pmap->lock);
+		return STARVED;
+	}
 	pmap_enter(pmap, f->page, address,
 		   PTE_SPECIAL | PTE_UNCACHED | rights(region) |
 			   (region->prot & PROT_WRITE ? PTE_WRITE : 0));
@@ -315,11 +358,13 @@ static enum outcome attempt(struct fault *f)
 	}
 	if (!allowed(region, f->access))
 		return NO_ACCESS;
-	if (pmap_reserve(&f->space->pmap, f->page) < 0)
-		return STARVED;
-	if (!region->object)
-		return f->access & FAULT_WRITE ? write_private(f, region, NULL)
-					       : read_anonymous(f, region);
+	if (!region->object && !(f->access & FAULT_WRITE))
+		return read_anonymous(f, region);
+	if (!region->object) {
+		if (large_is_wanted(region, f->page) && large_fault(f->space, region, f->page))
+			return DONE;
+		return write_private(f, region, NULL);
+	}
 	if (region->flags & REGION_DEVICE)
 		return fault_device(f, region);
 

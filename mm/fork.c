@@ -21,16 +21,10 @@
  */
 #include "kernel/sched.h"
 #include "mm/change.h"
+#include "mm/large.h"
 #include "mm/pages.h"
 
 #define BATCH 64 /* pages between two looks at the scheduler; their entries are on the stack */
-
-/* A page on its way to the child. */
-struct passenger {
-	vaddr_t page;
-	struct frame *frame; /* with the reference that the child's entry will be */
-	unsigned rights;
-};
 
 struct fork {
 	struct space *parent, *child;
@@ -45,96 +39,69 @@ static void must_flush(struct fork *fork, vaddr_t page)
 	fork->end = MAX(fork->end, page + PAGE_SIZE);
 }
 
-/* Private pages: those that are in no object. */
-static bool is_private(struct pte pte)
+/* Leaves of the pages those that are private: in no object. Their number. */
+static unsigned keep_private(struct mapping *pages, unsigned count)
 {
-	return !pte.special && frame_of(pte.address)->kind == FRAME_ANON;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		if (!pages[i].pte.special && frame_of(pages[i].pte.address)->kind == FRAME_ANON)
+			pages[kept++] = pages[i];
+	return kept;
 }
 
-/* Takes W from the parent's entry and a reference for the child's. Pmap lock held. */
-static struct passenger share_page(struct fork *fork, vaddr_t page, struct pte pte)
+/* The child's entries, and the references that they are. -ENOMEM, with some of them made. */
+static int give_pages(struct space *child, const struct mapping *pages, unsigned count)
 {
-	struct passenger p = {
-		.page = page,
-		.frame = frame_of(pte.address),
-		.rights = (pte.executable ? PTE_EXEC : 0) | (pte.protnone ? PTE_NONE : 0),
-	};
+	unsigned given;
 
-	frame_get(p.frame);
-	if (pte.writable) {
-		pmap_protect(&fork->parent->pmap, page, p.rights);
-		must_flush(fork, page);
-	}
-	return p;
+	spin_lock(&child->pmap.lock);
+	given = pmap_enter_shared(&child->pmap, pages, count);
+	for (unsigned i = 0; i < given; i++)
+		frame_get(frame_of(pages[i].pte.address));
+	child->stats.anon_pages += given;
+	space_count_peak(child);
+	spin_unlock(&child->pmap.lock);
+	return given == count ? 0 : -ENOMEM;
 }
 
 /*
- * Shares the private pages of [at, end), which lie within one page table of the child that is there,
- * but not more than a batch. Where it got to.
+ * Nobody faults on the parent's pages and none goes away: its lock is held, and the object's. So between
+ * the parent's pmap lock and the child's they stay what they are.
  */
-static vaddr_t share_batch(struct fork *fork, vaddr_t at, vaddr_t end)
-{
-	struct pmap *from = &fork->parent->pmap, *to = &fork->child->pmap;
-	struct passenger passengers[BATCH];
-	unsigned count = 0;
-
-	spin_lock(&from->lock);
-	while (count < BATCH && (at = pmap_next(from, at, end)) < end) {
-		struct pte pte = pmap_get(from, at);
-
-		if (is_private(pte))
-			passengers[count++] = share_page(fork, at, pte);
-		at += PAGE_SIZE;
-	}
-	spin_unlock(&from->lock);
-
-	spin_lock(&to->lock);
-	for (unsigned i = 0; i < count; i++) {
-		const struct passenger *p = &passengers[i];
-
-		pmap_enter(to, p->page, frame_paddr(p->frame), p->rights);
-		pages_count(fork->child, p->frame, 1);
-	}
-	spin_unlock(&to->lock);
-	return at;
-}
-
-/* The first private page of [at, end), or `end`. */
-static vaddr_t next_private(struct pmap *pmap, vaddr_t at, vaddr_t end)
-{
-	spin_lock(&pmap->lock);
-	while ((at = pmap_next(pmap, at, end)) < end && !is_private(pmap_get(pmap, at)))
-		at += PAGE_SIZE;
-	spin_unlock(&pmap->lock);
-	return at;
-}
-
 static int share_pages(struct fork *fork, const struct region *region)
 {
-	struct pmap *pmap = &fork->parent->pmap;
-	vaddr_t at = region->start;
+	struct pmap *from = &fork->parent->pmap;
+	int error = 0;
 
-	while ((at = next_private(pmap, at, region->end)) < region->end) {
-		vaddr_t stop = MIN(ALIGN_DOWN(at, PMAP_TABLE_SPAN) + PMAP_TABLE_SPAN, region->end);
-		int error = pmap_reserve(&fork->child->pmap, at);
+	for (vaddr_t at = region->start; at < region->end && !error;) {
+		struct mapping pages[BATCH];
+		unsigned count;
 
-		if (error)
-			return error;
-		while (at < stop) {
-			at = share_batch(fork, at, stop);
-			if (sched_needs_resched())
-				sched_yield();
-		}
+		spin_lock(&from->lock);
+		count = pmap_collect(from, &at, region->end, PMAP_READ_ONLY, pages, BATCH);
+		spin_unlock(&from->lock);
+		for (unsigned i = 0; i < count; i++)
+			if (pages[i].pte.writable)
+				must_flush(fork, pages[i].page);
+		count = keep_private(pages, count);
+		if (count > 0)
+			error = give_pages(fork->child, pages, count);
+		if (sched_needs_resched())
+			sched_yield();
 	}
-	return 0;
+	return error;
 }
 
 /* The region, and its pages if they can be private. Locks of memory are not inherited: mlock(2). */
 static int copy_region(struct fork *fork, const struct region *region)
 {
-	struct region *copy = region_alloc();
+	struct region *copy;
 	int error;
 
+	if (region->flags & REGION_DONTFORK)
+		return 0;
+	copy = region_alloc();
 	if (!copy)
 		return -ENOMEM;
 	*copy = (struct region){
@@ -142,7 +109,7 @@ static int copy_region(struct fork *fork, const struct region *region)
 		.end = region->end,
 		.prot = region->prot,
 		.max_prot = region->max_prot,
-		.flags = region->flags & ~REGION_LOCKED,
+		.flags = region->flags & ~(REGION_LOCKED | REGION_LOCKONFAULT),
 		.object = region->object,
 		.offset = region->offset,
 	};
@@ -151,8 +118,9 @@ static int copy_region(struct fork *fork, const struct region *region)
 	region_set_name(copy, region->name);
 	region_insert(fork->child, copy);
 
-	if (region->flags & (REGION_SHARED | REGION_DEVICE))
+	if (region->flags & (REGION_SHARED | REGION_DEVICE | REGION_WIPEONFORK))
 		return 0;
+	large_demote_range(fork->parent, region->start, region->end);
 	if (region->object)
 		mutex_lock(&region->object->lock);
 	error = share_pages(fork, region);

@@ -31,7 +31,8 @@
 #include "mm/pmap.h"
 
 #define CACHE_SIZE  64
-#define CACHE_BATCH (CACHE_SIZE / 2)
+#define CACHE_ORDER 5
+#define CACHE_BATCH (1u << CACHE_ORDER)
 #define UNLISTED    UINT8_MAX /* in frame.order */
 
 struct frame_cache {
@@ -74,7 +75,7 @@ static void list_remove(struct frame *frame)
 
 static void block_free(struct frame *frame, unsigned order)
 {
-	assert(spin_held(&lock));
+	assert_locked(spin_held(&lock));
 	while (order < FRAME_ORDER_MAX) {
 		struct frame *buddy = &frame_table[frame_pfn(frame) ^ block_frames(order)];
 
@@ -97,7 +98,7 @@ static struct frame *block_alloc(unsigned order)
 	struct frame *frame;
 	unsigned from = order;
 
-	assert(spin_held(&lock));
+	assert_locked(spin_held(&lock));
 	while (from <= FRAME_ORDER_MAX && LIST_EMPTY(&free_blocks[from]))
 		from++;
 	if (from > FRAME_ORDER_MAX)
@@ -123,9 +124,23 @@ static void cache_drain(struct frame_cache *cache, unsigned keep)
 	spin_unlock(&lock);
 }
 
+/*
+ * A whole block in one piece if there is one, which stays in few hands, or what there is. Each frame of
+ * it is a block of its own from now on; they will be merged as they come back.
+ */
 static void cache_fill(struct frame_cache *cache)
 {
+	struct frame *block;
+
 	spin_lock(&lock);
+	block = block_alloc(CACHE_ORDER);
+	for (unsigned i = 0; block && i < CACHE_BATCH; i++) {
+		struct frame *frame = block + (CACHE_BATCH - 1 - i);
+
+		frame->kind = FRAME_FREE;
+		frame->order = UNLISTED;
+		cache->frames[cache->count++] = frame;
+	}
 	while (cache->count < CACHE_BATCH) {
 		struct frame *frame = block_alloc(0);
 
@@ -255,6 +270,22 @@ void frame_put(struct frame *frame)
 		give_back(frame);
 }
 
+void frame_split(struct frame *block)
+{
+	uint64_t frames = block_frames(block->order);
+
+	assert(block->refs == 1);
+	for (uint64_t i = 0; i < frames; i++) {
+		assert(i == 0 || block[i].kind == FRAME_TAIL);
+		block[i].kind = block->kind;
+		block[i].order = 0;
+		block[i].flags = block->flags;
+		block[i].object = NULL;
+		block[i].index = 0;
+		atomic_store_explicit(&block[i].refs, 1, memory_order_relaxed);
+	}
+}
+
 void frame_census(struct frame_census *out)
 {
 	uint64_t in_use = 0;
@@ -276,7 +307,7 @@ uint64_t frame_free_count(void)
 {
 	uint64_t count = atomic_load_explicit(&listed, memory_order_relaxed);
 
-	for (unsigned cpu = 0; cpu < CPU_MAX; cpu++)
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++)
 		count += caches[cpu].count;
 	return count;
 }

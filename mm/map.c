@@ -10,32 +10,8 @@
  */
 #include "mm/change.h"
 
-#include "kernel/sched.h"
-#include "kernel/trap.h"
+#include "mm/populate.h"
 #include <linux/mman.h>
-
-/* Pages that are mapped in [start, end). */
-static uint64_t mapped_pages(struct space *space, vaddr_t start, vaddr_t end)
-{
-	uint64_t bytes = 0;
-
-	for (struct region *r = space_find_above(space, start); r && r->start < end;
-	     r = space_next(r))
-		bytes += MIN(r->end, end) - MAX(r->start, start);
-	return bytes >> PAGE_SHIFT;
-}
-
-static bool any_mapped(struct space *space, vaddr_t start, vaddr_t end)
-{
-	const struct region *region = space_find_above(space, start);
-
-	return region && region->start < end;
-}
-
-static bool exceeds(uint64_t pages, uint64_t limit)
-{
-	return limit != UINT64_MAX && pages > limit >> PAGE_SHIFT;
-}
 
 /* Arguments that no state of the space could make right. */
 static int check_request(const struct map_request *request, uint64_t *length)
@@ -80,56 +56,46 @@ static int choose_address(struct space *space, const struct map_request *request
 
 	if (request->fixed) {
 		*out = hint;
-		if (request->noreplace && any_mapped(space, hint, hint + length))
+		if (request->noreplace && change_any_mapped(space, hint, hint + length))
 			return -EEXIST;
 		return 0;
 	}
-	if (hint != 0 && user_range_ok(hint, length)) {
-		hint = MAX(ALIGN_UP(hint, PAGE_SIZE), (vaddr_t)USER_MIN);
-		if (user_range_ok(hint, length) && gap_is_free(space, hint, length)) {
-			*out = hint;
-			return 0;
-		}
-	}
-	*out = gap_find(space, length, space->mmap_top);
-	if (*out == 0)
-		*out = gap_find(space, length, USER_MAX);
+	*out = change_find_room(space, hint, length);
 	return *out != 0 ? 0 : -ENOMEM;
 }
 
-static int reserve_unmap(struct space *space, vaddr_t start, vaddr_t end, struct change *change)
+/* What mlockall(MCL_FUTURE) has asked for comes on top. */
+static uint32_t flags_of(const struct space *space, const struct map_request *request)
 {
-	unsigned cuts = change_cuts(space, start, end);
-
-	if (space->region_count + cuts > SPACE_REGIONS_MAX)
-		return -ENOMEM;
-	return change_reserve(change, cuts);
+	return request->flags | (request->flags & REGION_DEVICE ? 0 : space->future_flags);
 }
 
-static void commit_unmap(struct space *space, vaddr_t start, vaddr_t end, struct change *change)
+/* Locked memory is there from the beginning. */
+static bool fills(uint32_t flags)
 {
-	change_cut(space, start, end, change);
-	change_remove(space, start, end, change);
-	change_prune(space, start, end);
+	return (flags & REGION_LOCKED) && !(flags & REGION_LOCKONFAULT);
 }
 
 static int reserve_map(struct space *space, const struct map_request *request, uint64_t length,
 		       vaddr_t *out, struct change *change)
 {
+	uint32_t flags = flags_of(space, request);
 	uint64_t pages = length >> PAGE_SHIFT;
-	uint64_t replaced;
 	unsigned cuts;
 	int error = choose_address(space, request, length, out);
 
 	if (error)
 		return error;
-	replaced = mapped_pages(space, *out, *out + length);
+	if ((request->flags & REGION_LOCKED) && space->limits.memlock == 0)
+		return -EPERM;
+	error = change_check_locked(space, flags, pages);
+	if (error)
+		return error;
+	pages -= change_mapped_pages(space, *out, *out + length);
+	error = change_check_limits(space, flags, request->prot, pages);
+	if (error)
+		return error;
 	cuts = change_cuts(space, *out, *out + length);
-	if (exceeds(space->stats.virtual_pages + pages - replaced, space->limits.as))
-		return -ENOMEM;
-	if (region_is_data(request->flags, request->prot) &&
-	    exceeds(space->stats.data_pages + pages, space->limits.data))
-		return -ENOMEM;
 	if (space->region_count + cuts + 1 > SPACE_REGIONS_MAX)
 		return -ENOMEM;
 	return change_reserve(change, cuts + 1);
@@ -140,7 +106,7 @@ static void commit_map(struct space *space, const struct map_request *request, v
 {
 	struct region *region;
 
-	if (any_mapped(space, start, end)) {
+	if (change_any_mapped(space, start, end)) {
 		change_cut(space, start, end, change);
 		change_remove(space, start, end, change);
 	}
@@ -150,7 +116,7 @@ static void commit_map(struct space *space, const struct map_request *request, v
 		.end = end,
 		.prot = request->prot,
 		.max_prot = request->max_prot,
-		.flags = request->flags,
+		.flags = flags_of(space, request),
 		.object = request->object,
 		.offset = request->object ? request->offset : 0,
 	};
@@ -161,25 +127,10 @@ static void commit_map(struct space *space, const struct map_request *request, v
 	change_merge(space, start, end, change);
 }
 
-static void populate(struct space *space, const struct map_request *request, vaddr_t start,
-		     uint64_t length)
-{
-	bool write = (request->prot & PROT_WRITE) && !(request->flags & REGION_SHARED);
-
-	if (!(request->prot & PROT_ALL))
-		return;
-	for (vaddr_t page = start; page < start + length; page += PAGE_SIZE) {
-		if (current->kill_pending ||
-		    space_fault(space, page, write ? FAULT_WRITE : FAULT_READ) != 0)
-			return;
-		if (sched_needs_resched())
-			sched_yield();
-	}
-}
-
 int space_map(struct space *space, const struct map_request *request, vaddr_t *out)
 {
 	struct change change = CHANGE_NONE;
+	bool fill = request->populate;
 	uint64_t length;
 	int error = check_request(request, &length);
 
@@ -190,11 +141,12 @@ int space_map(struct space *space, const struct map_request *request, vaddr_t *o
 		error = reserve_map(space, request, length, out, &change);
 		if (!error)
 			commit_map(space, request, *out, *out + length, &change);
+		fill |= fills(flags_of(space, request));
 		rw_write_unlock(&space->lock);
 	} while (error && change_retry(&change));
 	change_release(&change);
-	if (!error && request->populate)
-		populate(space, request, *out, length);
+	if (!error && fill)
+		populate(space, *out, *out + length, POPULATE_OWN); /* errors ignored: mmap(2) */
 	return error;
 }
 
@@ -209,9 +161,9 @@ int space_unmap(struct space *space, vaddr_t start, uint64_t length)
 	end = ALIGN_UP(start + length, PAGE_SIZE);
 	do {
 		rw_write_lock(&space->lock);
-		error = reserve_unmap(space, start, end, &change);
-		if (!error && any_mapped(space, start, end))
-			commit_unmap(space, start, end, &change);
+		error = change_reserve_unmap(space, start, end, &change);
+		if (!error && change_any_mapped(space, start, end))
+			change_unmap(space, start, end, &change);
 		rw_write_unlock(&space->lock);
 	} while (error && change_retry(&change));
 	change_release(&change);
@@ -241,9 +193,9 @@ static int move_brk(struct space *space, vaddr_t old, vaddr_t new, struct change
 	int error = 0;
 
 	if (new < old) {
-		error = reserve_unmap(space, new, old, change);
+		error = change_reserve_unmap(space, new, old, change);
 		if (!error)
-			commit_unmap(space, new, old, change);
+			change_unmap(space, new, old, change);
 	} else if (new > old) {
 		/* As on Linux, a page stays free between the heap and what follows. */
 		if (!gap_is_free(space, old, heap.length + PAGE_SIZE))
@@ -258,20 +210,24 @@ static int move_brk(struct space *space, vaddr_t old, vaddr_t new, struct change
 vaddr_t space_brk(struct space *space, vaddr_t wanted)
 {
 	struct change change = CHANGE_NONE;
-	vaddr_t result;
+	vaddr_t result, old;
+	bool fill;
 	int error;
 
 	do {
 		error = -EINVAL;
 		rw_write_lock(&space->lock);
+		old = ALIGN_UP(space->brk, PAGE_SIZE);
+		fill = fills(space->future_flags);
 		if (space->brk_start != 0 && wanted >= space->brk_start && wanted < USER_MAX)
-			error = move_brk(space, ALIGN_UP(space->brk, PAGE_SIZE),
-					 ALIGN_UP(wanted, PAGE_SIZE), &change);
+			error = move_brk(space, old, ALIGN_UP(wanted, PAGE_SIZE), &change);
 		if (!error)
 			space->brk = wanted;
 		result = space->brk;
 		rw_write_unlock(&space->lock);
 	} while (error && change_retry(&change));
 	change_release(&change);
+	if (!error && fill && result > old)
+		populate(space, old, ALIGN_UP(result, PAGE_SIZE), POPULATE_OWN);
 	return result;
 }

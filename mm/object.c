@@ -61,8 +61,14 @@ void object_put(struct object *object)
 
 struct frame *object_peek(struct object *object, uint64_t index)
 {
-	assert(mutex_held(&object->lock));
+	assert_locked(mutex_held(&object->lock));
 	return radix_get(&object->frames, index);
+}
+
+void object_peek_run(struct object *object, uint64_t index, unsigned count, struct frame **out)
+{
+	assert_locked(mutex_held(&object->lock));
+	radix_get_run(&object->frames, index, count, (void **)out);
 }
 
 struct frame *object_lookup(struct object *object, uint64_t index)

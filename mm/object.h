@@ -69,6 +69,8 @@ void object_put(struct object *object);
 struct frame *object_lookup(struct object *object, uint64_t index);
 /* As above, with the lock held by the caller and no reference taken. */
 struct frame *object_peek(struct object *object, uint64_t index);
+/* Those at index, index + 1 …; NULL where there is none. */
+void object_peek_run(struct object *object, uint64_t index, unsigned count, struct frame **out);
 
 /*
  * Puts `frame` (kind FRAME_OBJECT, in no object) into the empty slot `index`, taking over the

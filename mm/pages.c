@@ -7,86 +7,85 @@
  *	clear the PTEs        under the pmap lock, a bounded number at a time
  *	flush the TLBs        no spinlock held, interrupts on: others must be able to answer
  *	drop the references   only now
+ *
+ * A large page is taken away whole. Where only a part of it is meant it is demoted first, to 512 pages
+ * that are counted one by one, on the table of pages that was put by for it (mm/large.c).
  */
 #include "mm/pages.h"
 
 #include "kernel/sched.h"
+#include "mm/large.h"
 #include <linux/mman.h>
 
-#define BATCH 128 /* frames between two flushes; their pointers are on the stack */
+#define BATCH 64 /* mappings between two flushes; they are on the stack */
 
-struct batch {
-	struct frame *frames[BATCH];
-	unsigned count;
-	vaddr_t start, end; /* what must be flushed */
-};
-
-void pages_count(struct space *space, const struct frame *frame, int64_t by)
+static uint64_t mapping_span(const struct mapping *mapping)
 {
-	struct space_stats *stats = &space->stats;
-
-	assert(spin_held(&space->pmap.lock));
-	if (frame->kind == FRAME_ANON)
-		stats->anon_pages += (uint64_t)by;
-	else if (frame->flags & FRAME_SHARED_ANON)
-		stats->shared_pages += (uint64_t)by;
-	else
-		stats->file_pages += (uint64_t)by;
-	stats->peak_resident = MAX(stats->peak_resident,
-				   stats->anon_pages + stats->file_pages + stats->shared_pages);
+	return mapping->pte.large ? LARGE_SIZE : PAGE_SIZE;
 }
 
-static void batch_touch(struct batch *batch, vaddr_t page)
+static void flush_mappings(struct pmap *pmap, const struct mapping *mappings, unsigned count)
 {
-	if (batch->start == batch->end)
-		batch->start = page;
-	batch->end = page + PAGE_SIZE;
+	const struct mapping *last = &mappings[count - 1];
+
+	pmap_flush(pmap, mappings[0].page, last->page + mapping_span(last));
 }
 
-static bool in_object(struct pte pte)
+/* The reference of an entry that no TLB knows any more. */
+static void drop(struct pte pte)
 {
-	return !pte.special && frame_of(pte.address)->kind == FRAME_OBJECT;
+	if (pte.large)
+		large_free(frame_of(pte.address));
+	else if (!pte.special)
+		frame_put(frame_of(pte.address));
 }
 
-/*
- * Clears PTEs from `at` on, all or only those of pages in objects, until the batch is full or `end` is
- * reached; where it got to.
- */
-static vaddr_t batch_clear(struct space *space, vaddr_t at, vaddr_t end, bool all,
-			   struct batch *batch)
+/* What is gone is no longer resident; pmap lock held. */
+static void discount(struct space *space, const struct mapping *gone, unsigned count)
 {
-	struct pmap *pmap = &space->pmap;
-
-	spin_lock(&pmap->lock);
-	/* Those that hold no frame count too: interrupts are off. */
-	for (unsigned i = 0; i < BATCH && (at = pmap_next(pmap, at, end)) < end; i++) {
-		if (all || in_object(pmap_get(pmap, at))) {
-			struct pte pte = pmap_clear(pmap, at);
-
-			batch_touch(batch, at);
-			if (!pte.special) {
-				struct frame *frame = frame_of(pte.address);
-
-				pages_count(space, frame, -1);
-				batch->frames[batch->count++] = frame;
-			}
-		}
-		at += PAGE_SIZE;
+	for (unsigned i = 0; i < count; i++) {
+		if (gone[i].pte.large)
+			large_count(space, -1);
+		else if (!gone[i].pte.special)
+			pages_count(space, frame_of(gone[i].pte.address), -1);
 	}
-	spin_unlock(&pmap->lock);
-	return at;
+}
+
+/* Of what was looked at, clears the PTEs of pages in objects; how many there were. */
+static unsigned clear_objects(struct pmap *pmap, struct mapping *pages, unsigned count)
+{
+	unsigned cleared = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct pte pte = pages[i].pte;
+
+		if (pte.special || pte.large || frame_of(pte.address)->kind != FRAME_OBJECT)
+			continue;
+		pmap_clear(pmap, pages[i].page);
+		pages[cleared++] = pages[i];
+	}
+	return cleared;
 }
 
 static void unmap(struct space *space, vaddr_t start, vaddr_t end, bool all)
 {
+	large_demote_at(space, start);
+	large_demote_at(space, end);
 	for (vaddr_t at = start; at < end;) {
-		struct batch batch = { .count = 0 };
+		struct mapping gone[BATCH];
+		unsigned count;
 
-		at = batch_clear(space, at, end, all, &batch);
-		if (batch.start < batch.end)
-			pmap_flush(&space->pmap, batch.start, batch.end);
-		for (unsigned i = 0; i < batch.count; i++)
-			frame_put(batch.frames[i]);
+		spin_lock(&space->pmap.lock);
+		count = pmap_collect(&space->pmap, &at, end, all ? PMAP_CLEAR : PMAP_LOOK, gone,
+				     BATCH);
+		if (!all)
+			count = clear_objects(&space->pmap, gone, count);
+		discount(space, gone, count);
+		spin_unlock(&space->pmap.lock);
+		if (count > 0)
+			flush_mappings(&space->pmap, gone, count);
+		for (unsigned i = 0; i < count; i++)
+			drop(gone[i].pte);
 		if (sched_needs_resched())
 			sched_yield();
 	}
@@ -103,15 +102,15 @@ void pages_unmap_object(struct space *space, vaddr_t start, vaddr_t end)
 }
 
 /* Takes rights from one PTE; true if a TLB may still have them. */
-static bool protect(struct pmap *pmap, vaddr_t page, uint32_t prot)
+static bool protect(struct pmap *pmap, const struct mapping *mapping, uint32_t prot)
 {
-	struct pte pte = pmap_get(pmap, page);
+	struct pte pte = mapping->pte;
 	unsigned rights = 0;
 
 	if (pte.protnone)
 		return false;
 	if (pte.special) {
-		pmap_clear(pmap, page); /* holds nothing: the next fault brings it back */
+		pmap_clear(pmap, mapping->page); /* holds nothing: a fault brings it back */
 		return true;
 	}
 	if (!(prot & PROT_ALL))
@@ -123,28 +122,27 @@ static bool protect(struct pmap *pmap, vaddr_t page, uint32_t prot)
 	if (!(rights & PTE_NONE) && pte.writable == !!(rights & PTE_WRITE) &&
 	    pte.executable == !!(rights & PTE_EXEC))
 		return false;
-	pmap_protect(pmap, page, rights);
+	pmap_protect(pmap, mapping->page, rights);
 	return true;
 }
 
 void pages_protect(struct space *space, vaddr_t start, vaddr_t end, uint32_t prot)
 {
 	struct pmap *pmap = &space->pmap;
-	vaddr_t at = start;
 
-	while (at < end) {
-		struct batch batch = { .count = 0 };
+	large_demote_range(space, start, end);
+	for (vaddr_t at = start; at < end;) {
+		struct mapping pages[BATCH];
+		unsigned count, changed = 0;
 
 		spin_lock(&pmap->lock);
-		while (batch.count < BATCH && (at = pmap_next(pmap, at, end)) < end) {
-			if (protect(pmap, at, prot))
-				batch_touch(&batch, at);
-			batch.count++;
-			at += PAGE_SIZE;
-		}
+		count = pmap_collect(pmap, &at, end, PMAP_LOOK, pages, BATCH);
+		for (unsigned i = 0; i < count; i++)
+			if (protect(pmap, &pages[i], prot))
+				pages[changed++] = pages[i];
 		spin_unlock(&pmap->lock);
-		if (batch.start < batch.end)
-			pmap_flush(pmap, batch.start, batch.end);
+		if (changed > 0)
+			flush_mappings(pmap, pages, changed);
 		if (sched_needs_resched())
 			sched_yield();
 	}

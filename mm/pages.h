@@ -22,7 +22,30 @@ void pages_unmap_object(struct space *space, vaddr_t start, vaddr_t end);
  */
 void pages_protect(struct space *space, vaddr_t start, vaddr_t end, uint32_t prot);
 
+/* After a count of resident pages was raised; pmap lock held. */
+static inline void space_count_peak(struct space *space)
+{
+	struct space_stats *stats = &space->stats;
+	uint64_t resident = stats->anon_pages + stats->file_pages + stats->shared_pages;
+
+	if (resident > stats->peak_resident)
+		stats->peak_resident = resident;
+}
+
 /* Adds `by` to the count of resident pages that `frame` belongs to; pmap lock held. */
-void pages_count(struct space *space, const struct frame *frame, int64_t by);
+static inline void pages_count(struct space *space, const struct frame *frame, int64_t by)
+{
+	struct space_stats *stats = &space->stats;
+
+	assert_locked(spin_held(&space->pmap.lock));
+	if (frame->kind == FRAME_ANON)
+		stats->anon_pages += (uint64_t)by;
+	else if (frame->flags & FRAME_SHARED_ANON)
+		stats->shared_pages += (uint64_t)by;
+	else
+		stats->file_pages += (uint64_t)by;
+	if (by > 0)
+		space_count_peak(space);
+}
 
 #endif

@@ -16,19 +16,29 @@
 #include "mm/frame.h"
 
 struct pmap {
-	struct spinlock lock;        /* RANK_PMAP */
-	struct frame *root;          /* the PML4 */
-	uint64_t tables;             /* page-table frames below the root; lock */
-	_Atomic uint64_t generation; /* raised by every flush that others must see */
-	_Atomic uint64_t cpus;       /* bit n: CPU n may hold entries of this pmap */
+	struct spinlock lock;            /* RANK_PMAP */
+	struct frame *root;              /* the PML4 */
+	uint64_t tables;                 /* page-table frames below the root; lock */
+	LIST_HEAD(, frame) table_frames; /* these, by table_link; lock */
+	vaddr_t walked;                  /* the block whose table of pages was come to last; lock */
+	void *walked_table;              /* that table; lock */
+	_Atomic uint64_t generation;     /* raised by every flush that others must see */
+	_Atomic uint64_t cpus;           /* bit n: CPU n may hold entries of this pmap */
 };
 
-/* One decoded PTE. */
+/* One decoded PTE. The flags lie as the processor has them, so that decoding is little more than a copy. */
 struct pte {
 	paddr_t address;
-	bool present;  /* a right is there */
-	bool protnone; /* a frame is kept, no right */
-	bool writable, executable, special, accessed, dirty;
+	uint64_t present : 1; /* a right is there */
+	uint64_t writable : 1;
+	uint64_t : 3;
+	uint64_t accessed : 1, dirty : 1;
+	uint64_t large : 1; /* one of the 512 pages of a large page; `address` is the page's own */
+	uint64_t : 1;
+	uint64_t special : 1;
+	uint64_t protnone : 1; /* a frame is kept, no right */
+	uint64_t : 52;
+	uint64_t executable : 1; /* of what is present */
 };
 #define pte_empty(p) (!(p).present && !(p).protnone)
 
@@ -48,6 +58,7 @@ void pmap_destroy(struct pmap *pmap);
  * without the lock; takes it. -ENOMEM.
  */
 int pmap_reserve(struct pmap *pmap, vaddr_t address);
+int pmap_reserve_locked(struct pmap *pmap, vaddr_t address); /* the same, with the lock held */
 
 /* One pmap_reserve() serves every address of an aligned block of so many bytes. */
 #define PMAP_TABLE_SPAN (512 * PAGE_SIZE)
@@ -71,6 +82,50 @@ struct pte pmap_protect(struct pmap *pmap, vaddr_t address, unsigned rights);
  * so walking a sparse terabyte is cheap.
  */
 vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end);
+
+/* --- many pages at once: what batches are made of --- */
+
+struct mapping {
+	vaddr_t page;
+	struct pte pte;
+};
+enum pmap_change {
+	PMAP_LOOK,
+	PMAP_CLEAR,     /* takes the PTE away, as pmap_clear() */
+	PMAP_READ_ONLY, /* takes W away, and no other right */
+};
+/*
+ * The PTEs of [*at, end) that are not empty, as they were before `change` was done to them: at most
+ * `max`. Their number; *at moves behind the last. A large page is one mapping, and must lie in the range
+ * whole; PMAP_READ_ONLY must not meet one. No flush.
+ */
+unsigned pmap_collect(struct pmap *pmap, vaddr_t *at, vaddr_t end, enum pmap_change change,
+		      struct mapping *out, unsigned max);
+
+/*
+ * Enters each mapping, with its rights but W, where there is no PTE yet; makes the tables. How many, from
+ * the first on, before memory ran out. Of counted pages only.
+ */
+unsigned pmap_enter_shared(struct pmap *pmap, const struct mapping *mappings, unsigned count);
+
+/*
+ * Enters frames[i] for the i-th page from `address` on, where there is a frame and no PTE; sets
+ * frames[i] to NULL where it does not. How many were entered. All within one table, which must exist.
+ */
+unsigned pmap_enter_absent(struct pmap *pmap, vaddr_t address, struct frame **frames,
+			   unsigned count, unsigned rights);
+
+/* --- large pages, of PMAP_TABLE_SPAN bytes: `block` is so aligned --- */
+
+/*
+ * 0 if a large page can be entered at the block: its upper tables are there, and neither a page nor a
+ * table is (-EEXIST). A frame for the table that demotion will need comes into *deposit, unless one
+ * is there. -ENOMEM.
+ */
+int pmap_reserve_large(struct pmap *pmap, vaddr_t block, struct frame **deposit);
+void pmap_enter_large(struct pmap *pmap, vaddr_t block, paddr_t frame, unsigned rights);
+/* Gives the block, which holds nothing, an empty table of pages. */
+void pmap_put_table(struct pmap *pmap, vaddr_t block, struct frame *deposit);
 
 /*
  * Frees the page tables that served [start, end) and hold nothing now, as far as all that they span

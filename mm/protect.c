@@ -1,5 +1,5 @@
 /*
- * mm/protect.c - changing the rights of a range, and dropping its contents.
+ * mm/protect.c - changing the rights and the flags of a range.
  *
  *	space_protect(r--) on          [rw-rw-rw-rw-][r--r--]
  *	                                     ^--^
@@ -89,31 +89,53 @@ int space_protect(struct space *space, vaddr_t start, uint64_t length, uint32_t 
 	return error;
 }
 
-int space_discard(struct space *space, vaddr_t start, uint64_t length)
+/* --- flags ------------------------------------------------------------------------------------ */
+
+static int reserve_flags(struct space *space, vaddr_t start, vaddr_t end,
+			 const struct flag_change *flags, struct change *change)
 {
-	vaddr_t at = start, end;
-	int error = 0;
+	unsigned cuts = change_cuts(space, start, end);
 
-	if (!IS_ALIGNED(start, PAGE_SIZE))
-		return -EINVAL;
-	if (!user_range_ok(start, length))
-		return -EINVAL;
-	end = ALIGN_UP(start + length, PAGE_SIZE);
-
-	rw_write_lock(&space->lock);
 	for (struct region *r = space_find_above(space, start); r && r->start < end;
 	     r = space_next(r)) {
-		if (r->start > at)
-			error = -ENOMEM;
-		if (r->flags & REGION_LOCKED) {
-			error = -EINVAL;
-			break;
-		}
-		pages_unmap(space, MAX(r->start, start), MIN(r->end, end));
-		at = r->end;
+		int error = flags->check ? flags->check(r) : 0;
+
+		if (error)
+			return error;
 	}
-	if (!error && at < end)
-		error = -ENOMEM;
-	rw_write_unlock(&space->lock);
-	return error;
+	if (space->region_count + cuts > SPACE_REGIONS_MAX)
+		return -ENOMEM;
+	return change_reserve(change, cuts);
+}
+
+static void commit_flags(struct space *space, vaddr_t start, vaddr_t end,
+			 const struct flag_change *flags, struct change *change)
+{
+	change_cut(space, start, end, change);
+	for (struct region *r = space_find_above(space, start); r && r->start < end;
+	     r = space_next(r))
+		region_set_flags(space, r, (r->flags & ~flags->clear) | flags->set);
+	change_merge(space, start, end, change);
+}
+
+int change_flags(struct space *space, vaddr_t start, vaddr_t end, const struct flag_change *flags)
+{
+	struct change change = CHANGE_NONE;
+	bool whole;
+	int error;
+
+	do {
+		rw_write_lock(&space->lock);
+		whole = change_all_mapped(space, start, end);
+		error = whole || flags->holes ? 0 : -ENOMEM;
+		if (!error && flags->limit)
+			error = flags->limit(space, start, end);
+		if (!error)
+			error = reserve_flags(space, start, end, flags, &change);
+		if (!error)
+			commit_flags(space, start, end, flags, &change);
+		rw_write_unlock(&space->lock);
+	} while (error && change_retry(&change));
+	change_release(&change);
+	return error || whole ? error : -ENOMEM;
 }

@@ -36,7 +36,8 @@ static bool covers(unsigned height, uint64_t index)
 	return height >= HEIGHT_MAX || index >> (SLOT_BITS * height) == 0;
 }
 
-void *radix_get(const struct radix *radix, uint64_t index)
+/* The node of height 1 that has the index, or NULL. */
+static struct radix_node *find_node(const struct radix *radix, uint64_t index)
 {
 	struct radix_node *node = radix->root;
 
@@ -44,7 +45,29 @@ void *radix_get(const struct radix *radix, uint64_t index)
 		return NULL;
 	for (unsigned height = radix->height; height > 1 && node; height--)
 		node = node->slot[slot_of(index, height)];
+	return node;
+}
+
+void *radix_get(const struct radix *radix, uint64_t index)
+{
+	const struct radix_node *node = find_node(radix, index);
+
 	return node ? node->slot[index & SLOT_MASK] : NULL;
+}
+
+void radix_get_run(const struct radix *radix, uint64_t index, unsigned count, void **out)
+{
+	while (count > 0) {
+		const struct radix_node *node = find_node(radix, index);
+		unsigned slot = index & SLOT_MASK;
+		unsigned here = MIN(count, SLOTS - slot);
+
+		for (unsigned i = 0; i < here; i++)
+			out[i] = node ? node->slot[slot + i] : NULL;
+		out += here;
+		index += here;
+		count -= here;
+	}
 }
 
 /* Frees the nodes on the way to `index` that hold nothing, and the height that is not needed. */

@@ -21,6 +21,9 @@ struct radix {
 
 void *radix_get(const struct radix *radix, uint64_t index); /* NULL: empty */
 
+/* The items at index, index + 1 …, NULL where there is none. */
+void radix_get_run(const struct radix *radix, uint64_t index, unsigned count, void **out);
+
 /* Fills the empty slot. -EEXIST, or -ENOMEM with nothing changed. */
 int radix_insert(struct radix *radix, uint64_t index, void *item);
 

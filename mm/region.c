@@ -78,7 +78,7 @@ struct region *space_find_above(struct space *space, vaddr_t address)
 {
 	struct region *region = RB_ROOT(&space->regions), *found = NULL;
 
-	assert(rw_held(&space->lock));
+	assert_locked(rw_held(&space->lock));
 	while (region) {
 		if (address < region->end) {
 			found = region;
@@ -206,6 +206,8 @@ static void count(struct space *space, const struct region *region, int sign)
 	space->stats.virtual_pages += delta;
 	if (region_is_data(region->flags, region->prot))
 		space->stats.data_pages += delta;
+	if (region->flags & REGION_LOCKED)
+		space->stats.locked_pages += delta;
 	space->stats.peak_virtual = MAX(space->stats.peak_virtual, space->stats.virtual_pages);
 }
 
@@ -264,7 +266,7 @@ static void unlink(struct space *space, struct region *region)
 
 void region_insert(struct space *space, struct region *region)
 {
-	assert(rw_write_held(&space->lock));
+	assert_locked(rw_write_held(&space->lock));
 	assert(region->start < region->end && region->end <= USER_MAX);
 	object_lock(region);
 	link_in(space, region);
@@ -273,7 +275,7 @@ void region_insert(struct space *space, struct region *region)
 
 void region_remove(struct space *space, struct region *region)
 {
-	assert(rw_write_held(&space->lock));
+	assert_locked(rw_write_held(&space->lock));
 	object_lock(region);
 	unlink(space, region);
 	object_unlock(region);
@@ -281,7 +283,7 @@ void region_remove(struct space *space, struct region *region)
 
 void region_split(struct space *space, struct region *region, vaddr_t at, struct region *upper)
 {
-	assert(rw_write_held(&space->lock));
+	assert_locked(rw_write_held(&space->lock));
 	assert(at > region->start && at < region->end && IS_ALIGNED(at, PAGE_SIZE));
 
 	*upper = (struct region){
@@ -317,7 +319,7 @@ void region_join(struct space *space, struct region *lower, struct region *upper
 {
 	vaddr_t end = upper->end;
 
-	assert(rw_write_held(&space->lock));
+	assert_locked(rw_write_held(&space->lock));
 	assert(region_continues(lower, upper));
 	object_lock(lower);
 	unlink(space, upper);
@@ -330,15 +332,40 @@ void region_join(struct space *space, struct region *lower, struct region *upper
 
 void region_set_prot(struct space *space, struct region *region, uint32_t prot)
 {
-	assert(rw_write_held(&space->lock));
+	assert_locked(rw_write_held(&space->lock));
 	count(space, region, -1);
 	region->prot = prot;
 	count(space, region, 1);
 }
 
-void region_grow(struct space *space, struct region *region, vaddr_t start)
+void region_set_flags(struct space *space, struct region *region, uint32_t flags)
+{
+	const uint32_t fixed = REGION_SHARED | REGION_DEVICE | REGION_GROWSDOWN;
+
+	assert(rw_write_held(&space->lock));
+	assert((region->flags & fixed) == (flags & fixed));
+	if (flags & REGION_DEVICE)
+		flags &= ~(REGION_LOCKED | REGION_LOCKONFAULT);
+	count(space, region, -1);
+	region->flags = flags;
+	count(space, region, 1);
+}
+
+void region_extend(struct space *space, struct region *region, vaddr_t end)
 {
 	assert(rw_write_held(&space->lock));
+	assert(end > region->end && end <= USER_MAX);
+	object_lock(region);
+	count(space, region, -1);
+	region->end = end;
+	count(space, region, 1);
+	gap_update(space, space_next(region));
+	object_unlock(region);
+}
+
+void region_grow(struct space *space, struct region *region, vaddr_t start)
+{
+	assert_locked(rw_write_held(&space->lock));
 	assert(!region->object && start < region->start);
 	count(space, region, -1);
 	region->start = start;

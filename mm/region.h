@@ -27,8 +27,12 @@ bool region_continues(const struct region *lower, const struct region *upper);
 void region_join(struct space *space, struct region *lower, struct region *upper);
 
 void region_set_prot(struct space *space, struct region *region, uint32_t prot);
+/* Any but those that say what is mapped: SHARED, DEVICE, GROWSDOWN. A device is never locked. */
+void region_set_flags(struct space *space, struct region *region, uint32_t flags);
 /* Grows a private anonymous region downwards into free space. */
 void region_grow(struct space *space, struct region *region, vaddr_t start);
+/* Grows any region upwards into free space. */
+void region_extend(struct space *space, struct region *region, vaddr_t end);
 
 /* The region before this one; before NULL: the last. NULL if there is none. */
 struct region *region_before(struct space *space, struct region *region);

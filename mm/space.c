@@ -27,7 +27,7 @@ struct space *space_create(void)
 	rw_init(&space->lock, "space", RANK_SPACE);
 	RB_INIT(&space->regions);
 	space->mmap_top = space->stack_top = USER_MAX;
-	space->limits = (struct space_limits){ UINT64_MAX, UINT64_MAX, UINT64_MAX };
+	space->limits = (struct space_limits){ UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
 	return space;
 }
 

@@ -27,7 +27,7 @@
 #define REGION_SHARED      0x001u /* MAP_SHARED: writes go to the object */
 #define REGION_GROWSDOWN   0x002u /* a stack */
 #define REGION_DEVICE      0x004u
-#define REGION_LOCKED      0x008u /* mlock(2) */
+#define REGION_LOCKED      0x008u /* mlock(2): counted in space_stats.locked_pages */
 #define REGION_NORESERVE   0x010u
 #define REGION_STACK       0x020u /* the first thread's, named [stack] */
 #define REGION_HUGEPAGE    0x040u /* madvise(2): 2 MiB pages wanted */
@@ -56,7 +56,9 @@ struct region {
 struct space_stats {
 	uint64_t virtual_pages; /* in regions; space lock */
 	uint64_t data_pages; /* in private writable regions but stacks (RLIMIT_DATA); space lock */
+	uint64_t locked_pages; /* in locked regions (RLIMIT_MEMLOCK, VmLck); space lock */
 	uint64_t anon_pages, file_pages, shared_pages; /* present */
+	uint64_t large_pages;                          /* of 2 MiB, counted in anon_pages too */
 	_Atomic uint64_t faults, faults_io;            /* all; those that waited for an object */
 	uint64_t peak_virtual, peak_resident;
 };
@@ -72,8 +74,10 @@ struct space {
 	vaddr_t stack_top;                              /* fixed at exec */
 	vaddr_t arg_start, arg_end, env_start, env_end; /* for /proc; fixed at exec */
 	struct space_limits { /* bytes; UINT64_MAX: none. Copied from RLIMIT_* */
-		uint64_t as, data, stack;
+		uint64_t as, data, stack, memlock;
 	} limits; /* lock */
+	uint32_t
+		future_flags; /* lock; mlockall(MCL_FUTURE): REGION_* of what is yet to be mapped */
 	struct space_stats stats;
 };
 
@@ -108,11 +112,12 @@ struct map_request {
 	bool fixed;     /* MAP_FIXED: replaces what is there */
 	bool noreplace; /* with fixed: -EEXIST instead */
 	bool claimed;   /* the caller has a claim on the object, for object_unclaim() afterwards */
-	bool populate;  /* MAP_POPULATE, MAP_LOCKED: fault it in, errors ignored */
+	bool populate;  /* MAP_POPULATE: fault it in, errors ignored */
 };
 /*
  * Maps; the address in `*out`. -EINVAL, -ENOMEM (no room, RLIMIT_AS/DATA, too many regions),
- * -EEXIST, -EPERM (fixed, below USER_MIN), -EOVERFLOW (offset). A neighbour that matches is merged.
+ * -EEXIST, -EPERM (fixed, below USER_MIN; locked, RLIMIT_MEMLOCK is 0), -EAGAIN (RLIMIT_MEMLOCK),
+ * -EOVERFLOW (offset). A neighbour that matches is merged. Locked memory is populated, too.
  */
 int space_map(struct space *space, const struct map_request *request, vaddr_t *out);
 /* Every page of the range that is mapped is unmapped; holes are no error. -EINVAL, -ENOMEM. */
@@ -123,8 +128,39 @@ int space_protect(struct space *space, vaddr_t start, uint64_t length, uint32_t 
 void space_set_brk_start(struct space *space, vaddr_t start);
 /* brk(2) as the kernel has it: returns the new break, or the old one if it could not be had. */
 vaddr_t space_brk(struct space *space, vaddr_t wanted);
-/* madvise(2) MADV_DONTNEED on the range: private pages are dropped. -ENOMEM on holes (rest done). */
-int space_discard(struct space *space, vaddr_t start, uint64_t length);
+/*
+ * mremap(2) with MREMAP_* flags: resizes in place, or moves pages with the rights that they have.
+ * The address in `*out`. -EINVAL, -EFAULT (not one region), -ENOMEM, -EAGAIN (RLIMIT_MEMLOCK).
+ * (mm/remap.c)
+ */
+struct remap_request {
+	vaddr_t old;
+	uint64_t old_length, new_length;
+	uint32_t flags;
+	vaddr_t new; /* with MREMAP_FIXED; with MREMAP_DONTUNMAP a hint */
+};
+int space_remap(struct space *space, const struct remap_request *request, vaddr_t *out);
+
+/* madvise(2) with MADV_* advice, its errors. (mm/advice.c) */
+int space_advise(struct space *space, vaddr_t start, uint64_t length, int advice);
+
+/*
+ * mlock2(2) and munlock(2): `lock` is 0 to unlock, or REGION_LOCKED with or without
+ * REGION_LOCKONFAULT; then the pages are faulted in. -EPERM, -ENOMEM (a hole, RLIMIT_MEMLOCK, a page
+ * that cannot be had), -EINVAL, -EAGAIN, -EINTR. (mm/mlock.c)
+ */
+int space_lock(struct space *space, vaddr_t start, uint64_t length, uint32_t lock);
+
+/* mlockall(2) with MCL_* flags that are in order; 0: munlockall(2). -EPERM, -ENOMEM. */
+int space_lock_all(struct space *space, uint32_t flags);
+
+/*
+ * mincore(2) for at most `pages` pages from `start`: a byte for each, 1 if it is there. How many it
+ * has told of, or -ENOMEM at a hole. (mm/residence.c)
+ */
+int64_t space_residence(struct space *space, vaddr_t start, uint64_t pages, uint8_t *out);
+/* msync(2) with MS_* flags that are in order. -ENOMEM (a hole), -EBUSY. (mm/residence.c) */
+int space_sync(struct space *space, vaddr_t start, uint64_t length, int flags);
 
 /* The region that holds `address`, or NULL. Space lock held. */
 struct region *space_find(struct space *space, vaddr_t address);

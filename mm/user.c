@@ -15,6 +15,7 @@ size_t user_zero(void *to, size_t length);
 ssize_t user_copy_string(char *to, const char *from, size_t size);
 bool user_touch(const void *at);
 bool user_touch_write(void *at);
+bool user_exchange(uint32_t *at, uint32_t *seen, uint32_t wanted);
 
 /* Why a faulting access has failed: a thread that is being killed waits for no page. */
 static int failure(void)
@@ -81,6 +82,18 @@ size_t copy_to_user_nofault(vaddr_t to, const void *from, size_t length)
 	left = user_copy((void *)to, from, length);
 	current->nofault--;
 	return length - left;
+}
+
+bool user_exchange_nofault(vaddr_t address, uint32_t *seen, uint32_t wanted)
+{
+	bool done;
+
+	if (!user_range_ok(address, sizeof(uint32_t)))
+		return false;
+	current->nofault++;
+	done = user_exchange((uint32_t *)address, seen, wanted);
+	current->nofault--;
+	return done;
 }
 
 int user_fault_in(vaddr_t start, size_t length, bool write)

@@ -24,6 +24,12 @@ ssize_t __must_check copy_string_from_user(char *to, vaddr_t from, size_t size);
 size_t __must_check copy_from_user_nofault(void *to, vaddr_t from, size_t length);
 size_t __must_check copy_to_user_nofault(vaddr_t to, const void *from, size_t length);
 
+/*
+ * Writes `wanted` to a word, aligned, if it is `*seen`, atomically; what was there in `*seen`. False: its
+ * page is not there, or may not be written; nothing is faulted in.
+ */
+bool __must_check user_exchange_nofault(vaddr_t address, uint32_t *seen, uint32_t wanted);
+
 /* Faults in the pages of [start, start + length) for reading or writing. 0, -EFAULT, -EINTR. */
 int __must_check user_fault_in(vaddr_t start, size_t length, bool write);
 

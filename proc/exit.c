@@ -64,17 +64,6 @@ void process_drop_image(struct process *process)
 	file_name_put(name);
 }
 
-/* CLONE_CHILD_CLEARTID: whoever shares the memory may wait for the word to become 0. */
-static void clear_child_tid(void)
-{
-	const uint32_t nobody = 0;
-	vaddr_t address = current->clear_child_tid;
-
-	current->clear_child_tid = 0;
-	if (address != 0 && current->space->refs > 1 && put_user(address, nobody) == 0)
-		futex_wake_one(address);
-}
-
 static void release_resources(void)
 {
 	struct thread *thread = current;
@@ -93,7 +82,7 @@ static void release_resources(void)
 	fs_context_put(fs);
 
 	if (thread->space)
-		clear_child_tid();
+		task_leave_memory();
 	mutex_lock(&family_lock);
 	space = thread->space;
 	space_switch(NULL);
@@ -103,17 +92,34 @@ static void release_resources(void)
 		space_put(space);
 }
 
-/* Its children are those of another of our threads from now on: wait(2), __WNOTHREAD. Family lock held. */
+static void tell_of_death(struct process *child)
+{
+	const struct task *task;
+	siginfo_t info;
+
+	TAILQ_FOREACH (task, &child->tasks, sibling) {
+		if (task->death_signal != 0) {
+			info = signal_from_caller(task->death_signal, SI_USER);
+			(void)signal_post(child, &info);
+		}
+	}
+}
+
+/*
+ * The children of a thread that has left are those of another of its process's (wait(2), __WNOTHREAD), and
+ * are told if they have asked for that (prctl(2), PR_SET_PDEATHSIG). Family lock held.
+ */
 static void hand_children_over(const struct process *process, uint32_t tid)
 {
 	const struct task *heir = TAILQ_FIRST(&process->tasks);
 	struct process *child;
 
-	if (!heir)
-		return;
 	TAILQ_FOREACH (child, &process->children, sibling) {
-		if (child->parent_tid == tid)
+		if (child->parent_tid != tid)
+			continue;
+		if (heir)
 			child->parent_tid = heir->thread.tid;
+		tell_of_death(child);
 	}
 }
 
@@ -138,18 +144,8 @@ static bool leave_process(int status)
 		signal_check_stopped(process);
 	waitq_wake_all(&process->alone);
 	mutex_unlock(&family_lock);
+	futex_owner_ended(current->tid);
 	return last;
-}
-
-/* True if the parent does not want to know: wait(2), NOTES. */
-static bool is_ignored_by_parent(const struct process *process)
-{
-	struct signal_action action;
-
-	if (process->exit_signal != SIGCHLD)
-		return false;
-	action = signal_action(process->parent, SIGCHLD);
-	return action.handler == (vaddr_t)SIG_IGN || (action.flags & SA_NOCLDWAIT);
 }
 
 /* A session's terminal hangs up with its leader. */
@@ -167,7 +163,6 @@ static void leave_family(void)
 {
 	struct process *self = current_process();
 	struct process *child;
-	bool forgotten;
 
 	mutex_lock(&family_lock);
 	self->zombie = true;
@@ -175,14 +170,9 @@ static void leave_family(void)
 	TAILQ_FOREACH (child, &self->children, sibling)
 		signal_orphaned_group(child->pgid);
 	family_orphan_children(self);
-
-	forgotten = is_ignored_by_parent(self);
+	/* It may take the family's reference; the thread has its own. */
 	family_tell_of_end(self);
-	if (forgotten)
-		family_remove(self);
 	mutex_unlock(&family_lock);
-	if (forgotten)
-		process_put(self); /* the family's; the thread has its own */
 }
 
 /* What there is of the calling process without threads; its status is set. */

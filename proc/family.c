@@ -5,8 +5,8 @@
  *	(alone) ─────────────> member ─────────> zombie, waits ─────────> (gone)
  *	                                         for its parent   family_remove
  *
- * A zombie is still found by its number, and keeps its group. Its children have become the first
- * process's; so a parent pointer always leads to a process that can wait.
+ * A zombie is still found by its number, and keeps its group. Its children have become those of an
+ * ancestor that has asked for them, or the first process's; so a parent pointer always leads to a process that can wait.
  *
  * Numbers go up and begin anew at the end of their range, so that one that has become free is not
  * given out again soon: whoever still has it in hand would reach a stranger.
@@ -239,24 +239,50 @@ void family_tell_parent(struct process *child, int code, int status)
 	waitq_wake_all(&parent->child_events);
 }
 
+/* True if the parent does not want to know: wait(2), NOTES. */
+static bool is_ignored_by_parent(const struct process *process)
+{
+	struct signal_action action;
+
+	if (process->exit_signal != SIGCHLD)
+		return false;
+	action = signal_action(process->parent, SIGCHLD);
+	return action.handler == (vaddr_t)SIG_IGN || (action.flags & SA_NOCLDWAIT);
+}
+
 void family_tell_of_end(struct process *zombie)
 {
 	int signal = zombie->exit_status & 0x7f;
+	bool forgotten = is_ignored_by_parent(zombie);
 
 	family_tell_parent(zombie, signal ? CLD_KILLED : CLD_EXITED,
 			   signal ? signal : zombie->exit_status >> 8);
+	if (forgotten) {
+		family_remove(zombie);
+		process_put(zombie);
+	}
+}
+
+/* Who is there for the children of a process that ends. */
+static struct process *reaper_for(const struct process *process)
+{
+	struct process *ancestor = process->parent;
+
+	while (ancestor && !(ancestor->is_subreaper && ancestor->task_count > 0))
+		ancestor = ancestor->parent;
+	return ancestor ? ancestor : first_process;
 }
 
 void family_orphan_children(struct process *process)
 {
-	struct process *child;
+	struct process *reaper = reaper_for(process), *child;
 
 	assert(mutex_held(&family_lock));
 	while ((child = TAILQ_FIRST(&process->children))) {
 		TAILQ_REMOVE(&process->children, child, sibling);
-		TAILQ_INSERT_TAIL(&first_process->children, child, sibling);
-		child->parent = first_process;
-		child->parent_tid = first_process->pid;
+		TAILQ_INSERT_TAIL(&reaper->children, child, sibling);
+		child->parent = reaper;
+		child->parent_tid = TAILQ_FIRST(&reaper->tasks)->thread.tid;
 		child->exit_signal = SIGCHLD;
 		if (child->zombie)
 			family_tell_of_end(child);

@@ -2,61 +2,119 @@
  * proc/futex.c - futex(2): sleeping until a word of user memory is said to have changed.
  *
  * A waiter compares the word and queues itself under its bucket's lock; a waker takes the same lock,
- * so that no wake-up falls between the two. A futex is named by its space and address: memory that
- * two spaces share is not told apart by FUTEX_PRIVATE_FLAG yet, there being one space.
+ * so that no wake-up falls between the two. User memory is read and changed there without faulting; if a
+ * page is missing, the locks are dropped, it is brought, and all begins anew.
+ *
+ * Locks whose owner is known to the kernel are in futex_lock.c, and what happens to locks whose owner
+ * ends in robust.c.
  */
+#include "proc/futex.h"
+
 #include "kernel/clock.h"
-#include "kernel/sched.h"
 #include "kernel/syscall.h"
+#include "mm/space.h"
 #include "mm/user.h"
-#include "proc/process.h"
-#include <linux/futex.h>
 #include <linux/time_types.h>
 
-#define BUCKETS 64
-
-/* One sleeping thread; on its stack. */
-struct futex_waiter {
-	TAILQ_ENTRY(futex_waiter) link; /* bucket lock */
-	const struct space *space;
-	vaddr_t address;
-	uint32_t bits;
-	_Atomic bool woken; /* set under the bucket lock: it is off the queue */
-	struct waitq sleep;
-};
-
-static struct bucket {
-	struct spinlock lock; /* RANK_FUTEX */
-	TAILQ_HEAD(, futex_waiter) waiters;
-} buckets[BUCKETS];
+struct futex_bucket futex_buckets[FUTEX_BUCKETS];
 
 void futex_init(void)
 {
-	for (unsigned i = 0; i < BUCKETS; i++) {
-		spin_init(&buckets[i].lock, "futex", RANK_FUTEX);
-		TAILQ_INIT(&buckets[i].waiters);
+	for (unsigned i = 0; i < FUTEX_BUCKETS; i++) {
+		spin_init(&futex_buckets[i].lock, "futex", RANK_FUTEX);
+		TAILQ_INIT(&futex_buckets[i].waiters);
 	}
 }
 
-static struct bucket *bucket_of(const struct space *space, vaddr_t address)
+/* --- keys and buckets --------------------------------------------------------------------------- */
+
+/* Memory that others may share is known by its object, wherever it is mapped. */
+static int shared_key(vaddr_t address, struct futex_key *key)
 {
-	return &buckets[((uintptr_t)space / 64 + address / sizeof(uint32_t)) % BUCKETS];
+	struct space *space = current->space;
+	const struct region *region;
+	int error = 0;
+
+	rw_read_lock(&space->lock);
+	region = space_find(space, address);
+	if (!region) {
+		error = -EFAULT;
+	} else if (region->object && (region->flags & REGION_SHARED)) {
+		key->owner = region->object;
+		key->offset = region->offset + (address - region->start);
+	}
+	rw_read_unlock(&space->lock);
+	return error;
 }
 
-/*
- * Queues the waiter if the word still is `expected`. -EAGAIN if it is not. The word is read under the
- * lock without faulting; if its page is not there, it is fetched and the attempt repeated.
- */
-static int enqueue(struct bucket *bucket, struct futex_waiter *waiter, uint32_t expected)
+int futex_key(vaddr_t address, bool private, struct futex_key *key)
 {
+	if (!IS_ALIGNED(address, sizeof(uint32_t)))
+		return -EINVAL;
+	if (!user_range_ok(address, sizeof(uint32_t)))
+		return -EFAULT;
+	*key = (struct futex_key){ .owner = current->space, .offset = address };
+	return private ? 0 : shared_key(address, key);
+}
+
+struct futex_bucket *futex_bucket(const struct futex_key *key)
+{
+	uint64_t word = (uintptr_t)key->owner / 64 + key->offset / sizeof(uint32_t);
+
+	return &futex_buckets[(word ^ word >> 8) % FUTEX_BUCKETS];
+}
+
+static void lock_two(struct futex_bucket *a, struct futex_bucket *b)
+{
+	spin_lock(a < b ? &a->lock : &b->lock);
+	if (a != b)
+		spin_lock(a < b ? &b->lock : &a->lock);
+}
+
+static void unlock_two(struct futex_bucket *a, struct futex_bucket *b)
+{
+	spin_unlock(&a->lock);
+	if (a != b)
+		spin_unlock(&b->lock);
+}
+
+/* --- waiting ------------------------------------------------------------------------------------ */
+
+void futex_rouse(struct futex_waiter *waiter, enum futex_state state)
+{
+	TAILQ_REMOVE(&waiter->bucket->waiters, waiter, link);
+	waiter->state = state;
+	waitq_wake_all(&waiter->sleep);
+}
+
+enum futex_state futex_dequeue(struct futex_waiter *waiter)
+{
+	struct futex_bucket *bucket = waiter->bucket;
+
+	spin_lock(&bucket->lock);
+	while (bucket != waiter->bucket) {
+		spin_unlock(&bucket->lock);
+		bucket = waiter->bucket;
+		spin_lock(&bucket->lock);
+	}
+	if (waiter->state == FUTEX_ASLEEP)
+		TAILQ_REMOVE(&bucket->waiters, waiter, link);
+	spin_unlock(&bucket->lock);
+	return waiter->state;
+}
+
+/* Queues the waiter if the word still is `expected`; -EAGAIN if it is not. */
+static int enqueue(struct futex_waiter *waiter, vaddr_t address, uint32_t expected)
+{
+	struct futex_bucket *bucket = waiter->bucket;
+
 	for (;;) {
 		uint32_t value;
 		bool read;
 		int error = 0;
 
 		spin_lock(&bucket->lock);
-		read = copy_from_user_nofault(&value, waiter->address, sizeof(value)) ==
-		       sizeof(value);
+		read = copy_from_user_nofault(&value, address, sizeof(value)) == sizeof(value);
 		if (read && value == expected)
 			TAILQ_INSERT_TAIL(&bucket->waiters, waiter, link);
 		else if (read)
@@ -64,71 +122,275 @@ static int enqueue(struct bucket *bucket, struct futex_waiter *waiter, uint32_t 
 		spin_unlock(&bucket->lock);
 		if (read)
 			return error;
-		error = user_fault_in(waiter->address, sizeof(value), false);
+		error = user_fault_in(address, sizeof(value), false);
 		if (error != 0)
 			return error;
 	}
 }
 
-static int64_t futex_wait(vaddr_t address, uint32_t expected, uint32_t bits, uint64_t deadline_ns)
+static int64_t wait(vaddr_t address, bool private, uint32_t expected, uint32_t bits,
+		    uint64_t deadline_ns)
 {
-	struct bucket *bucket = bucket_of(current->space, address);
-	struct futex_waiter waiter = {
-		.space = current->space,
-		.address = address,
-		.bits = bits,
-	};
-	int error;
+	struct futex_waiter waiter = { .bits = bits };
+	int error = futex_key(address, private, &waiter.key);
 
-	waitq_init(&waiter.sleep, "futex");
-	error = enqueue(bucket, &waiter, expected);
 	if (error != 0)
 		return error;
-	error = wait_event_full(&waiter.sleep, waiter.woken, WAIT_SIGNAL, deadline_ns);
-
+	waiter.bucket = futex_bucket(&waiter.key);
+	waitq_init(&waiter.sleep, "futex");
+	error = enqueue(&waiter, address, expected);
+	if (error != 0)
+		return error;
+	error = wait_event_full(&waiter.sleep, waiter.state != FUTEX_ASLEEP, WAIT_SIGNAL,
+				deadline_ns);
 	/* Woken in the last moment counts as woken: the waker has counted us. */
-	spin_lock(&bucket->lock);
-	if (waiter.woken)
+	if (futex_dequeue(&waiter) == FUTEX_WOKEN)
 		error = 0;
-	else
-		TAILQ_REMOVE(&bucket->waiters, &waiter, link);
-	spin_unlock(&bucket->lock);
+	if (error == -EINTR && deadline_ns != NO_DEADLINE)
+		sleep_cut_short(deadline_ns);
 	return error;
 }
 
-static int64_t futex_wake(vaddr_t address, int limit, uint32_t bits)
+/* --- waking ------------------------------------------------------------------------------------- */
+
+/* Bucket lock held. How many; -EINVAL: somebody takes it for a lock. */
+static int64_t wake(struct futex_bucket *bucket, const struct futex_key *key, int limit,
+		    uint32_t bits)
 {
-	struct bucket *bucket = bucket_of(current->space, address);
 	struct futex_waiter *waiter, *next;
 	int64_t woken = 0;
 
-	spin_lock(&bucket->lock);
+	limit = MAX(limit, 1); /* who asks for none gets one, as on Linux */
 	for (waiter = TAILQ_FIRST(&bucket->waiters); waiter && woken < limit; waiter = next) {
 		next = TAILQ_NEXT(waiter, link);
-		if (waiter->space != current->space || waiter->address != address ||
-		    !(waiter->bits & bits))
+		if (!futex_same(&waiter->key, key))
 			continue;
-		TAILQ_REMOVE(&bucket->waiters, waiter, link);
-		/* Its stack lives until it gets the bucket's lock, which we hold. */
-		waiter->woken = true;
-		waitq_wake_all(&waiter->sleep);
+		if (waiter->is_lock)
+			return -EINVAL;
+		if (!(waiter->bits & bits))
+			continue;
+		futex_rouse(waiter, FUTEX_WOKEN);
 		woken++;
 	}
-	spin_unlock(&bucket->lock);
 	return woken;
+}
+
+static int64_t wake_at(vaddr_t address, bool private, int limit, uint32_t bits)
+{
+	struct futex_bucket *bucket;
+	struct futex_key key;
+	int64_t result = futex_key(address, private, &key);
+
+	if (result != 0)
+		return result;
+	bucket = futex_bucket(&key);
+	spin_lock(&bucket->lock);
+	result = wake(bucket, &key, limit, bits);
+	spin_unlock(&bucket->lock);
+	return result;
 }
 
 void futex_wake_one(vaddr_t address)
 {
-	if (IS_ALIGNED(address, sizeof(uint32_t)))
-		(void)futex_wake(address, 1, FUTEX_BITSET_MATCH_ANY);
+	(void)wake_at(address, false, 1, FUTEX_BITSET_MATCH_ANY);
 }
 
-/* When to stop waiting: FUTEX_WAIT's time is relative, FUTEX_WAIT_BITSET's absolute. */
-static int read_deadline(vaddr_t timeout, int operation, uint64_t *deadline_ns)
+/* --- two futexes ---------------------------------------------------------------------------------- */
+
+struct pair {
+	vaddr_t address, address2;
+	struct futex_key key, key2;
+	struct futex_bucket *bucket, *bucket2;
+};
+
+static int get_pair(struct pair *p, vaddr_t address, vaddr_t address2, bool private)
 {
-	bool absolute = (operation & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
-	uint64_t now = (operation & FUTEX_CLOCK_REALTIME) ? clock_wall_ns() : clock_ns();
+	int error = futex_key(address, private, &p->key);
+
+	if (error == 0)
+		error = futex_key(address2, private, &p->key2);
+	if (error != 0)
+		return error;
+	p->address = address;
+	p->address2 = address2;
+	p->bucket = futex_bucket(&p->key);
+	p->bucket2 = futex_bucket(&p->key2);
+	return 0;
+}
+
+/* Wakes some, and lets others wait at the second futex from now on. Both locks held. */
+static int64_t move(struct pair *p, int wakes, int moves)
+{
+	struct futex_waiter *last = TAILQ_LAST(&p->bucket->waiters, futex_waiters);
+	struct futex_waiter *waiter, *next = TAILQ_FIRST(&p->bucket->waiters);
+	int64_t woken = 0, moved = 0;
+
+	/* Not beyond who was there at the beginning: the two may be in one bucket. */
+	for (waiter = NULL; waiter != last && woken + moved < (int64_t)wakes + moves;) {
+		waiter = next;
+		next = TAILQ_NEXT(waiter, link);
+		if (!futex_same(&waiter->key, &p->key))
+			continue;
+		if (waiter->is_lock)
+			return -EINVAL;
+		if (woken < wakes) {
+			futex_rouse(waiter, FUTEX_WOKEN);
+			woken++;
+			continue;
+		}
+		TAILQ_REMOVE(&p->bucket->waiters, waiter, link);
+		waiter->key = p->key2;
+		waiter->bucket = p->bucket2;
+		TAILQ_INSERT_TAIL(&p->bucket2->waiters, waiter, link);
+		moved++;
+	}
+	return woken + moved;
+}
+
+/* `expected`: what the first word must be, or NULL. */
+static int64_t requeue(vaddr_t address, vaddr_t address2, bool private, int wakes, int moves,
+		       const uint32_t *expected)
+{
+	struct pair p;
+	int64_t result = get_pair(&p, address, address2, private);
+
+	if (wakes < 0 || moves < 0)
+		return -EINVAL;
+	while (result == 0) {
+		uint32_t value = 0;
+		bool read = true;
+
+		lock_two(p.bucket, p.bucket2);
+		if (expected)
+			read = copy_from_user_nofault(&value, address, sizeof(value)) ==
+			       sizeof(value);
+		if (read && expected && value != *expected)
+			result = -EAGAIN;
+		else if (read)
+			result = move(&p, wakes, moves);
+		unlock_two(p.bucket, p.bucket2);
+		if (read)
+			return result;
+		result = user_fault_in(address, sizeof(value), false);
+	}
+	return result;
+}
+
+/* --- FUTEX_WAKE_OP ---------------------------------------------------------------------------------- */
+
+/* The packed fields of its last argument: futex(2). */
+struct operation {
+	unsigned what, compare;
+	int32_t argument, compared;
+};
+
+static int32_t sign_extend_12(uint32_t field)
+{
+	return (int32_t)(field << 20) >> 20;
+}
+
+/* -ENOSYS: there is no such operation. */
+static int decode(uint32_t packed, struct operation *op)
+{
+	op->what = packed >> 28 & 7;
+	op->compare = packed >> 24 & 15;
+	op->argument = sign_extend_12(packed >> 12);
+	op->compared = sign_extend_12(packed);
+	if (packed >> 28 & FUTEX_OP_OPARG_SHIFT)
+		op->argument = (int32_t)(UINT32_C(1) << (op->argument & 31));
+	return op->what > FUTEX_OP_XOR || op->compare > FUTEX_OP_CMP_GE ? -ENOSYS : 0;
+}
+
+static uint32_t apply(const struct operation *op, uint32_t value)
+{
+	uint32_t argument = (uint32_t)op->argument;
+
+	switch (op->what) {
+	case FUTEX_OP_SET:
+		return argument;
+	case FUTEX_OP_ADD:
+		return value + argument;
+	case FUTEX_OP_OR:
+		return value | argument;
+	case FUTEX_OP_ANDN:
+		return value & ~argument;
+	default:
+		return value ^ argument;
+	}
+}
+
+static bool compares(const struct operation *op, int32_t value)
+{
+	switch (op->compare) {
+	case FUTEX_OP_CMP_EQ:
+		return value == op->compared;
+	case FUTEX_OP_CMP_NE:
+		return value != op->compared;
+	case FUTEX_OP_CMP_LT:
+		return value < op->compared;
+	case FUTEX_OP_CMP_LE:
+		return value <= op->compared;
+	case FUTEX_OP_CMP_GT:
+		return value > op->compared;
+	default:
+		return value >= op->compared;
+	}
+}
+
+/*
+ * Changes the second word; what it was in `*old`. -EFAULT: its page is missing. -EAGAIN: others have
+ * changed it in between, who would wait for our locks.
+ */
+static int change(const struct operation *op, vaddr_t address, uint32_t *old)
+{
+	uint32_t value;
+
+	if (copy_from_user_nofault(&value, address, sizeof(value)) != sizeof(value))
+		return -EFAULT;
+	*old = value;
+	if (!user_exchange_nofault(address, old, apply(op, value)))
+		return -EFAULT;
+	return *old == value ? 0 : -EAGAIN;
+}
+
+static int64_t wake_op(vaddr_t address, vaddr_t address2, bool private, int limit, int limit2,
+		       uint32_t packed)
+{
+	struct operation op;
+	struct pair p;
+	int64_t result = get_pair(&p, address, address2, private);
+
+	if (result == 0)
+		result = decode(packed, &op);
+	while (result == 0) {
+		int64_t woken2 = 0;
+		uint32_t old;
+		int error;
+
+		lock_two(p.bucket, p.bucket2);
+		error = change(&op, address2, &old);
+		if (error == 0) {
+			result = wake(p.bucket, &p.key, limit, FUTEX_BITSET_MATCH_ANY);
+			if (result >= 0 && compares(&op, (int32_t)old))
+				woken2 = wake(p.bucket2, &p.key2, limit2, FUTEX_BITSET_MATCH_ANY);
+		}
+		unlock_two(p.bucket, p.bucket2);
+		if (error == 0)
+			return result < 0 || woken2 < 0 ? MIN(result, woken2) : result + woken2;
+		if (error == -EFAULT)
+			result = user_fault_in(address2, sizeof(old), true);
+		else if (current->kill_pending)
+			result = -EINTR;
+	}
+	return result;
+}
+
+/* --- the system call -------------------------------------------------------------------------------- */
+
+/* When to stop waiting: FUTEX_WAIT's time is relative, all others' absolute. */
+static int read_deadline(vaddr_t timeout, int command, bool wall_clock, uint64_t *deadline_ns)
+{
+	uint64_t now = wall_clock ? clock_wall_ns() : clock_ns();
 	struct __kernel_timespec time;
 	uint64_t ns;
 
@@ -142,41 +404,59 @@ static int read_deadline(vaddr_t timeout, int operation, uint64_t *deadline_ns)
 	if (__builtin_mul_overflow((uint64_t)time.tv_sec, NSEC_PER_SEC, &ns) ||
 	    __builtin_add_overflow(ns, (uint64_t)time.tv_nsec, &ns))
 		return 0;
-	if (absolute)
+	if (command != FUTEX_WAIT)
 		ns = ns > now ? ns - now : 0;
-	if (__builtin_add_overflow(clock_ns(), ns, deadline_ns))
-		*deadline_ns = NO_DEADLINE;
+	*deadline_ns = sleep_deadline(ns);
 	return 0;
 }
 
-static bool answered(int command)
+static bool has_timeout(int command)
 {
-	return command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET || command == FUTEX_WAKE ||
-	       command == FUTEX_WAKE_BITSET;
+	return command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI ||
+	       command == FUTEX_LOCK_PI2;
 }
 
-SYSCALL6(futex, vaddr_t, address, int, operation, uint32_t, value, vaddr_t, timeout, vaddr_t,
+SYSCALL6(futex, vaddr_t, address, int, operation, uint32_t, value, uint64_t, timeout, vaddr_t,
 	 address2, uint32_t, value3)
 {
-	int command = operation & FUTEX_CMD_MASK;
-	uint32_t bits = FUTEX_BITSET_MATCH_ANY;
-	uint64_t deadline_ns;
-	int error;
+	int command = operation & FUTEX_CMD_MASK, count2 = (int)timeout;
+	bool private = operation & FUTEX_PRIVATE_FLAG;
+	bool wall_clock = operation & FUTEX_CLOCK_REALTIME;
+	uint64_t deadline_ns = NO_DEADLINE;
+	int error = 0;
 
-	if (!answered(command) ||
-	    ((operation & FUTEX_CLOCK_REALTIME) && command != FUTEX_WAIT_BITSET))
+	if (wall_clock && command != FUTEX_WAIT_BITSET && command != FUTEX_LOCK_PI2)
 		return -ENOSYS;
-	if (!IS_ALIGNED(address, sizeof(uint32_t)))
-		return -EINVAL;
-	if (!user_range_ok(address, sizeof(uint32_t)))
-		return -EFAULT;
-	if (command == FUTEX_WAIT_BITSET || command == FUTEX_WAKE_BITSET)
-		bits = value3;
-	if (bits == 0)
-		return -EINVAL;
-
-	if (command == FUTEX_WAKE || command == FUTEX_WAKE_BITSET)
-		return futex_wake(address, (int)value, bits);
-	error = read_deadline(timeout, operation, &deadline_ns);
-	return error != 0 ? error : futex_wait(address, value, bits, deadline_ns);
+	if (has_timeout(command))
+		error = read_deadline(timeout, command, wall_clock || command == FUTEX_LOCK_PI,
+				      &deadline_ns);
+	if (error != 0)
+		return error;
+	switch (command) {
+	case FUTEX_WAIT:
+		value3 = FUTEX_BITSET_MATCH_ANY;
+		/* fallthrough */
+	case FUTEX_WAIT_BITSET:
+		return value3 == 0 ? -EINVAL : wait(address, private, value, value3, deadline_ns);
+	case FUTEX_WAKE:
+		value3 = FUTEX_BITSET_MATCH_ANY;
+		/* fallthrough */
+	case FUTEX_WAKE_BITSET:
+		return value3 == 0 ? -EINVAL : wake_at(address, private, (int)value, value3);
+	case FUTEX_REQUEUE:
+		return requeue(address, address2, private, (int)value, count2, NULL);
+	case FUTEX_CMP_REQUEUE:
+		return requeue(address, address2, private, (int)value, count2, &value3);
+	case FUTEX_WAKE_OP:
+		return wake_op(address, address2, private, (int)value, count2, value3);
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+		return futex_lock(address, private, false, deadline_ns);
+	case FUTEX_TRYLOCK_PI:
+		return futex_lock(address, private, true, deadline_ns);
+	case FUTEX_UNLOCK_PI:
+		return futex_unlock(address, private);
+	default:
+		return -ENOSYS;
+	}
 }

@@ -199,8 +199,6 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 	handlers_reset(process->handlers);
 	current_task()->alternate_stack = (struct alternate_stack){ 0 };
 	task_release_parent();
-	current->clear_child_tid = 0;
-	current->robust_list = 0;
 
 	if (old_exe) {
 		version_allow_write(old_exe);

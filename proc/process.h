@@ -65,6 +65,8 @@ struct task {
 		int flags;   /* SS_AUTODISARM */
 	} alternate_stack;   /* sigaltstack(2); this thread only */
 
+	int death_signal; /* PR_SET_PDEATHSIG: when the thread that has made its process ends; family lock */
+
 	/* Until it runs. */
 	struct trapframe *registers; /* to begin with; kalloc()ed, its own */
 	vaddr_t set_child_tid;       /* CLONE_CHILD_SETTID: where to; 0: nowhere */
@@ -87,10 +89,11 @@ struct process {
 	LIST_ENTRY(process) by_pid;        /* family lock */
 	TAILQ_HEAD(task_list, task) tasks; /* family and signal lock to change, either to read */
 	_Atomic uint32_t task_count;       /* in `tasks`; read by anyone */
-	bool zombie;     /* has exited, and nobody has asked for its status; family lock */
-	bool has_execed; /* family lock */
-	int exit_signal; /* to the parent at the end; 0: none; family lock */
-	int exit_status; /* as wait(2) encodes it; family lock */
+	bool zombie;       /* has exited, and nobody has asked for its status; family lock */
+	bool has_execed;   /* family lock */
+	bool is_subreaper; /* PR_SET_CHILD_SUBREAPER: its descendants' orphans are its; family lock */
+	int exit_signal;   /* to the parent at the end; 0: none; family lock */
+	int exit_status;   /* as wait(2) encodes it; family lock */
 	struct process_times times;          /* of the threads that have ended; family lock */
 	struct process_times children_times; /* of those it has waited for; family lock */
 	struct waitq child_events;           /* a child has something to be waited for */
@@ -159,7 +162,7 @@ struct task *family_find_task(uint32_t tid);
 struct process *family_next(struct process *process);
 /* True if a living process of the session is in the group. */
 bool family_has_group(uint32_t pgid, uint32_t sid);
-/* Its children become the first process's. */
+/* Its children become those of the nearest subreaper above, or else of the first process. */
 void family_orphan_children(struct process *process);
 /*
  * Takes a zombie out, its times going to its parent. The caller drops the family's reference when it
@@ -172,7 +175,7 @@ void family_remove(struct process *zombie);
  */
 void family_tell_parent(struct process *child, int code, int status);
 
-/* The same, of its end; exit_status is set. */
+/* The same, of its end; exit_status is set. If the parent does not want to know, nothing is left of it. */
 void family_tell_of_end(struct process *zombie);
 
 /* The family's lock and first process; by process_init(). */
@@ -273,6 +276,13 @@ void process_user_return(struct trapframe *tf);
 void futex_init(void);
 /* FUTEX_WAKE of one waiter, at an address of the current space. */
 void futex_wake_one(vaddr_t address);
+/* No thread has that number any more: who waits for a lock of its looks again. */
+void futex_owner_ended(uint32_t tid);
+/*
+ * The calling thread is about to leave its memory: the words that it has named there say so, and who waits
+ * for them is woken (proc/robust.c).
+ */
+void task_leave_memory(void);
 
 /* "SIGSEGV"; "signal 40" has no name: NULL. */
 const char *signal_name(int signal);

@@ -157,7 +157,7 @@ static int generate_maps(struct text *text, uint32_t pid)
 struct usage {
 	uint64_t virtual, peak_virtual, anon, file, shared, peak_resident;
 	uint64_t text, data; /* in executable regions; in private writable ones but stacks */
-	uint64_t stack, faults, faults_io;
+	uint64_t stack, locked, faults, faults_io;
 };
 
 static uint64_t resident(const struct usage *usage)
@@ -181,6 +181,7 @@ static struct usage measure(struct space *space)
 		.shared = space->stats.shared_pages,
 		.peak_resident = space->stats.peak_resident,
 		.data = space->stats.data_pages,
+		.locked = space->stats.locked_pages,
 		.faults = space->stats.faults,
 		.faults_io = space->stats.faults_io,
 	};
@@ -279,11 +280,11 @@ static int generate_status(struct text *text, uint32_t pid)
 		    s.command, s.state, state_name(s.state), s.pid, s.pid, s.ppid);
 	procfs_describe_identity(text, pid);
 	text_printf(text,
-		    "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8u kB\nVmPin:\t%8u kB\n"
+		    "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmPin:\t%8u kB\n"
 		    "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\nRssAnon:\t%8lu kB\nRssFile:\t%8lu kB\n"
 		    "RssShmem:\t%8lu kB\nVmData:\t%8lu kB\nVmStk:\t%8lu kB\nVmExe:\t%8lu kB\n"
 		    "VmLib:\t%8u kB\nVmSwap:\t%8u kB\nThreads:\t%u\n",
-		    to_kib(usage.peak_virtual), to_kib(usage.virtual), 0, 0,
+		    to_kib(usage.peak_virtual), to_kib(usage.virtual), to_kib(usage.locked), 0,
 		    to_kib(usage.peak_resident), to_kib(resident(&usage)), to_kib(usage.anon),
 		    to_kib(usage.file), to_kib(usage.shared), to_kib(usage.data),
 		    to_kib(usage.stack), to_kib(usage.text), 0, 0, s.threads);

@@ -17,6 +17,7 @@
 #include "kernel/x86_64/cpu.h"
 #include "mm/frame.h"
 #include "mm/kmap.h"
+#include "mm/large.h"
 #include "mm/pmap.h"
 #include "mm/slab.h"
 #include "mm/space.h"
@@ -58,9 +59,15 @@ static void describe_census(struct text *text, const struct frame_census *census
 static int generate_vmstat(struct text *text, uint32_t number)
 {
 	struct frame_census census = take_census();
+	struct large_stats large;
 	struct pmap_stats stats;
 
 	describe_census(text, &census);
+	large_get_stats(&large);
+	text_printf(text,
+		    "nr_anon_transparent_hugepages %lu\nthp_fault_alloc %lu\n"
+		    "thp_fault_fallback %lu\nthp_split_pmd %lu\n",
+		    large.present, large.allocated, large.fallbacks, large.demoted);
 	pmap_get_stats(&stats);
 	text_printf(text, "tlb_flushes %lu\ntlb_flushes_avoided %lu\ntlb_shootdowns %lu\n",
 		    stats.flushes, stats.flushes_avoided, stats.shootdowns);
@@ -69,13 +76,16 @@ static int generate_vmstat(struct text *text, uint32_t number)
 
 static int generate_census(struct text *text, uint32_t number)
 {
+	const struct space_stats *stats;
 	struct frame_census census;
 
 	frame_reclaim(UINT64_MAX);
 	census = take_census();
 	describe_census(text, &census);
-	/* How many tables a program needs depends on where its regions happen to lie. */
-	text_printf(text, "nr_own_ptable %lu\nspace_check %d\n", space_tables(current->space),
+	/* How many tables and pages of stack a program needs depends on where it happens to lie. */
+	stats = &current->space->stats;
+	text_printf(text, "nr_own_frames %lu\nspace_check %d\n",
+		    space_tables(current->space) + stats->anon_pages + stats->large_pages,
 		    space_check(current->space));
 	return 0;
 }
@@ -88,18 +98,21 @@ static uint64_t to_kib(uint64_t frames)
 static int generate_meminfo(struct text *text, uint32_t number)
 {
 	struct frame_census census;
+	struct large_stats large;
 
 	frame_census(&census);
+	large_get_stats(&large);
 	text_printf(text,
 		    "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\n"
 		    "Buffers:        %8u kB\nCached:         %8lu kB\nSwapCached:     %8u kB\n"
 		    "AnonPages:      %8lu kB\nShmem:          %8u kB\nSlab:           %8lu kB\n"
 		    "KernelStack:    %8lu kB\nPageTables:     %8lu kB\nSwapTotal:      %8u kB\n"
-		    "SwapFree:       %8u kB\n",
+		    "SwapFree:       %8u kB\nAnonHugePages:  %8lu kB\n",
 		    to_kib(census.total), to_kib(census.count[FRAME_FREE]),
 		    to_kib(census.count[FRAME_FREE]), 0, to_kib(census.count[FRAME_OBJECT]), 0,
 		    to_kib(census.count[FRAME_ANON]), 0, to_kib(census.count[FRAME_SLAB]),
-		    to_kib(census.count[FRAME_STACK]), to_kib(census.count[FRAME_PTABLE]), 0, 0);
+		    to_kib(census.count[FRAME_STACK]), to_kib(census.count[FRAME_PTABLE]), 0, 0,
+		    to_kib(large.present * LARGE_PAGES));
 	return 0;
 }
 

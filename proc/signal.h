@@ -37,6 +37,11 @@ int signal_post_task(struct task *task, const siginfo_t *info); /* on its proces
  */
 void signal_force(const siginfo_t *info, bool fatal);
 
+/* What kill(2) (SI_USER) and its like (code) say of the caller. */
+siginfo_t signal_from_caller(int signal, int code);
+/* Nobody may pretend to be the kernel, or kill(2), to another. */
+bool signal_may_claim(const siginfo_t *info, uint32_t pid);
+
 /* What is to be done about a signal. Takes the signal and handlers locks. */
 struct signal_action signal_action(struct process *process, int signal);
 /* The same with the signal lock held. */

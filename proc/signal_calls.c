@@ -251,7 +251,7 @@ SYSCALL4(rt_sigtimedwait, vaddr_t, from, vaddr_t, to, vaddr_t, timeout, size_t, 
 
 /* --- sending ------------------------------------------------------------------------------------------- */
 
-static siginfo_t sent_by_caller(int signal, int code)
+siginfo_t signal_from_caller(int signal, int code)
 {
 	siginfo_t info;
 
@@ -280,7 +280,7 @@ static bool is_meant(const struct process *process, int pid)
 /* Zombies are there, and feel nothing. Of many, it is enough that one may be signalled. */
 SYSCALL2(kill, int, pid, int, signal)
 {
-	siginfo_t info = sent_by_caller(signal, SI_USER);
+	siginfo_t info = signal_from_caller(signal, SI_USER);
 	bool valid = signal >= 0 && signal <= NSIG_KERNEL;
 	int64_t result = -ESRCH;
 
@@ -302,11 +302,9 @@ SYSCALL2(kill, int, pid, int, signal)
 	return result;
 }
 
-/* Nobody may pretend to be the kernel, or kill(2), to another. */
-static bool may_claim(const siginfo_t *info, int pid)
+bool signal_may_claim(const siginfo_t *info, uint32_t pid)
 {
-	return (info->si_code < 0 && info->si_code != SI_TKILL) ||
-	       (uint32_t)pid == current_process()->pid;
+	return (info->si_code < 0 && info->si_code != SI_TKILL) || pid == current_process()->pid;
 }
 
 static bool is_signal(int signal)
@@ -357,14 +355,14 @@ static int64_t signal_process(int pid, const siginfo_t *info)
 
 SYSCALL2(tkill, int, tid, int, signal)
 {
-	siginfo_t info = sent_by_caller(signal, SI_TKILL);
+	siginfo_t info = signal_from_caller(signal, SI_TKILL);
 
 	return signal_thread(0, tid, &info);
 }
 
 SYSCALL3(tgkill, int, pid, int, tid, int, signal)
 {
-	siginfo_t info = sent_by_caller(signal, SI_TKILL);
+	siginfo_t info = signal_from_caller(signal, SI_TKILL);
 
 	return pid <= 0 ? -EINVAL : signal_thread(pid, tid, &info);
 }
@@ -376,7 +374,7 @@ SYSCALL3(rt_sigqueueinfo, int, pid, int, signal, vaddr_t, from)
 	if (get_user(&info, from) != 0)
 		return -EFAULT;
 	info.si_signo = signal;
-	return may_claim(&info, pid) ? signal_process(pid, &info) : -EPERM;
+	return signal_may_claim(&info, (uint32_t)pid) ? signal_process(pid, &info) : -EPERM;
 }
 
 SYSCALL4(rt_tgsigqueueinfo, int, pid, int, tid, int, signal, vaddr_t, from)
@@ -388,5 +386,5 @@ SYSCALL4(rt_tgsigqueueinfo, int, pid, int, tid, int, signal, vaddr_t, from)
 	info.si_signo = signal;
 	if (pid <= 0 || tid <= 0)
 		return -EINVAL;
-	return may_claim(&info, pid) ? signal_thread(pid, tid, &info) : -EPERM;
+	return signal_may_claim(&info, (uint32_t)pid) ? signal_thread(pid, tid, &info) : -EPERM;
 }

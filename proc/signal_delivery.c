@@ -10,6 +10,7 @@
 #include "kernel/x86_64/cpu.h"
 #include "proc/signal.h"
 #include <asm/unistd_64.h>
+#include <linux/futex.h>
 
 #define SYSCALL_LENGTH 2 /* bytes of the instruction */
 
@@ -33,6 +34,11 @@ const char *signal_name(int signal)
 
 /* --- delivery ------------------------------------------------------------------------------------------- */
 
+static bool is_futex_lock(int command)
+{
+	return command == FUTEX_LOCK_PI || command == FUTEX_LOCK_PI2;
+}
+
 /* signal(7): these are never restarted after a handler, whatever SA_RESTART says. */
 static bool restarts_after_handler(const struct trapframe *tf)
 {
@@ -48,7 +54,8 @@ static bool restarts_after_handler(const struct trapframe *tf)
 	case __NR_rt_sigtimedwait:
 		return false;
 	case __NR_futex:
-		return tf->r10 == 0; /* without a timeout */
+		/* Without a timeout; a lock in any case. */
+		return tf->r10 == 0 || is_futex_lock((int)tf->rsi & FUTEX_CMD_MASK);
 	default:
 		return true;
 	}

@@ -10,7 +10,6 @@
 #include "proc/cred.h"
 #include "proc/process.h"
 #include <asm/prctl.h>
-#include <linux/futex.h>
 #include <linux/prctl.h>
 
 SYSCALL2(arch_prctl, int, code, uint64_t, argument)
@@ -63,9 +62,35 @@ static int64_t get_name(vaddr_t to)
 	return copy_to_user(to, name, sizeof(name));
 }
 
+static int64_t set_death_signal(uint64_t signal)
+{
+	if (signal > NSIG_KERNEL)
+		return -EINVAL;
+	mutex_lock(&family_lock);
+	current_task()->death_signal = (int)signal;
+	mutex_unlock(&family_lock);
+	return 0;
+}
+
+static int64_t set_subreaper(bool is_one)
+{
+	mutex_lock(&family_lock);
+	current_process()->is_subreaper = is_one;
+	mutex_unlock(&family_lock);
+	return 0;
+}
+
 SYSCALL3(prctl, int, option, uint64_t, argument, uint64_t, argument2)
 {
 	switch (option) {
+	case PR_SET_PDEATHSIG:
+		return set_death_signal(argument);
+	case PR_GET_PDEATHSIG:
+		return put_user(argument, current_task()->death_signal);
+	case PR_SET_CHILD_SUBREAPER:
+		return set_subreaper(argument != 0);
+	case PR_GET_CHILD_SUBREAPER:
+		return put_user(argument, (int)current_process()->is_subreaper);
 	case PR_SET_NAME:
 		return set_name(argument);
 	case PR_GET_NAME:
@@ -79,20 +104,6 @@ SYSCALL3(prctl, int, option, uint64_t, argument, uint64_t, argument2)
 SYSCALL4(rseq, vaddr_t, area, uint32_t, length, int, flags, uint32_t, signature)
 {
 	return -ENOSYS;
-}
-
-SYSCALL1(set_tid_address, vaddr_t, address)
-{
-	current->clear_child_tid = address;
-	return current->tid;
-}
-
-SYSCALL2(set_robust_list, vaddr_t, head, size_t, length)
-{
-	if (length != sizeof(struct robust_list_head))
-		return -EINVAL;
-	current->robust_list = head;
-	return 0;
 }
 
 SYSCALL0(sched_yield)

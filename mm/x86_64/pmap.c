@@ -1,14 +1,16 @@
 /*
- * mm/x86_64/pmap.c - the user half of a page table, and the TLB.
+ * mm/x86_64/pmap.c - the user half of a page table.
  *
  * Each table's struct frame counts its entries that are not empty (in `flags`), so that pmap_prune()
- * knows an empty table without reading it. Leaf entries change only by atomic exchange or
- * compare-and-exchange, because the processor sets A and D in them on its own.
+ * knows an empty table without reading it, and is on the pmap's list, so that tearing all down needs no
+ * walk. Leaf entries change only by atomic exchange or compare-and-exchange, because the processor sets
+ * A and D in them on its own; it sets nothing in an empty one.
  *
- * The TLB. A pmap's generation is raised by every flush. A CPU remembers the generation up to which
- * its TLB is in step; if it comes back to the table it still has loaded (after a kernel thread, which
- * borrows whatever is loaded) and no flush happened meanwhile, nothing is done. A flush of a pmap that
- * is loaded nowhere only raises the generation: loading CR3 forgets all of the user half anyway.
+ * Most accesses are to the block of PMAP_TABLE_SPAN bytes that the one before was in. So a pmap
+ * remembers the last table of pages that a walk has come to (`walked`), until tables are pruned.
+ *
+ * A 2 MiB page is an entry of level 1 with ENTRY_LARGE. The table that would be needed to have its 512
+ * pages mapped one by one is put by when it is entered: the first frame's struct names it.
  */
 #include "mm/pmap.h"
 
@@ -18,69 +20,167 @@
 #include "mm/x86_64/entry.h"
 #include "mm/x86_64/kernel_map.h"
 
-#define USER_SLOTS   (TABLE_ENTRIES / 2) /* of the PML4 */
-#define FLUSH_SINGLE 32                  /* pages; above that reloading CR3 is cheaper */
+#define USER_SLOTS (TABLE_ENTRIES / 2) /* of the PML4 */
+#define NOT_WALKED UINT64_C(1)         /* in pmap.walked: no block begins there */
 
 static const char zero_page[PAGE_SIZE] __aligned(4096);
 paddr_t pmap_zero_page;
-
-static struct {
-	_Atomic uint64_t flushes, avoided;
-} counters;
+static uint64_t entry_nx; /* ENTRY_NX if the processor has it; set with the first pmap */
 
 static uint16_t *table_used(const entry_t *table)
 {
 	return &frame_of(virt_to_phys(table))->flags;
 }
 
-/* The table at `level` on the way to `address`, or NULL. */
-static entry_t *find_table(const struct pmap *pmap, vaddr_t address, unsigned level)
+static entry_t *table_of(uint64_t entry)
 {
-	entry_t *table = frame_data(pmap->root);
-
-	assert(address < USER_MAX && spin_held(&pmap->lock));
-	for (unsigned l = LEVELS - 1; l > level; l--) {
-		uint64_t entry = table[level_index(address, l)];
-		if (!(entry & ENTRY_PRESENT))
-			return NULL;
-		table = phys_to_virt(entry & ENTRY_ADDRESS);
-	}
-	return table;
+	return phys_to_virt(entry & ENTRY_ADDRESS);
 }
 
-static struct pte decode(uint64_t entry)
-{
-	struct pte pte = { 0 };
+/* --- entries ------------------------------------------------------------------------------------ */
 
-	if (!entry)
-		return pte;
-	pte.protnone = entry & ENTRY_PROTNONE;
-	pte.present = entry & ENTRY_PRESENT;
-	pte.address = (pte.protnone ? ~entry : entry) & ENTRY_ADDRESS;
-	pte.writable = entry & ENTRY_WRITE;
-	pte.executable = pte.present && !(entry & ENTRY_NX);
-	pte.special = entry & ENTRY_SPECIAL;
-	pte.accessed = entry & ENTRY_ACCESSED;
-	pte.dirty = entry & ENTRY_DIRTY;
-	return pte;
-}
+/* What decode() copies: struct pte has these flags where the processor has them. */
+#define DECODED                                                                       \
+	(ENTRY_PRESENT | ENTRY_WRITE | ENTRY_ACCESSED | ENTRY_DIRTY | ENTRY_SPECIAL | \
+	 ENTRY_PROTNONE)
+
+union decoded {
+	struct pte pte;
+	struct {
+		paddr_t address;
+		uint64_t flags;
+	};
+};
+_Static_assert(sizeof(struct pte) == 16, "an address and one word of flags");
 
 /* A PROT_NONE entry keeps its address inverted: nothing to speculate on (L1TF). */
-static uint64_t encode(paddr_t frame, unsigned rights)
+static inline uint64_t entry_address(uint64_t entry)
 {
-	uint64_t software = rights & PTE_SPECIAL ? ENTRY_SPECIAL : 0;
-	uint64_t entry = frame | software | ENTRY_PRESENT | ENTRY_USER | ENTRY_ACCESSED;
+	return (entry & ENTRY_PROTNONE ? ~entry : entry) & ENTRY_ADDRESS;
+}
 
-	if (rights & PTE_NONE)
-		return (~frame & ENTRY_ADDRESS) | software | ENTRY_PROTNONE;
+static inline struct pte decode(uint64_t entry)
+{
+	union decoded d = { .address = entry_address(entry), .flags = entry & DECODED };
+
+	if ((entry & (ENTRY_PRESENT | ENTRY_NX)) == ENTRY_PRESENT)
+		d.flags |= ENTRY_NX; /* `executable` lies there, the other way round */
+	return d.pte;
+}
+
+static inline uint64_t encode(paddr_t frame, unsigned rights)
+{
+	uint64_t entry = frame | ENTRY_PRESENT | ENTRY_USER | ENTRY_ACCESSED;
+
+	if (unlikely(rights & (PTE_NONE | PTE_SPECIAL | PTE_UNCACHED))) {
+		uint64_t software = rights & PTE_SPECIAL ? ENTRY_SPECIAL : 0;
+
+		if (rights & PTE_NONE)
+			return (~frame & ENTRY_ADDRESS) | software | ENTRY_PROTNONE;
+		if (rights & PTE_UNCACHED)
+			entry |= ENTRY_PCD | ENTRY_PWT;
+		entry |= software;
+	}
 	if (rights & PTE_WRITE)
 		entry |= ENTRY_WRITE;
-	if (!(rights & PTE_EXEC) && cpu_features.nx)
-		entry |= ENTRY_NX;
-	if (rights & PTE_UNCACHED)
-		entry |= ENTRY_PCD | ENTRY_PWT;
+	if (!(rights & PTE_EXEC))
+		entry |= entry_nx;
 	return entry;
 }
+
+static bool is_large(uint64_t entry, unsigned level)
+{
+	return level == 1 && (entry & ENTRY_LARGE);
+}
+
+/* --- walking ------------------------------------------------------------------------------------ */
+
+/*
+ * The entry that says what is at `address`, and its level: 0, or 1 for a large page or where there is
+ * no table, or higher. Lock held.
+ */
+static entry_t *walk(struct pmap *pmap, vaddr_t address, unsigned *level)
+{
+	entry_t *table = frame_data(pmap->root);
+	unsigned l = LEVELS - 1;
+
+	for (;;) {
+		entry_t *slot = &table[level_index(address, l)];
+
+		if (l == 0 || !*slot || is_large(*slot, l)) {
+			*level = l;
+			return slot;
+		}
+		table = table_of(*slot);
+		if (--l == 0) {
+			pmap->walked = ALIGN_DOWN(address, PMAP_TABLE_SPAN);
+			pmap->walked_table = table;
+		}
+	}
+}
+
+/* The table of pages that serves `address`, or NULL. Lock held. */
+static inline entry_t *find_table(struct pmap *pmap, vaddr_t address)
+{
+	unsigned level;
+	entry_t *slot;
+
+	assert(address < USER_MAX);
+	assert_locked(spin_held(&pmap->lock));
+	if (likely(ALIGN_DOWN(address, PMAP_TABLE_SPAN) == pmap->walked))
+		return pmap->walked_table;
+	slot = walk(pmap, address, &level);
+	return level == 0 ? slot - level_index(address, 0) : NULL;
+}
+
+/* The entry of the large page that covers `address`, or NULL. Lock held. */
+static entry_t *find_large(struct pmap *pmap, vaddr_t address)
+{
+	unsigned level;
+	entry_t *slot = walk(pmap, address, &level);
+
+	return is_large(*slot, level) ? slot : NULL;
+}
+
+/* The first page of [start, end) whose entry in this table, or below it, is not empty; or `end`. */
+static vaddr_t next_below(entry_t *table, unsigned level, vaddr_t start, vaddr_t end)
+{
+	uint64_t span = level_span(level);
+
+	for (unsigned i = level_index(start, level); i < TABLE_ENTRIES && start < end; i++) {
+		vaddr_t above = ALIGN_DOWN(start, span) + span;
+
+		if (table[i]) {
+			vaddr_t stop = MIN(above, end), found;
+
+			if (level == 0 || is_large(table[i], level))
+				return start;
+			if (*table_used(table_of(table[i])) > 0) {
+				found = next_below(table_of(table[i]), level - 1, start, stop);
+				if (found < stop)
+					return found;
+			}
+		}
+		start = above;
+	}
+	return end;
+}
+
+vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end)
+{
+	if (start < end && ALIGN_DOWN(start, PMAP_TABLE_SPAN) == pmap->walked) {
+		/* Mostly the very next page, or one near it. */
+		vaddr_t stop = MIN(pmap->walked + PMAP_TABLE_SPAN, end);
+		vaddr_t found = next_below(pmap->walked_table, 0, start, stop);
+
+		if (found < stop)
+			return found;
+		start = stop;
+	}
+	return start < end ? next_below(frame_data(pmap->root), LEVELS - 1, start, end) : end;
+}
+
+/* --- tables --------------------------------------------------------------------------------------- */
 
 int pmap_create(struct pmap *pmap)
 {
@@ -90,173 +190,94 @@ int pmap_create(struct pmap *pmap)
 	pmap->root = frame_alloc(FRAME_PTABLE, 0, 0);
 	if (!pmap->root)
 		return -ENOMEM;
-	pmap->root->flags = 0;
 	root = frame_data(pmap->root);
 	memset(root, 0, USER_SLOTS * sizeof(*root));
 	memcpy(root + USER_SLOTS, kernel + USER_SLOTS, USER_SLOTS * sizeof(*root));
 	spin_init(&pmap->lock, "pmap", RANK_PMAP);
 	pmap->tables = 0;
+	LIST_INIT(&pmap->table_frames);
+	pmap->walked = NOT_WALKED;
 	atomic_store(&pmap->generation, 1);
 	atomic_store(&pmap->cpus, 0);
 	if (!pmap_zero_page)
 		pmap_zero_page = kernel_image_paddr(zero_page);
+	entry_nx = cpu_features.nx ? ENTRY_NX : 0;
 	return 0;
-}
-
-static void free_tables(entry_t *table, unsigned level, unsigned slots)
-{
-	for (unsigned i = 0; i < slots && *table_used(table); i++) {
-		uint64_t entry = table[i];
-
-		if (!entry)
-			continue;
-		(*table_used(table))--;
-		if (level == 0) {
-			assert(entry & ENTRY_SPECIAL);
-			continue;
-		}
-		free_tables(phys_to_virt(entry & ENTRY_ADDRESS), level - 1, TABLE_ENTRIES);
-		frame_put(frame_of(entry & ENTRY_ADDRESS));
-	}
 }
 
 void pmap_destroy(struct pmap *pmap)
 {
+	struct frame *table;
+
 	irq_push_off();
 	if (this_cpu()->pmap == pmap)
 		pmap_activate(NULL);
 	irq_pop_off();
 	assert(atomic_load(&pmap->cpus) == 0);
-	free_tables(frame_data(pmap->root), LEVELS - 1, USER_SLOTS);
+	while ((table = LIST_FIRST(&pmap->table_frames))) {
+		LIST_REMOVE(table, table_link);
+		frame_put(table);
+	}
 	frame_put(pmap->root);
 	pmap->root = NULL;
 }
 
+static void link_table(struct pmap *pmap, entry_t *slot, struct frame *frame)
+{
+	assert(!*slot);
+	LIST_INSERT_HEAD(&pmap->table_frames, frame, table_link);
+	pmap->tables++;
+	*slot = frame_paddr(frame) | ENTRY_PRESENT | ENTRY_WRITE | ENTRY_USER;
+}
+
+static void count_entry(entry_t *slot)
+{
+	(*table_used((entry_t *)ALIGN_DOWN((uintptr_t)slot, PAGE_SIZE)))++;
+}
+
+static void discount_entry(entry_t *slot)
+{
+	(*table_used((entry_t *)ALIGN_DOWN((uintptr_t)slot, PAGE_SIZE)))--;
+}
+
+/* Makes the tables on the way to `address` down to the one of `level`, all or none. Lock held. */
+static int make_tables(struct pmap *pmap, vaddr_t address, unsigned level)
+{
+	struct frame *frames[LEVELS];
+	unsigned at, first;
+	entry_t *slot = walk(pmap, address, &first);
+
+	if (is_large(*slot, first))
+		return 0;
+	for (at = first; at > level; at--) {
+		frames[at] = frame_alloc(FRAME_PTABLE, 0, FRAME_ZERO);
+		if (!frames[at]) {
+			while (++at <= first)
+				frame_put(frames[at]);
+			return -ENOMEM;
+		}
+	}
+	for (at = first; at > level; at--) {
+		link_table(pmap, slot, frames[at]);
+		count_entry(slot);
+		slot = (entry_t *)frame_data(frames[at]) + level_index(address, at - 1);
+	}
+	return 0;
+}
+
+int pmap_reserve_locked(struct pmap *pmap, vaddr_t address)
+{
+	return find_table(pmap, address) ? 0 : make_tables(pmap, address, 0);
+}
+
 int pmap_reserve(struct pmap *pmap, vaddr_t address)
 {
-	entry_t *table, *born_in = NULL;
-	unsigned born_level = 0;
-	int error = 0;
+	int error;
 
-	assert(address < USER_MAX);
 	spin_lock(&pmap->lock);
-	table = frame_data(pmap->root);
-	for (unsigned l = LEVELS - 1; l > 0; l--) {
-		entry_t *entry = &table[level_index(address, l)];
-
-		if (!*entry) {
-			struct frame *frame = frame_alloc(FRAME_PTABLE, 0, FRAME_ZERO);
-			if (!frame) {
-				error = -ENOMEM;
-				break;
-			}
-			frame->flags = 0;
-			*entry = frame_paddr(frame) | ENTRY_PRESENT | ENTRY_WRITE | ENTRY_USER;
-			(*table_used(table))++;
-			pmap->tables++;
-			if (!born_in) {
-				born_in = entry;
-				born_level = l;
-			}
-		}
-		table = phys_to_virt(*entry & ENTRY_ADDRESS);
-	}
-	if (error && born_in) {
-		/* Half a path: take it away again. Nobody can have walked it, it leads nowhere. */
-		entry_t *from = find_table(pmap, address, born_level);
-		uint64_t entry = atomic_exchange(born_in, 0);
-
-		(*table_used(from))--;
-		for (unsigned l = born_level; l > 0 && entry; l--) {
-			entry_t *next = phys_to_virt(entry & ENTRY_ADDRESS);
-			uint64_t deeper = l > 1 ? next[level_index(address, l - 1)] : 0;
-			frame_put(frame_of(entry & ENTRY_ADDRESS));
-			pmap->tables--;
-			entry = deeper;
-		}
-	}
+	error = pmap_reserve_locked(pmap, address);
 	spin_unlock(&pmap->lock);
 	return error;
-}
-
-struct pte pmap_get(struct pmap *pmap, vaddr_t address)
-{
-	entry_t *table = find_table(pmap, address, 0);
-
-	return decode(table ? table[level_index(address, 0)] : 0);
-}
-
-void pmap_enter(struct pmap *pmap, vaddr_t address, paddr_t frame, unsigned rights)
-{
-	entry_t *table = find_table(pmap, address, 0);
-	entry_t *slot;
-	uint64_t old, new;
-
-	assert(table);
-	slot = &table[level_index(address, 0)];
-	old = *slot;
-	if (!old)
-		(*table_used(table))++;
-	do {
-		assert(!old || decode(old).address == frame);
-		new = encode(frame, rights) | (old & ENTRY_DIRTY);
-	} while (!atomic_compare_exchange_weak(slot, &old, new));
-}
-
-struct pte pmap_clear(struct pmap *pmap, vaddr_t address)
-{
-	entry_t *table = find_table(pmap, address, 0);
-	uint64_t old;
-
-	if (!table)
-		return decode(0);
-	old = atomic_exchange(&table[level_index(address, 0)], 0);
-	if (old)
-		(*table_used(table))--;
-	return decode(old);
-}
-
-struct pte pmap_protect(struct pmap *pmap, vaddr_t address, unsigned rights)
-{
-	entry_t *table = find_table(pmap, address, 0);
-	entry_t *slot;
-	uint64_t old, new;
-
-	if (!table)
-		return decode(0);
-	slot = &table[level_index(address, 0)];
-	old = *slot;
-	do {
-		struct pte pte = decode(old);
-		if (!old)
-			break;
-		new = encode(pte.address, rights | (pte.special ? PTE_SPECIAL : 0)) |
-		      (old & ENTRY_DIRTY);
-	} while (!atomic_compare_exchange_weak(slot, &old, new));
-	return decode(old);
-}
-
-vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end)
-{
-	while (start < end) {
-		entry_t *table = frame_data(pmap->root);
-		unsigned level = LEVELS - 1;
-
-		/* Down as far as there are entries; an empty one is skipped with all it spans. */
-		while (level > 0 && table[level_index(start, level)]) {
-			table = phys_to_virt(table[level_index(start, level)] & ENTRY_ADDRESS);
-			level--;
-		}
-		if (level == 0) {
-			for (unsigned i = level_index(start, 0); i < TABLE_ENTRIES && start < end;
-			     i++, start += PAGE_SIZE)
-				if (table[i])
-					return start;
-			continue;
-		}
-		start = ALIGN_DOWN(start, level_span(level)) + level_span(level);
-	}
-	return end;
 }
 
 /* What pmap_prune() is about, and the tables that it has taken out. */
@@ -276,7 +297,7 @@ static void prune(struct pruning *p, entry_t *table, unsigned level, vaddr_t bas
 		uint64_t entry = table[i];
 		struct frame *frame;
 
-		if (!entry)
+		if (!entry || is_large(entry, level))
 			continue;
 		frame = frame_of(entry & ENTRY_ADDRESS);
 		if (level > 1)
@@ -285,6 +306,7 @@ static void prune(struct pruning *p, entry_t *table, unsigned level, vaddr_t bas
 			continue;
 		table[i] = 0;
 		(*table_used(table))--;
+		LIST_REMOVE(frame, table_link);
 		p->pmap->tables--;
 		frame->index = (uintptr_t)p->gone;
 		p->gone = frame;
@@ -298,6 +320,8 @@ void pmap_prune(struct pmap *pmap, vaddr_t start, vaddr_t end, vaddr_t floor, va
 	assert(end <= USER_MAX);
 	spin_lock(&pmap->lock);
 	prune(&p, frame_data(pmap->root), LEVELS - 1, 0);
+	if (p.gone)
+		pmap->walked = NOT_WALKED;
 	spin_unlock(&pmap->lock);
 	if (!p.gone)
 		return;
@@ -311,77 +335,226 @@ void pmap_prune(struct pmap *pmap, vaddr_t start, vaddr_t end, vaddr_t floor, va
 	}
 }
 
-/* Forgets on this CPU; interrupts off. */
-static void flush_local(vaddr_t start, vaddr_t end)
+/* --- single pages --------------------------------------------------------------------------------- */
+
+struct pte pmap_get(struct pmap *pmap, vaddr_t address)
 {
-	if ((end - start) / PAGE_SIZE > FLUSH_SINGLE) {
-		write_cr3(read_cr3());
+	entry_t *table = find_table(pmap, address);
+	entry_t *large;
+	struct pte pte;
+
+	if (likely(table))
+		return decode(table[level_index(address, 0)]);
+	large = find_large(pmap, address);
+	pte = decode(large ? *large & ~ENTRY_LARGE : 0);
+	if (large) {
+		pte.large = true;
+		pte.address += address & (PMAP_TABLE_SPAN - PAGE_SIZE);
+	}
+	return pte;
+}
+
+void pmap_enter(struct pmap *pmap, vaddr_t address, paddr_t frame, unsigned rights)
+{
+	entry_t *table = find_table(pmap, address);
+	uint64_t old, new = encode(frame, rights);
+	entry_t *slot;
+
+	assert(table);
+	slot = &table[level_index(address, 0)];
+	old = *slot;
+	if (!old) {
+		(*table_used(table))++;
+		atomic_store_explicit(slot, new, memory_order_release);
 		return;
 	}
-	for (; start < end; start += PAGE_SIZE)
-		invlpg(start);
+	do {
+		assert(entry_address(old) == frame);
+	} while (!atomic_compare_exchange_weak(slot, &old, new | (old & ENTRY_DIRTY)));
 }
 
-void pmap_flush(struct pmap *pmap, vaddr_t start, vaddr_t end)
+struct pte pmap_clear(struct pmap *pmap, vaddr_t address)
 {
-	uint64_t generation, others;
-	struct cpu *cpu;
+	entry_t *table = find_table(pmap, address);
+	uint64_t old;
 
-	irq_push_off();
-	cpu = this_cpu();
-	generation = atomic_fetch_add(&pmap->generation, 1) + 1;
-	others = atomic_load(&pmap->cpus) & ~(UINT64_C(1) << cpu->number);
-	if (cpu->pmap == pmap) {
-		flush_local(start, end);
-		cpu->pmap_generation = generation;
-		atomic_fetch_add_explicit(&counters.flushes, 1, memory_order_relaxed);
-	} else {
-		atomic_fetch_add_explicit(&counters.avoided, 1, memory_order_relaxed);
+	if (!table) {
+		assert(!find_large(pmap, address)); /* demoted before one of its pages goes */
+		return decode(0);
 	}
-	irq_pop_off();
-	assert(others == 0); /* only the boot CPU runs: there is nobody to shoot down */
+	old = atomic_exchange(&table[level_index(address, 0)], 0);
+	if (old)
+		(*table_used(table))--;
+	return decode(old);
 }
 
-void pmap_activate(struct pmap *pmap)
+struct pte pmap_protect(struct pmap *pmap, vaddr_t address, unsigned rights)
 {
-	struct cpu *cpu = this_cpu();
-	uint64_t bit = UINT64_C(1) << cpu->number;
-	uint64_t generation;
+	entry_t *table = find_table(pmap, address);
+	entry_t *slot;
+	uint64_t old, new;
 
-	if (cpu->pmap == pmap &&
-	    (!pmap || cpu->pmap_generation == atomic_load(&pmap->generation))) {
-		atomic_fetch_add_explicit(&counters.avoided, 1, memory_order_relaxed);
-		return;
+	if (!table) {
+		assert(!find_large(pmap, address));
+		return decode(0);
 	}
-	if (!pmap) {
-		write_cr3(kernel_root);
-	} else {
-		/* Into the mask first: a flush from now on either sees us or is seen by the load. */
-		atomic_fetch_or(&pmap->cpus, bit);
-		generation = atomic_load(&pmap->generation);
-		write_cr3(frame_paddr(pmap->root));
-		cpu->pmap_generation = generation;
+	slot = &table[level_index(address, 0)];
+	old = *slot;
+	do {
+		if (!old)
+			break;
+		new = encode(entry_address(old), rights) | (old & (ENTRY_DIRTY | ENTRY_SPECIAL));
+	} while (!atomic_compare_exchange_weak(slot, &old, new));
+	return decode(old);
+}
+
+/* --- many pages ----------------------------------------------------------------------------------- */
+
+unsigned pmap_enter_absent(struct pmap *pmap, vaddr_t address, struct frame **frames,
+			   unsigned count, unsigned rights)
+{
+	entry_t *table = find_table(pmap, address);
+	entry_t *slot = &table[level_index(address, 0)];
+	uint64_t bits = encode(0, rights);
+	unsigned entered = 0;
+
+	assert(table && level_index(address, 0) + count <= TABLE_ENTRIES);
+	for (unsigned i = 0; i < count; i++, slot++) {
+		if (!frames[i] || *slot) {
+			frames[i] = NULL;
+			continue;
+		}
+		atomic_store_explicit(slot, frame_paddr(frames[i]) | bits, memory_order_release);
+		entered++;
 	}
-	if (cpu->pmap && cpu->pmap != pmap)
-		atomic_fetch_and(&cpu->pmap->cpus, ~bit);
-	cpu->pmap = pmap;
-	atomic_fetch_add_explicit(&counters.flushes, 1, memory_order_relaxed);
+	*table_used(table) += (uint16_t)entered;
+	return entered;
 }
 
-void pmap_get_stats(struct pmap_stats *out)
+unsigned pmap_enter_shared(struct pmap *pmap, const struct mapping *mappings, unsigned count)
 {
-	*out = (struct pmap_stats){
-		.flushes = atomic_load(&counters.flushes),
-		.flushes_avoided = atomic_load(&counters.avoided),
-	};
+	for (unsigned i = 0; i < count; i++) {
+		const struct mapping *m = &mappings[i];
+		entry_t *table = find_table(pmap, m->page);
+		unsigned index = level_index(m->page, 0);
+
+		if (unlikely(!table)) {
+			if (make_tables(pmap, m->page, 0) < 0)
+				return i;
+			table = find_table(pmap, m->page);
+		}
+		assert(!table[index] && !m->pte.special);
+		(*table_used(table))++;
+		table[index] = encode(m->pte.address, (m->pte.executable ? PTE_EXEC : 0) |
+							      (m->pte.protnone ? PTE_NONE : 0));
+	}
+	return count;
 }
 
-void pmap_zero_frame(struct frame *frame)
+/* What pmap_collect() is asked to do, to one entry that is not empty; what it was before. */
+static uint64_t change_entry(entry_t *slot, uint64_t entry, enum pmap_change change)
 {
-	memset(frame_data(frame), 0, PAGE_SIZE);
+	if (change == PMAP_CLEAR)
+		return atomic_exchange(slot, 0);
+	if (change == PMAP_READ_ONLY && (entry & ENTRY_WRITE))
+		atomic_fetch_and(slot, ~ENTRY_WRITE);
+	return entry;
 }
 
-void pmap_copy_frame(struct frame *to, paddr_t from)
+/* As pmap_collect(), within one table of pages. */
+static unsigned collect_table(entry_t *table, vaddr_t *at, vaddr_t end, enum pmap_change change,
+			      struct mapping *out, unsigned max)
 {
-	memcpy(frame_data(to), phys_to_virt(from), PAGE_SIZE);
+	entry_t *slot = &table[level_index(*at, 0)];
+	unsigned count = 0;
+	vaddr_t page = *at;
+
+	for (; page < end && count < max; page += PAGE_SIZE, slot++) {
+		uint64_t entry = atomic_load_explicit(slot, memory_order_relaxed);
+
+		if (!entry)
+			continue;
+		out[count].page = page;
+		out[count].pte = decode(change_entry(slot, entry, change));
+		count++;
+	}
+	if (change == PMAP_CLEAR)
+		*table_used(table) -= (uint16_t)count;
+	*at = page;
+	return count;
+}
+
+/* As pmap_collect(), of a large page. */
+static struct pte collect_large(struct pmap *pmap, vaddr_t block, enum pmap_change change)
+{
+	struct pte pte = pmap_get(pmap, block);
+	entry_t *slot = find_large(pmap, block);
+
+	assert(change != PMAP_READ_ONLY);
+	if (change == PMAP_CLEAR) {
+		atomic_exchange(slot, 0);
+		discount_entry(slot);
+	}
+	return pte;
+}
+
+unsigned pmap_collect(struct pmap *pmap, vaddr_t *at, vaddr_t end, enum pmap_change change,
+		      struct mapping *out, unsigned max)
+{
+	unsigned count = 0;
+
+	while (count < max && (*at = pmap_next(pmap, *at, end)) < end) {
+		entry_t *table = find_table(pmap, *at);
+		vaddr_t stop = MIN(ALIGN_DOWN(*at, PMAP_TABLE_SPAN) + PMAP_TABLE_SPAN, end);
+
+		if (table) {
+			count += collect_table(table, at, stop, change, out + count, max - count);
+			continue;
+		}
+		assert(IS_ALIGNED(*at, PMAP_TABLE_SPAN) && stop == *at + PMAP_TABLE_SPAN);
+		out[count].page = *at;
+		out[count++].pte = collect_large(pmap, *at, change);
+		*at = stop;
+	}
+	return count;
+}
+
+/* --- large pages ---------------------------------------------------------------------------------- */
+
+int pmap_reserve_large(struct pmap *pmap, vaddr_t block, struct frame **deposit)
+{
+	unsigned level;
+	entry_t *slot;
+
+	assert(IS_ALIGNED(block, PMAP_TABLE_SPAN));
+	if (find_table(pmap, block))
+		return -EEXIST;
+	if (make_tables(pmap, block, 1) < 0)
+		return -ENOMEM;
+	slot = walk(pmap, block, &level);
+	if (level != 1 || *slot)
+		return -EEXIST;
+	if (!*deposit)
+		*deposit = frame_alloc(FRAME_PTABLE, 0, FRAME_ZERO);
+	return *deposit ? 0 : -ENOMEM;
+}
+
+void pmap_enter_large(struct pmap *pmap, vaddr_t block, paddr_t frame, unsigned rights)
+{
+	unsigned level;
+	entry_t *slot = walk(pmap, block, &level);
+
+	assert(level == 1 && !*slot && IS_ALIGNED(frame, PMAP_TABLE_SPAN));
+	count_entry(slot);
+	*slot = encode(frame, rights) | ENTRY_LARGE;
+}
+
+void pmap_put_table(struct pmap *pmap, vaddr_t block, struct frame *deposit)
+{
+	unsigned level;
+	entry_t *slot = walk(pmap, block, &level);
+
+	assert(level == 1);
+	link_table(pmap, slot, deposit);
+	count_entry(slot);
 }

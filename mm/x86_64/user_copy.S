@@ -170,4 +170,25 @@ user_touch_write:
 	ret
 	.size	user_touch_write, . - user_touch_write
 
+	/*
+	 * bool user_exchange(uint32_t *at, uint32_t *seen, uint32_t wanted): writes `wanted` if the word is
+	 * *seen, which becomes what was there; false if it cannot be.
+	 */
+	.globl	user_exchange
+	.type	user_exchange, @function
+user_exchange:
+	movl	(%rsi), %eax
+	user_access_begin
+1:	lock cmpxchgl %edx, (%rdi)
+	on_fault 1b, .Lexchange_failed
+	user_access_end
+	movl	%eax, (%rsi)
+	movl	$1, %eax
+	ret
+.Lexchange_failed:
+	user_access_end
+	xorl	%eax, %eax
+	ret
+	.size	user_exchange, . - user_exchange
+
 	.section .note.GNU-stack, "", @progbits

@@ -150,13 +150,13 @@ static inline long tap_proc_number(const char *path, const char *name)
 
 /*
  * The frames that are free once everything that may be dropped has been, and the program's own page
- * tables, which are more or fewer as its regions happen to lie; -1 on Linux.
+ * tables and private pages, which are more or fewer as it happens to lie; -1 on Linux.
  */
 static inline long tap_free_frames(void)
 {
 	long free = tap_proc_number("/proc/census", "nr_free_frames");
 
-	return free < 0 ? -1 : free + tap_proc_number("/proc/census", "nr_own_ptable");
+	return free < 0 ? -1 : free + tap_proc_number("/proc/census", "nr_own_frames");
 }
 
 /*

@@ -28,6 +28,7 @@
 #define E_ACCESSED 0x020u
 #define E_DIRTY    0x040u
 #define E_TABLE    0x080u
+#define E_LARGE    0x100u /* at level 1 */
 #define E_ADDRESS  (~(uint64_t)PAGE_MASK)
 
 struct tlb_entry {
@@ -137,6 +138,21 @@ static struct frame *find_table(const struct pmap *pmap, vaddr_t address)
 	for (unsigned level = LEVELS - 1; level > 0; level--) {
 		uint64_t entry = ((uint64_t *)frame_data(table))[index_of(address, level)];
 
+		if (!entry || (entry & E_LARGE))
+			return NULL;
+		table = table_frame(entry);
+	}
+	return table;
+}
+
+/* The table of level 1 that serves the address, or NULL. */
+static struct frame *find_directory(const struct pmap *pmap, vaddr_t address)
+{
+	struct frame *table = pmap->root;
+
+	for (unsigned level = LEVELS - 1; level > 1; level--) {
+		uint64_t entry = ((uint64_t *)frame_data(table))[index_of(address, level)];
+
 		if (!entry)
 			return NULL;
 		table = table_frame(entry);
@@ -144,10 +160,36 @@ static struct frame *find_table(const struct pmap *pmap, vaddr_t address)
 	return table;
 }
 
+/* The entry at level 1 of a large page, or NULL. */
+static uint64_t *find_large(const struct pmap *pmap, vaddr_t address)
+{
+	struct frame *table = find_directory(pmap, address);
+	uint64_t *entry = table ? (uint64_t *)frame_data(table) + index_of(address, 1) : NULL;
+
+	return entry && (*entry & E_LARGE) ? entry : NULL;
+}
+
+static vaddr_t offset_in_large(vaddr_t address)
+{
+	return address & (PMAP_TABLE_SPAN - 1) & ~(vaddr_t)PAGE_MASK;
+}
+
+/* What the processor finds for a page, of either size. */
+static uint64_t find_translation(const struct pmap *pmap, vaddr_t page)
+{
+	struct frame *table = find_table(pmap, page);
+	const uint64_t *large = find_large(pmap, page);
+
+	if (large)
+		return *large + offset_in_large(page);
+	return table ? ((uint64_t *)frame_data(table))[index_of(page, 0)] : 0;
+}
+
 static uint64_t *find_entry(const struct pmap *pmap, vaddr_t address)
 {
 	struct frame *table = find_table(pmap, address);
 
+	assert(!find_large(pmap, address)); /* demoted before one of its pages is meant */
 	return table ? (uint64_t *)frame_data(table) + index_of(address, 0) : NULL;
 }
 
@@ -161,13 +203,14 @@ static struct pte decode(uint64_t entry)
 {
 	return (struct pte){
 		.address = entry & E_ADDRESS,
-		.present = entry & E_PRESENT,
-		.protnone = entry & E_NONE,
-		.writable = entry & E_WRITE,
-		.executable = entry & E_EXEC,
-		.special = entry & E_SPECIAL,
-		.accessed = entry & E_ACCESSED,
-		.dirty = entry & E_DIRTY,
+		.present = !!(entry & E_PRESENT),
+		.protnone = !!(entry & E_NONE),
+		.writable = !!(entry & E_WRITE),
+		.executable = !!(entry & E_EXEC),
+		.special = !!(entry & E_SPECIAL),
+		.accessed = !!(entry & E_ACCESSED),
+		.dirty = !!(entry & E_DIRTY),
+		.large = !!(entry & E_LARGE),
 	};
 }
 
@@ -196,6 +239,7 @@ static void free_tables(struct frame *table, unsigned level)
 	const uint64_t *entries = frame_data(table);
 
 	for (unsigned i = 0; i < ENTRIES; i++) {
+		assert(!(entries[i] & E_LARGE));
 		if (level > 0 && entries[i])
 			free_tables(table_frame(entries[i]), level - 1);
 		else
@@ -211,43 +255,59 @@ void pmap_destroy(struct pmap *pmap)
 	pmap->root = NULL;
 }
 
-int pmap_reserve(struct pmap *pmap, vaddr_t address)
+/* Makes the tables on the way to `address` down to the one of `lowest`. */
+static int make_tables(struct pmap *pmap, vaddr_t address, unsigned lowest)
 {
 	struct frame *table = pmap->root;
-	int error = 0;
 
-	assert(!spin_held(&pmap->lock));
-	spin_lock(&pmap->lock);
-	check_arguments(pmap, address);
-	for (unsigned level = LEVELS - 1; level > 0; level--) {
+	for (unsigned level = LEVELS - 1; level > lowest; level--) {
 		uint64_t entry = ((uint64_t *)frame_data(table))[index_of(address, level)];
 
+		if (entry & E_LARGE)
+			return 0;
 		if (!entry) {
 			struct frame *below = frame_alloc(FRAME_PTABLE, 0, FRAME_ZERO);
 
-			if (!below) {
-				error = -ENOMEM;
-				break;
-			}
+			if (!below)
+				return -ENOMEM;
 			entry = frame_paddr(below) | E_TABLE;
 			set_entry(table, index_of(address, level), entry);
 			pmap->tables++;
 		}
 		table = table_frame(entry);
 	}
-	spin_unlock(&pmap->lock);
+	return 0;
+}
+
+static void prune_all(struct pmap *pmap, vaddr_t start, vaddr_t end, vaddr_t floor,
+		      vaddr_t ceiling);
+
+int pmap_reserve_locked(struct pmap *pmap, vaddr_t address)
+{
+	int error;
+
+	check_arguments(pmap, address);
+	error = make_tables(pmap, address, 0);
 	if (error)
-		pmap_prune(pmap, address, address + PAGE_SIZE, 0, UINT64_MAX);
+		prune_all(pmap, address, address + PAGE_SIZE, 0, UINT64_MAX);
+	return error;
+}
+
+int pmap_reserve(struct pmap *pmap, vaddr_t address)
+{
+	int error;
+
+	assert(!spin_held(&pmap->lock));
+	spin_lock(&pmap->lock);
+	error = pmap_reserve_locked(pmap, address);
+	spin_unlock(&pmap->lock);
 	return error;
 }
 
 struct pte pmap_get(struct pmap *pmap, vaddr_t address)
 {
-	uint64_t *entry;
-
 	check_arguments(pmap, address);
-	entry = find_entry(pmap, address);
-	return decode(entry ? *entry : 0);
+	return decode(find_translation(pmap, address));
 }
 
 void pmap_enter(struct pmap *pmap, vaddr_t address, paddr_t frame, unsigned rights)
@@ -304,7 +364,7 @@ vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end)
 
 		for (;; level--) {
 			entry = ((uint64_t *)frame_data(table))[index_of(start, level)];
-			if (!entry || level == 0)
+			if (!entry || level == 0 || (entry & E_LARGE))
 				break;
 			table = table_frame(entry);
 		}
@@ -328,7 +388,7 @@ static void prune(const struct pruning *p, struct frame *table, unsigned level, 
 		vaddr_t start = base + i * span_of(level), end = start + span_of(level);
 		struct frame *below;
 
-		if (!entries[i] || end <= p->start || start >= p->end)
+		if (!entries[i] || (entries[i] & E_LARGE) || end <= p->start || start >= p->end)
 			continue;
 		below = table_frame(entries[i]);
 		if (level > 1)
@@ -343,14 +403,120 @@ static void prune(const struct pruning *p, struct frame *table, unsigned level, 
 	}
 }
 
-void pmap_prune(struct pmap *pmap, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling)
+static void prune_all(struct pmap *pmap, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling)
 {
 	const struct pruning p = { pmap, start, end, floor, ceiling };
 
+	prune(&p, pmap->root, LEVELS - 1, 0);
+}
+
+void pmap_prune(struct pmap *pmap, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling)
+{
 	assert(floor <= start && start < end && end <= ceiling);
 	spin_lock(&pmap->lock);
-	prune(&p, pmap->root, LEVELS - 1, 0);
+	prune_all(pmap, start, end, floor, ceiling);
 	spin_unlock(&pmap->lock);
+}
+
+unsigned pmap_collect(struct pmap *pmap, vaddr_t *at, vaddr_t end, enum pmap_change change,
+		      struct mapping *out, unsigned max)
+{
+	unsigned count = 0;
+
+	while (count < max && (*at = pmap_next(pmap, *at, end)) < end) {
+		struct pte pte = pmap_get(pmap, *at);
+		vaddr_t page = *at;
+
+		out[count++] = (struct mapping){ page, pte };
+		*at += pte.large ? PMAP_TABLE_SPAN : PAGE_SIZE;
+		if (pte.large) {
+			assert(IS_ALIGNED(page, PMAP_TABLE_SPAN) && *at <= end);
+			assert(change != PMAP_READ_ONLY);
+			if (change == PMAP_CLEAR)
+				set_entry(find_directory(pmap, page), index_of(page, 1), 0);
+		} else if (change == PMAP_CLEAR) {
+			pmap_clear(pmap, page);
+		} else if (change == PMAP_READ_ONLY) {
+			*find_entry(pmap, page) &= ~(uint64_t)E_WRITE;
+		}
+	}
+	return count;
+}
+
+unsigned pmap_enter_shared(struct pmap *pmap, const struct mapping *mappings, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct mapping *m = &mappings[i];
+
+		assert(!m->pte.special && !m->pte.large && pte_empty(pmap_get(pmap, m->page)));
+		if (pmap_reserve_locked(pmap, m->page) < 0)
+			return i;
+		pmap_enter(pmap, m->page, m->pte.address,
+			   (m->pte.executable ? PTE_EXEC : 0) | (m->pte.protnone ? PTE_NONE : 0));
+	}
+	return count;
+}
+
+unsigned pmap_enter_absent(struct pmap *pmap, vaddr_t address, struct frame **frames,
+			   unsigned count, unsigned rights)
+{
+	unsigned entered = 0;
+
+	assert(index_of(address, 0) + count <= ENTRIES);
+	for (unsigned i = 0; i < count; i++, address += PAGE_SIZE) {
+		if (!frames[i] || !pte_empty(pmap_get(pmap, address))) {
+			frames[i] = NULL;
+			continue;
+		}
+		pmap_enter(pmap, address, frame_paddr(frames[i]), rights);
+		entered++;
+	}
+	return entered;
+}
+
+int pmap_reserve_large(struct pmap *pmap, vaddr_t block, struct frame **deposit)
+{
+	check_arguments(pmap, block);
+	assert(IS_ALIGNED(block, PMAP_TABLE_SPAN));
+	if (make_tables(pmap, block, 1) < 0) {
+		prune_all(pmap, block, block + PAGE_SIZE, 0, UINT64_MAX);
+		return -ENOMEM;
+	}
+	if (((uint64_t *)frame_data(find_directory(pmap, block)))[index_of(block, 1)])
+		return -EEXIST;
+	if (!*deposit)
+		*deposit = frame_alloc(FRAME_PTABLE, 0, FRAME_ZERO);
+	return *deposit ? 0 : -ENOMEM;
+}
+
+/* No TLB may know one of the block's pages, in either size. */
+static void check_forgotten(const struct pmap *pmap, vaddr_t block)
+{
+	for (vaddr_t page = block; page < block + PMAP_TABLE_SPAN; page += PAGE_SIZE)
+		assert(!tlb_knows(pmap, page));
+}
+
+void pmap_enter_large(struct pmap *pmap, vaddr_t block, paddr_t frame, unsigned rights)
+{
+	struct frame *directory = find_directory(pmap, block);
+
+	check_arguments(pmap, block);
+	assert(IS_ALIGNED(frame, PMAP_TABLE_SPAN));
+	assert(!((uint64_t *)frame_data(directory))[index_of(block, 1)]);
+	check_forgotten(pmap, block);
+	set_entry(directory, index_of(block, 1), encode(frame, rights) | E_LARGE);
+}
+
+void pmap_put_table(struct pmap *pmap, vaddr_t block, struct frame *deposit)
+{
+	struct frame *directory = find_directory(pmap, block);
+
+	check_arguments(pmap, block);
+	assert(!((uint64_t *)frame_data(directory))[index_of(block, 1)]);
+	assert(deposit->kind == FRAME_PTABLE && deposit->refs == 1 && deposit->flags == 0);
+	check_forgotten(pmap, block);
+	set_entry(directory, index_of(block, 1), frame_paddr(deposit) | E_TABLE);
+	pmap->tables++;
 }
 
 void pmap_flush(struct pmap *pmap, vaddr_t start, vaddr_t end)
@@ -389,13 +555,14 @@ bool fake_access(struct pmap *pmap, unsigned cpu, vaddr_t address, unsigned acce
 
 	/* A remembered translation without the right makes the processor walk again. */
 	if (!hit || !permits(slot->entry, access)) {
-		uint64_t *entry = find_entry(pmap, page);
+		uint64_t *large = find_large(pmap, page);
+		uint64_t *entry = large ? large : find_entry(pmap, page);
 
 		slot->pmap = hit ? NULL : slot->pmap;
 		if (!entry || !permits(*entry, access))
 			return false;
 		*entry |= E_ACCESSED | (access & FAULT_WRITE ? E_DIRTY : 0);
-		*slot = (struct tlb_entry){ pmap, page, *entry };
+		*slot = (struct tlb_entry){ pmap, page, find_translation(pmap, page) };
 	}
 	*out = (slot->entry & E_ADDRESS) + (address - page);
 	return true;
@@ -408,13 +575,16 @@ void fake_assert_not_stale(const struct frame *frame)
 	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
 		for (unsigned i = 0; i < TLB_ENTRIES; i++) {
 			const struct tlb_entry *slot = &tlb[cpu][i];
-			const uint64_t *entry;
+			uint64_t entry;
 
-			if (!slot->pmap || (slot->entry & E_ADDRESS) != address)
+			/* A block goes with all its frames. */
+			if (!slot->pmap ||
+			    (slot->entry & E_ADDRESS) - address >= PAGE_SIZE << frame->order)
 				continue;
-			entry = find_entry(slot->pmap, slot->page);
-			assert(entry && (*entry & E_PRESENT) && (*entry & E_ADDRESS) == address);
-			assert((*entry & E_WRITE) || !(slot->entry & E_WRITE));
+			entry = find_translation(slot->pmap, slot->page);
+			assert((entry & E_PRESENT) &&
+			       (entry & E_ADDRESS) == (slot->entry & E_ADDRESS));
+			assert((entry & E_WRITE) || !(slot->entry & E_WRITE));
 		}
 	}
 }

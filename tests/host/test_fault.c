@@ -228,7 +228,7 @@ static void writing_a_private_file_copies(void **state)
 	assert_int_equal(space->stats.file_pages, 0);
 
 	/* The copy is this space's own: dropped, the file shows again. */
-	assert_int_equal(space_discard(space, PAGE(0), PAGE_SIZE), 0);
+	assert_int_equal(space_advise(space, PAGE(0), PAGE_SIZE, MADV_DONTNEED), 0);
 	assert_reads(space, 0, PAGE(0), world_file_byte(0));
 	world_check();
 }
@@ -567,7 +567,7 @@ static void a_copy_is_whole_whoever_comes_in_between(void **state)
 
 	for (unsigned i = 0; i < 2; i++) {
 		assert_writes(space, 0, BASE, 1);
-		assert_int_equal(space_discard(other_space, BASE, PAGE_SIZE), 0);
+		assert_int_equal(space_advise(other_space, BASE, PAGE_SIZE, MADV_DONTNEED), 0);
 		share_page(space, other_space, BASE);
 		assert_reads(space, 0, BASE, 1);
 		fake_during_flush = i == 0 ? read_in_between : write_in_between;
@@ -592,7 +592,7 @@ static void the_zero_page_may_come_back_in_between(void **state)
 	assert_pages(space, "a");
 
 	/* Or another thread may be the first to write. */
-	assert_int_equal(space_discard(space, BASE, PAGE_SIZE), 0);
+	assert_int_equal(space_advise(space, BASE, PAGE_SIZE, MADV_DONTNEED), 0);
 	assert_reads(space, 0, BASE, 0);
 	fake_during_flush = write_in_between;
 	assert_writes(space, 0, BASE, 2);

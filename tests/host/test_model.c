@@ -135,7 +135,7 @@ static void do_protect(struct model *m)
 static void do_discard(struct model *m)
 {
 	unsigned first = below(PAGES), pages = MIN(1 + below(PAGES - first), 1 + below(12));
-	int error = space_discard(m->space, PAGE(first), pages * PAGE_SIZE);
+	int error = space_advise(m->space, PAGE(first), pages * PAGE_SIZE, MADV_DONTNEED);
 	bool whole = true;
 
 	for (unsigned i = 0; i < pages; i++) {

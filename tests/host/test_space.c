@@ -461,16 +461,16 @@ static void discarded_pages_are_zero_again(void **state)
 	struct space *space = laid_out("wwww..ww........");
 	uint8_t byte;
 
-	assert_int_equal(space_discard(space, PAGE(1), 2 * PAGE_SIZE), 0);
+	assert_int_equal(space_advise(space, PAGE(1), 2 * PAGE_SIZE, MADV_DONTNEED), 0);
 	assert_string_equal(world_draw_pages(space, BASE, 8), "a..a..aa");
 	assert_int_equal(world_read(space, 1, PAGE(1), &byte), 0);
 	assert_int_equal(byte, 0);
 	/* A hole is told of, and what is not a hole is done. */
-	assert_int_equal(space_discard(space, PAGE(3), 4 * PAGE_SIZE), -ENOMEM);
+	assert_int_equal(space_advise(space, PAGE(3), 4 * PAGE_SIZE, MADV_DONTNEED), -ENOMEM);
 	assert_string_equal(world_draw_pages(space, BASE, 8), "az.....a");
 	assert_layout(space, "[wwww]..[ww]........");
-	assert_int_equal(space_discard(space, PAGE(0) + 1, PAGE_SIZE), -EINVAL);
-	assert_int_equal(space_discard(space, PAGE(0), UINT64_MAX), -EINVAL);
+	assert_int_equal(space_advise(space, PAGE(0) + 1, PAGE_SIZE, MADV_DONTNEED), -EINVAL);
+	assert_int_equal(space_advise(space, PAGE(0), UINT64_MAX, MADV_DONTNEED), -EINVAL);
 }
 
 /* --- brk -------------------------------------------------------------------------------------- */

@@ -111,7 +111,8 @@ static void count_space(struct space *space, uint32_t *refs)
 	     at += PAGE_SIZE) {
 		struct pte pte = pmap_get(&space->pmap, at);
 
-		if (!pte.special)
+		/* Of a large page only the first frame counts. */
+		if (!pte.special && !(pte.large && !IS_ALIGNED(at, PMAP_TABLE_SPAN)))
 			refs[pte.address >> PAGE_SHIFT]++;
 	}
 	spin_unlock(&space->pmap.lock);
@@ -214,6 +215,8 @@ const char *world_draw_pages(struct space *space, vaddr_t start, unsigned pages)
 			*out++ = '-';
 		else if (pte.special)
 			*out++ = 'z';
+		else if (pte.large)
+			*out++ = 'L';
 		else
 			*out++ = frame_of(pte.address)->kind == FRAME_ANON ? 'a' : 'f';
 	}

@@ -32,7 +32,10 @@ void world_check(void);
  */
 const char *world_draw(struct space *space, vaddr_t start, unsigned pages);
 
-/* As world_draw(), of resident pages: a private, f of an object, z the zero page, - protnone. */
+/*
+ * As world_draw(), of resident pages: a private, f of an object, z the zero page, - protnone,
+ * L of a large page.
+ */
 const char *world_draw_pages(struct space *space, vaddr_t start, unsigned pages);
 
 /* Maps private anonymous memory at `start` as drawn: "wwww..rr" (without brackets). */

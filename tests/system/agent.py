@@ -93,12 +93,12 @@ class Agent(Guest):
     def census(self):
         """
         The free frames, once everything that may be dropped has been; and the agent's own page
-        tables, which are more or fewer as its regions happen to lie.
+        tables and private pages, which are more or fewer as it happens to lie.
         """
         # The first one touches pages of the agent's own.
         self.number("nr_free_frames", "/proc/census")
         return (self.number("nr_free_frames", "/proc/census") +
-                self.number("nr_own_ptable", "/proc/census"))
+                self.number("nr_own_frames", "/proc/census"))
 
     def is_version(self, version):
         """Runs `version`, from its first page to the last."""
