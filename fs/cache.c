@@ -11,6 +11,7 @@
  *   3. streaming what is held again and comparing it.
  * A stat(2) is content with an answer a second old, and compares sizes only.
  */
+#include "fs/cache.h"
 #include "fs/inode.h"
 #include "kernel/clock.h"
 #include "kernel/string.h"
@@ -395,6 +396,26 @@ static uint64_t shrink(uint64_t frames)
 			version_put(victims[i]);
 	} while (count == SHRINK_BATCH && freed < frames);
 	return freed;
+}
+
+void cache_get_usage(struct cache_usage *out)
+{
+	const struct inode *inode;
+
+	*out = (struct cache_usage){ 0 };
+	mutex_lock(&root_lock);
+	TAILQ_FOREACH (inode, &cached, cached) {
+		struct version *version = inode->version;
+		uint64_t pages;
+
+		if (version == NULL)
+			continue;
+		pages = DIV_ROUND_UP(atomic_load(&version->held), PAGE_SIZE);
+		out->pages += pages;
+		if (atomic_load(&version->object.refs) == 1)
+			out->unused += pages;
+	}
+	mutex_unlock(&root_lock);
 }
 
 void cache_init(void)

@@ -41,7 +41,7 @@ struct synthetic {
 	int (*follow)(uint32_t number, uint32_t entry, struct place *out);
 	/*
 	 * What write(2) gives it, at most SYNTHETIC_WRITE_MAX bytes and a NUL. 0 or a negative errno.
-	 * NULL: it cannot be opened for writing.
+	 * NULL: it cannot be opened for writing. Called with no lock held.
 	 */
 	int (*write)(uint32_t number, const char *bytes, size_t length);
 	/* It is a directory of such. */

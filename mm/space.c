@@ -83,13 +83,6 @@ uint64_t space_tables(struct space *space)
 	return tables;
 }
 
-int space_fault_current(vaddr_t address, unsigned access)
-{
-	struct space *space = current->space;
-
-	return space ? space_fault(space, address, access) : -EFAULT;
-}
-
 void space_init(void)
 {
 	slab_cache_init(&space_cache, "space", sizeof(struct space), sizeof(void *));

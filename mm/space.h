@@ -185,7 +185,10 @@ int space_read(struct space *space, vaddr_t from, void *to, size_t length);
 /* As above with zeroes; `from` is not needed. */
 int space_zero(struct space *space, vaddr_t to, size_t length);
 
-/* Registered with kernel/trap.h: space_fault() on the current thread's space. */
+/*
+ * Registered with kernel/trap.h: space_fault() on the current thread's space. Without memory it waits for
+ * somebody to be ended (mm/oom.c).
+ */
 int space_fault_current(vaddr_t address, unsigned access);
 
 /* Page-table pages below the root, VmPTE of /proc/PID/status. Takes the pmap's lock. */

@@ -99,6 +99,7 @@ static void give_properties(struct process *child)
 {
 	struct process *self = current_process();
 
+	child->oom_score_adj = self->oom_score_adj;
 	spin_lock(&self->limits.lock);
 	memcpy(child->limits.limit, self->limits.limit, sizeof(child->limits.limit));
 	spin_unlock(&self->limits.lock);

@@ -20,6 +20,7 @@
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/syscall.h"
+#include "mm/oom.h"
 #include "mm/space.h"
 #include "mm/user.h"
 #include "proc/signal.h"
@@ -90,6 +91,7 @@ static void release_resources(void)
 	task_release_parent();
 	if (space)
 		space_put(space);
+	oom_memory_returned();
 }
 
 static void tell_of_death(struct process *child)

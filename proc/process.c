@@ -18,6 +18,7 @@
 #include "mm/slab.h"
 #include "mm/space.h"
 #include "proc/cred.h"
+#include "proc/oom.h"
 #include "proc/procfs.h"
 #include "proc/signal.h"
 
@@ -300,6 +301,7 @@ void process_init(void)
 	tty_register_job_hooks(&job_hooks);
 	signal_register_hooks(&signals);
 	futex_init();
+	oom_init();
 	procfs_init_processes();
 	procfs_init_system();
 	procfs_init_sys();

@@ -119,6 +119,7 @@ struct process {
 	struct file_name *exe_name; /* held; family lock */
 	char command[16];           /* comm of its leader; family lock */
 	uint64_t start_ns;
+	_Atomic int oom_score_adj; /* proc(5); a child begins with its parent's */
 };
 
 /*

@@ -8,6 +8,8 @@
 
 struct text;
 struct place;
+struct space;
+struct region;
 struct synthetic_entries;
 
 /* Register the files about processes, and about the machine. Boot, after fs_init(). */
@@ -27,6 +29,20 @@ int procfs_write_comm(uint32_t pid, const char *bytes, size_t length);
 /* The lines of /proc/PID/status about users and capabilities. (proc/procfs_cred.c) */
 void procfs_describe_identity(struct text *text, uint32_t pid);
 void procfs_describe_capabilities(struct text *text, uint32_t pid);
+
+/*
+ * The process's memory, with a reference, or NULL if it has none any more. -ESRCH. And a region of it as a
+ * line of /proc/PID/maps; the space's lock is held. (proc/procfs_process.c)
+ */
+int procfs_get_space(uint32_t pid, struct space **out);
+void procfs_print_region(struct text *text, const struct space *space, const struct region *region);
+
+/* Of /proc/PID: memory. (proc/procfs_memory.c) */
+int procfs_generate_smaps(struct text *text, uint32_t pid);
+int procfs_generate_smaps_rollup(struct text *text, uint32_t pid);
+int procfs_generate_oom_score(struct text *text, uint32_t pid);
+int procfs_generate_oom_score_adj(struct text *text, uint32_t pid);
+int procfs_write_oom_score_adj(uint32_t pid, const char *bytes, size_t length);
 
 /* Of /proc/PID: descriptors, and where the process is. (proc/procfs_fd.c) */
 extern const struct synthetic_entries procfs_fd, procfs_fdinfo;

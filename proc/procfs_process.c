@@ -90,6 +90,18 @@ static void subject_put(struct subject *s)
 	process_put(s->process);
 }
 
+int procfs_get_space(uint32_t pid, struct space **out)
+{
+	struct subject s;
+	int error = subject_get(pid, &s);
+
+	if (error != 0)
+		return error;
+	*out = s.space;
+	process_put(s.process);
+	return 0;
+}
+
 /* --- maps ------------------------------------------------------------------------------------- */
 
 /* Linux pads the name of a mapping to this column (fs/proc/task_mmu.c, show_map_vma()). */
@@ -106,8 +118,7 @@ static const char *region_label(const struct space *space, const struct region *
 	return NULL;
 }
 
-static void describe_region(struct text *text, const struct space *space,
-			    const struct region *region)
+void procfs_print_region(struct text *text, const struct space *space, const struct region *region)
 {
 	const char *label = region_label(space, region);
 	size_t before = text->length;
@@ -134,7 +145,7 @@ static void describe_space(struct text *text, struct space *space)
 
 	rw_read_lock(&space->lock);
 	for (region = space_find_above(space, 0); region; region = space_next(region))
-		describe_region(text, space, region);
+		procfs_print_region(text, space, region);
 	rw_read_unlock(&space->lock);
 }
 
@@ -157,7 +168,7 @@ static int generate_maps(struct text *text, uint32_t pid)
 struct usage {
 	uint64_t virtual, peak_virtual, anon, file, shared, peak_resident;
 	uint64_t text, data; /* in executable regions; in private writable ones but stacks */
-	uint64_t stack, locked, faults, faults_io;
+	uint64_t stack, locked, tables, faults, faults_io;
 };
 
 static uint64_t resident(const struct usage *usage)
@@ -194,6 +205,7 @@ static struct usage measure(struct space *space)
 			usage.stack += pages;
 	}
 	rw_read_unlock(&space->lock);
+	usage.tables = space_tables(space);
 	return usage;
 }
 
@@ -262,9 +274,38 @@ static const char *state_name(char state)
 	}
 }
 
+/* As Linux, a zombie has none of these lines. */
+static void print_memory(struct text *text, const struct usage *usage)
+{
+	const struct {
+		const char *name;
+		uint64_t pages;
+	} lines[] = {
+		{ "VmPeak", usage->peak_virtual },
+		{ "VmSize", usage->virtual },
+		{ "VmLck", usage->locked },
+		{ "VmPin", 0 },
+		{ "VmHWM", usage->peak_resident },
+		{ "VmRSS", resident(usage) },
+		{ "RssAnon", usage->anon },
+		{ "RssFile", usage->file },
+		{ "RssShmem", usage->shared },
+		{ "VmData", usage->data },
+		{ "VmStk", usage->stack },
+		{ "VmExe", usage->text },
+		{ "VmLib", 0 },
+		{ "VmPTE", usage->tables },
+		{ "VmSwap", 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		text_printf(text, "%s:\t%8lu kB\n", lines[i].name, to_kib(lines[i].pages));
+}
+
 static int generate_status(struct text *text, uint32_t pid)
 {
 	struct signal_sets signals;
+	bool has_memory;
 	struct usage usage;
 	struct subject s;
 	int error = subject_get(pid, &s);
@@ -273,21 +314,16 @@ static int generate_status(struct text *text, uint32_t pid)
 		return error;
 	signals = signal_sets(s.process);
 	usage = measure(s.space);
+	has_memory = s.space != NULL;
 	subject_put(&s);
 	text_printf(text,
 		    "Name:\t%s\nState:\t%c (%s)\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\n"
 		    "TracerPid:\t0\n",
 		    s.command, s.state, state_name(s.state), s.pid, s.pid, s.ppid);
 	procfs_describe_identity(text, pid);
-	text_printf(text,
-		    "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmPin:\t%8u kB\n"
-		    "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\nRssAnon:\t%8lu kB\nRssFile:\t%8lu kB\n"
-		    "RssShmem:\t%8lu kB\nVmData:\t%8lu kB\nVmStk:\t%8lu kB\nVmExe:\t%8lu kB\n"
-		    "VmLib:\t%8u kB\nVmSwap:\t%8u kB\nThreads:\t%u\n",
-		    to_kib(usage.peak_virtual), to_kib(usage.virtual), to_kib(usage.locked), 0,
-		    to_kib(usage.peak_resident), to_kib(resident(&usage)), to_kib(usage.anon),
-		    to_kib(usage.file), to_kib(usage.shared), to_kib(usage.data),
-		    to_kib(usage.stack), to_kib(usage.text), 0, 0, s.threads);
+	if (has_memory)
+		print_memory(text, &usage);
+	text_printf(text, "Threads:\t%u\n", s.threads);
 	text_printf(text,
 		    "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\n"
 		    "SigCgt:\t%016lx\n",
@@ -455,6 +491,13 @@ void procfs_init_processes(void)
 {
 	static const struct synthetic files[] = {
 		{ .path = "maps", .generate = generate_maps },
+		{ .path = "smaps", .generate = procfs_generate_smaps },
+		{ .path = "smaps_rollup", .generate = procfs_generate_smaps_rollup },
+		{ .path = "oom_score", .generate = procfs_generate_oom_score },
+		{ .path = "oom_score_adj",
+		  .generate = procfs_generate_oom_score_adj,
+		  .write = procfs_write_oom_score_adj,
+		  .permissions = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH },
 		{ .path = "statm", .generate = generate_statm },
 		{ .path = "status", .generate = generate_status },
 		{ .path = "stat", .generate = generate_stat },

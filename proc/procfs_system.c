@@ -1,12 +1,13 @@
 /*
  * proc/procfs_system.c - /proc of the machine: memory, time, interrupts, processor, network.
  *
- * /proc/vmstat is where every frame is accounted for: nr_free_frames and one nr_kind_ line for each
+ * /proc/vmstat begins as Linux's. Then every frame is accounted for: nr_free_frames and one nr_kind_ line for each
  * kind add up to nr_total_frames. Per-CPU, slab and stack caches are drained before counting, so
  * that equal states give equal numbers. /proc/census is the same after everything has been dropped
  * that may be fetched again: reading it is how a test asks whether anything has leaked, and whether
  * its own address space keeps every invariant (space_check()).
  */
+#include "fs/cache.h"
 #include "fs/synthetic.h"
 #include "kernel/clock.h"
 #include "kernel/cmdline.h"
@@ -18,6 +19,7 @@
 #include "mm/frame.h"
 #include "mm/kmap.h"
 #include "mm/large.h"
+#include "mm/oom.h"
 #include "mm/pmap.h"
 #include "mm/slab.h"
 #include "mm/space.h"
@@ -28,6 +30,11 @@
 #include <linux/major.h>
 
 /* --- memory ----------------------------------------------------------------------------------- */
+
+static uint64_t to_kib(uint64_t frames)
+{
+	return frames * (PAGE_SIZE / KIB);
+}
 
 static struct frame_census take_census(void)
 {
@@ -62,6 +69,13 @@ static int generate_vmstat(struct text *text, uint32_t number)
 	struct large_stats large;
 	struct pmap_stats stats;
 
+	text_printf(text,
+		    "nr_free_pages %lu\nnr_anon_pages %lu\nnr_file_pages %lu\n"
+		    "nr_slab_unreclaimable %lu\nnr_kernel_stack %lu\nnr_page_table_pages %lu\n"
+		    "pswpin 0\npswpout 0\noom_kill %lu\n",
+		    census.count[FRAME_FREE], census.count[FRAME_ANON], census.count[FRAME_OBJECT],
+		    census.count[FRAME_SLAB], to_kib(census.count[FRAME_STACK]),
+		    census.count[FRAME_PTABLE], oom_count());
 	describe_census(text, &census);
 	large_get_stats(&large);
 	text_printf(text,
@@ -90,29 +104,59 @@ static int generate_census(struct text *text, uint32_t number)
 	return 0;
 }
 
-static uint64_t to_kib(uint64_t frames)
+static void print_kib(struct text *text, const char *name, uint64_t frames)
 {
-	return frames * (PAGE_SIZE / KIB);
+	/* Linux's column (fs/proc/meminfo.c). */
+	int padding = (int)(sizeof("Inactive(anon)") - strlen(name));
+
+	text_printf(text, "%s:%*s%8lu kB\n", name, MAX(padding, 0), "", to_kib(frames));
 }
 
+/*
+ * What nobody has in use and can be fetched again is inactive file memory, and available; files that were
+ * written here, and shared memory, are Shmem, as on Linux's tmpfs.
+ */
 static int generate_meminfo(struct text *text, uint32_t number)
 {
 	struct frame_census census;
+	struct cache_usage cache;
+	uint64_t free, anon, object, wire, shared;
 	struct large_stats large;
 
+	cache_get_usage(&cache);
 	frame_census(&census);
 	large_get_stats(&large);
-	text_printf(text,
-		    "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\n"
-		    "Buffers:        %8u kB\nCached:         %8lu kB\nSwapCached:     %8u kB\n"
-		    "AnonPages:      %8lu kB\nShmem:          %8u kB\nSlab:           %8lu kB\n"
-		    "KernelStack:    %8lu kB\nPageTables:     %8lu kB\nSwapTotal:      %8u kB\n"
-		    "SwapFree:       %8u kB\nAnonHugePages:  %8lu kB\n",
-		    to_kib(census.total), to_kib(census.count[FRAME_FREE]),
-		    to_kib(census.count[FRAME_FREE]), 0, to_kib(census.count[FRAME_OBJECT]), 0,
-		    to_kib(census.count[FRAME_ANON]), 0, to_kib(census.count[FRAME_SLAB]),
-		    to_kib(census.count[FRAME_STACK]), to_kib(census.count[FRAME_PTABLE]), 0, 0,
-		    to_kib(large.present * LARGE_PAGES));
+	free = census.count[FRAME_FREE];
+	anon = census.count[FRAME_ANON];
+	object = census.count[FRAME_OBJECT];
+	wire = MIN(cache.pages, object);
+	shared = object - wire;
+	print_kib(text, "MemTotal", census.total);
+	print_kib(text, "MemFree", free);
+	print_kib(text, "MemAvailable", free + MIN(cache.unused, object));
+	print_kib(text, "Buffers", 0);
+	print_kib(text, "Cached", object);
+	print_kib(text, "SwapCached", 0);
+	print_kib(text, "Active", anon + wire - MIN(cache.unused, wire));
+	print_kib(text, "Inactive", shared + MIN(cache.unused, wire));
+	print_kib(text, "Active(anon)", anon);
+	print_kib(text, "Inactive(anon)", shared);
+	print_kib(text, "Active(file)", wire - MIN(cache.unused, wire));
+	print_kib(text, "Inactive(file)", MIN(cache.unused, wire));
+	print_kib(text, "SwapTotal", 0);
+	print_kib(text, "SwapFree", 0);
+	print_kib(text, "Dirty", 0);
+	print_kib(text, "Writeback", 0);
+	print_kib(text, "AnonPages", anon);
+	print_kib(text, "Shmem", shared);
+	print_kib(text, "KReclaimable", 0);
+	print_kib(text, "Slab", census.count[FRAME_SLAB]);
+	print_kib(text, "SReclaimable", 0);
+	print_kib(text, "SUnreclaim", census.count[FRAME_SLAB]);
+	print_kib(text, "KernelStack", census.count[FRAME_STACK]);
+	print_kib(text, "PageTables", census.count[FRAME_PTABLE]);
+	print_kib(text, "AnonHugePages", large.present * LARGE_PAGES);
+	print_kib(text, "CommitLimit", census.total);
 	return 0;
 }
 

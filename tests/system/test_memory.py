@@ -15,7 +15,7 @@ PROGRAMS = os.path.join(BUILD, "guest")
 def root(tmp_path):
     made = make_root(tmp_path / "root", stamped=True)
     (made / "guest").mkdir()
-    for name in ["fill", "file_maps"]:
+    for name in ["fill", "file_maps", "oom"]:
         shutil.copy(os.path.join(PROGRAMS, name), made / "guest" / name)
     return made
 
@@ -38,3 +38,16 @@ def test_a_file_of_the_server_is_mapped_and_written(root):
     (root / "data").write_bytes(content)
     tap("/guest/file_maps /data", root=root)
     assert (root / "data").read_bytes() == content
+
+
+def test_when_memory_runs_out_the_largest_is_ended(root):
+    """Hogs, bombs of them, and forks without memory; 20 rounds later every frame is where it was."""
+    log = tap("/guest/oom", root=root, mem=24)
+    assert re.search(r"out of memory: killed oom\[\d+\], \d+ kB$", log, re.M)
+    assert "killed oom[1]" not in log
+
+
+def test_the_only_program_ends_when_there_is_nobody_else(root):
+    log = boot("/guest/oom hog", root=root, mem=16, append="quiet", status=128 + 9)
+    assert "out of memory: there is nobody to kill" in log
+    assert "panic" not in log
