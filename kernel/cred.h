@@ -26,7 +26,8 @@ struct cred {
 	uint32_t gid, egid, sgid, fsgid;
 	uint64_t permitted, effective, inheritable, ambient, bounding; /* bit n: CAP_… n */
 	bool keeps_capabilities;                                       /* PR_SET_KEEPCAPS */
-	struct group_list *groups;                                     /* held; NULL: none */
+	bool no_new_privileges;    /* PR_SET_NO_NEW_PRIVS: exec gives none */
+	struct group_list *groups; /* held; NULL: none */
 };
 
 #define CAP_BIT(cap) (UINT64_C(1) << (cap))

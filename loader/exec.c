@@ -202,7 +202,7 @@ static int reserve(struct exec_request *request, struct exec *exec)
 	error = -ENOMEM;
 	exec->space = space_create();
 	exec->cred = cred_for_exec(exec->image.owner.mode, exec->image.owner.uid,
-				   exec->image.owner.gid, false, &exec->secure);
+				   exec->image.owner.gid, &exec->secure);
 	if (!exec->space || !exec->cred)
 		goto bad;
 	if (files_shared(current->files)) {

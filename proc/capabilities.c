@@ -142,6 +142,21 @@ static int64_t keep_capabilities(bool keep)
 	return 0;
 }
 
+/* prctl(2): the other arguments are to be 0, and there is no way back. */
+static int64_t refuse_new_privileges(uint64_t argument, uint64_t argument2)
+{
+	struct cred *cred;
+
+	if (argument != 1 || argument2 != 0)
+		return -EINVAL;
+	cred = cred_copy();
+	if (!cred)
+		return -ENOMEM;
+	cred->no_new_privileges = true;
+	cred_commit(cred);
+	return 0;
+}
+
 static int64_t change_ambient(uint64_t operation, uint64_t cap)
 {
 	const struct cred *old = current_cred();
@@ -180,6 +195,13 @@ int64_t cred_prctl(int option, uint64_t argument, uint64_t argument2)
 		return current_cred()->keeps_capabilities;
 	case PR_SET_KEEPCAPS:
 		return argument > 1 ? -EINVAL : keep_capabilities(argument != 0);
+	case PR_SET_NO_NEW_PRIVS:
+		return refuse_new_privileges(argument, argument2);
+	case PR_GET_NO_NEW_PRIVS:
+		return argument != 0 || argument2 != 0 ? -EINVAL
+						       : current_cred()->no_new_privileges;
+	case PR_GET_SECUREBITS:
+		return 0; /* none can be set */
 	case PR_CAP_AMBIENT:
 		return argument < PR_CAP_AMBIENT_IS_SET || argument > PR_CAP_AMBIENT_CLEAR_ALL
 			       ? -EINVAL

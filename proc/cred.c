@@ -45,6 +45,7 @@ struct cred *cred_copy(void)
 		.ambient = from->ambient,
 		.bounding = from->bounding,
 		.keeps_capabilities = from->keeps_capabilities,
+		.no_new_privileges = from->no_new_privileges,
 		.groups = from->groups,
 	};
 	if (copy->groups)
@@ -94,15 +95,17 @@ static void transform(struct cred *cred, uint32_t old_uid, uint32_t old_euid, bo
 	cred->keeps_capabilities = false;
 }
 
-struct cred *cred_for_exec(uint32_t mode, uint32_t uid, uint32_t gid, bool plain, bool *secure)
+struct cred *cred_for_exec(uint32_t mode, uint32_t uid, uint32_t gid, bool *secure)
 {
 	struct cred *cred = cred_copy();
 	uint32_t euid, egid;
+	bool plain;
 
 	if (!cred)
 		return NULL;
 	euid = cred->euid;
 	egid = cred->egid;
+	plain = cred->no_new_privileges;
 	if (!plain && (mode & S_ISUID))
 		cred->euid = uid;
 	/* Without execution for the group it would be mandatory locking, which is gone. */

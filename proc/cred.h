@@ -21,10 +21,10 @@ void cred_inherit(struct process *process, struct thread *thread);
 
 /*
  * What exec makes of the caller's: `mode`, `uid` and `gid` are the program's, set-user-ID and set-group-ID
- * count unless `plain`. `*secure`: the program has more rights than who starts it (AT_SECURE). NULL: no
+ * count unless PR_SET_NO_NEW_PRIVS was. `*secure`: the program has more rights than who starts it (AT_SECURE). NULL: no
  * memory.
  */
-struct cred *cred_for_exec(uint32_t mode, uint32_t uid, uint32_t gid, bool plain, bool *secure);
+struct cred *cred_for_exec(uint32_t mode, uint32_t uid, uint32_t gid, bool *secure);
 
 /*
  * True if the caller may look into the process (ptrace(2), "Ptrace access mode checking"). Family lock

@@ -57,8 +57,8 @@ void procfs_describe_capabilities(struct text *text, uint32_t pid)
 		return;
 	text_printf(text,
 		    "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\n"
-		    "CapAmb:\t%016lx\nNoNewPrivs:\t0\nSeccomp:\t0\n",
+		    "CapAmb:\t%016lx\nNoNewPrivs:\t%d\nSeccomp:\t0\n",
 		    cred->inheritable, cred->permitted, cred->effective, cred->bounding,
-		    cred->ambient);
+		    cred->ambient, cred->no_new_privileges);
 	cred_put(cred);
 }

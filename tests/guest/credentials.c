@@ -298,6 +298,17 @@ static void a_program_that_is_another(void)
 	_exit(99);
 }
 
+/* It stays who started it. */
+static void or_not(void)
+{
+	denied(prctl(PR_SET_NO_NEW_PRIVS, 2, 0, 0, 0), EINVAL);
+	check(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0);
+	check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	check(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	execl("other", "other", "who-not", NULL);
+	_exit(99);
+}
+
 static int who(void)
 {
 	uid_t r, e, s;
@@ -396,6 +407,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "who") == 0)
 		return who();
+	if (argc > 1 && strcmp(argv[1], "who-not") == 0)
+		return geteuid() == ALICE && getegid() == ALICE ? 0 : 1;
 	tap_begin(argv);
 	umask(022);
 	mkdir(BASE, 0755);
@@ -457,6 +470,7 @@ int main(int argc, char **argv)
 	chown("other", BOB, STAFF);
 	chmod("other", 06755);
 	as(ALICE, ALICE, a_program_that_is_another, "a set-user-ID program is its owner's");
+	as(ALICE, ALICE, or_not, "but not with PR_SET_NO_NEW_PRIVS");
 	tear_down();
 	return done();
 }
