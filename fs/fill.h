@@ -30,9 +30,8 @@
 struct fill;
 
 struct version {
-	struct object object;          /* its references are the version's */
-	struct origin *origin;         /* held; fixed, NULL in what was made here */
-	struct filesystem *filesystem; /* held: whose quota it counts in; NULL: nobody's; fixed */
+	struct object object;      /* its references are the version's */
+	struct origin *origin;     /* held; fixed, NULL in what was made here */
 	struct mutex writing;      /* RANK_WRITE; who writes or resizes it, user memory in hand */
 	_Atomic bool local;        /* writable here, needs no wire; never goes back */
 	_Atomic bool size_known;   /* object.size is the file's, not only what is held */

@@ -35,6 +35,11 @@ static unsigned tree_count; /* root_lock */
 
 /* --- file systems ------------------------------------------------------------------------------------- */
 
+static void release(struct object_quota *quota)
+{
+	kfree(container_of(quota, struct filesystem, quota));
+}
+
 static struct filesystem *filesystem_create(const char *type)
 {
 	static _Atomic uint32_t last_minor;
@@ -42,7 +47,8 @@ static struct filesystem *filesystem_create(const char *type)
 
 	if (filesystem == NULL)
 		return NULL;
-	atomic_init(&filesystem->refs, 1);
+	atomic_init(&filesystem->quota.refs, 1);
+	filesystem->quota.release = release;
 	filesystem->type = type;
 	/* Linux gives file systems without a disk minors of this one. */
 	filesystem->device = MKDEV(UNNAMED_MAJOR, atomic_fetch_add(&last_minor, 1) + 1);
@@ -51,13 +57,13 @@ static struct filesystem *filesystem_create(const char *type)
 
 void filesystem_get(struct filesystem *filesystem)
 {
-	atomic_fetch_add(&filesystem->refs, 1);
+	atomic_fetch_add(&filesystem->quota.refs, 1);
 }
 
 void filesystem_put(struct filesystem *filesystem)
 {
-	if (filesystem != NULL && atomic_fetch_sub(&filesystem->refs, 1) == 1)
-		kfree(filesystem);
+	if (filesystem != NULL)
+		object_quota_put(&filesystem->quota);
 }
 
 uint32_t filesystem_number(const struct filesystem *filesystem)
@@ -72,9 +78,8 @@ void inode_join(struct inode *inode, struct filesystem *filesystem)
 	filesystem_get(filesystem);
 	inode->filesystem = filesystem;
 	if (S_ISREG(inode->mode) && !inode->is_synthetic && inode->version != NULL &&
-	    inode->version->filesystem == NULL && inode->origin == NULL) {
+	    inode->version->object.quota == NULL && inode->origin == NULL) {
 		filesystem_get(filesystem);
-		inode->version->filesystem = filesystem;
 		inode->version->object.quota = &filesystem->quota;
 	}
 }

@@ -21,11 +21,10 @@
 struct text;
 
 struct filesystem {
-	_Atomic uint32_t refs;
 	const char *type;          /* fixed */
 	uint32_t device;           /* st_dev; fixed */
 	_Atomic uint32_t flags;    /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC */
-	struct object_quota quota; /* tmpfs: size= */
+	struct object_quota quota; /* its references are the file system's; tmpfs: size= */
 	_Atomic uint32_t writers;  /* regular files that are open for writing */
 };
 

@@ -101,7 +101,7 @@ static uint32_t without_umask(uint32_t mode)
 
 static int64_t make_directory(int dirfd, vaddr_t path, uint32_t mode)
 {
-	mode = without_umask(mode) & (MODE_PERMISSIONS & ~S_ISUID);
+	mode = without_umask(mode) & (S_ISVTX | S_IRWXU | S_IRWXG | S_IRWXO);
 	return make(dirfd, path, inode_create(S_IFDIR | mode));
 }
 

@@ -6,7 +6,6 @@
  */
 #include "fs/version.h"
 #include "fs/fill.h"
-#include "fs/mount.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "mm/frame.h"
@@ -67,7 +66,6 @@ static void release(struct object *object)
 
 	fill_discard(version);
 	origin_put(version->origin);
-	filesystem_put(version->filesystem);
 	kfree(version);
 }
 

@@ -45,8 +45,15 @@ static void detach(struct object *object, uint64_t index, uint64_t end)
 	}
 }
 
+void object_quota_put(struct object_quota *quota)
+{
+	if (quota && atomic_fetch_sub(&quota->refs, 1) == 1)
+		quota->release(quota);
+}
+
 void object_put(struct object *object)
 {
+	struct object_quota *quota;
 	uint32_t before = atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel);
 
 	assert(before > 0);
@@ -56,7 +63,9 @@ void object_put(struct object *object)
 	mutex_lock(&object->lock);
 	detach(object, 0, UINT64_MAX);
 	mutex_unlock(&object->lock);
+	quota = object->quota;
 	object->ops->release(object);
+	object_quota_put(quota);
 }
 
 struct frame *object_peek(struct object *object, uint64_t index)

@@ -41,10 +41,12 @@ struct object_ops {
 	int (*device_page)(struct object *object, uint64_t index, paddr_t *out);
 };
 
-/* Several objects' common room. */
+/* Several objects' common room; each holds it. */
 struct object_quota {
-	_Atomic uint64_t pages; /* frames held by all of them */
-	_Atomic uint64_t limit; /* of those; 0: none. Who inserts minds it */
+	_Atomic uint32_t refs;
+	void (*release)(struct object_quota *quota); /* the last reference is gone */
+	_Atomic uint64_t pages;                      /* frames held by all of them */
+	_Atomic uint64_t limit;                      /* of those; 0: none. Who inserts minds it */
 };
 
 struct object {
@@ -54,10 +56,13 @@ struct object {
 	uint64_t size;               /* bytes; lock */
 	struct radix frames;         /* by page index; lock */
 	uint64_t pages;              /* frames held; lock */
-	struct object_quota *quota;  /* outlives it; NULL: none. Set before the first frame */
+	struct object_quota *quota;  /* held; NULL: none. Set before the first frame */
 	uint64_t writable;           /* shared regions that may be writable, and claims; lock */
 	LIST_HEAD(, region) regions; /* those that map it, and their bounds; lock */
 };
+
+/* NULL is allowed. */
+void object_quota_put(struct object_quota *quota);
 
 /* All memory the caller's (usually embedded); refs = 1. */
 void object_init(struct object *object, const struct object_ops *ops, uint64_t size);

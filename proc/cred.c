@@ -95,16 +95,21 @@ static void transform(struct cred *cred, uint32_t old_uid, uint32_t old_euid, bo
 	cred->keeps_capabilities = false;
 }
 
+static bool is_same(const struct cred *a, const struct cred *b)
+{
+	return a->euid == b->euid && a->suid == b->suid && a->fsuid == b->fsuid &&
+	       a->egid == b->egid && a->sgid == b->sgid && a->fsgid == b->fsgid &&
+	       a->permitted == b->permitted && a->effective == b->effective &&
+	       a->ambient == b->ambient && a->keeps_capabilities == b->keeps_capabilities;
+}
+
 struct cred *cred_for_exec(uint32_t mode, uint32_t uid, uint32_t gid, bool *secure)
 {
-	struct cred *cred = cred_copy();
-	uint32_t euid, egid;
+	struct cred *old = current->cred, *cred = cred_copy();
 	bool plain;
 
 	if (!cred)
 		return NULL;
-	euid = cred->euid;
-	egid = cred->egid;
 	plain = cred->no_new_privileges;
 	if (!plain && (mode & S_ISUID))
 		cred->euid = uid;
@@ -112,9 +117,14 @@ struct cred *cred_for_exec(uint32_t mode, uint32_t uid, uint32_t gid, bool *secu
 	if (!plain && (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
 		cred->egid = gid;
 	*secure = cred->euid != cred->uid || cred->egid != cred->gid;
-	transform(cred, cred->uid, euid, cred->euid != euid || cred->egid != egid);
+	transform(cred, old->uid, old->euid, cred->euid != old->euid || cred->egid != old->egid);
 	cred->suid = cred->fsuid = cred->euid;
 	cred->sgid = cred->fsgid = cred->egid;
+	if (is_same(cred, old)) {
+		cred_put(cred);
+		cred_get(old);
+		return old;
+	}
 	return cred;
 }
 
