@@ -42,6 +42,7 @@ void syscall_dispatch(struct trapframe *tf)
 {
 	uint32_t number = (uint32_t)tf->error; /* Linux looks at EAX only */
 	const struct thread *thread;
+	const struct cpu *cpu;
 	syscall_fn *fn = NULL;
 
 	if (likely(number < syscall_count))
@@ -51,7 +52,8 @@ void syscall_dispatch(struct trapframe *tf)
 
 	/* What follows must not be overtaken by an interrupt that brings work. */
 	irq_disable();
-	thread = this_cpu()->thread;
-	if (unlikely(this_cpu()->need_resched || thread->kill_pending || thread->signal_pending))
+	cpu = this_cpu();
+	thread = cpu->thread;
+	if (unlikely(cpu->need_resched | thread->kill_pending | thread->signal_pending))
 		trap_return_user(tf);
 }

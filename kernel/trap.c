@@ -4,7 +4,7 @@
  *	                    from user mode                      from the kernel
  *	page fault          hooks->page_fault, then retry       in a user copy: the same, or its fixup;
  *	                    or a signal                         anything else is a panic
- *	other exception     hooks->user_exception: a signal     #GP in a user copy: its fixup; or a panic
+ *	other exception     hooks->user_exception: a signal     a panic
  *	interrupt           irq_dispatch()                      irq_dispatch()
  *	NMI, #MC, #DF       trap_paranoid(), on stacks of their own
  *
@@ -237,14 +237,13 @@ static void user_trap(struct trapframe *tf)
 	}
 }
 
-static void kernel_trap(struct trapframe *tf)
+/*
+ * User copies are no exception: their user addresses are canonical, so that a #GP there is about a
+ * pointer of the kernel's own.
+ */
+static __noreturn void kernel_trap(struct trapframe *tf)
 {
-	vaddr_t fixup = tf->vector == VECTOR_PROTECTION ? find_fixup(tf->rip) : 0;
-
-	if (!fixup)
-		panic_trap(tf, "%s in the kernel, error code %#lx", exception_name(tf->vector),
-			   tf->error);
-	tf->rip = fixup;
+	panic_trap(tf, "%s in the kernel, error code %#lx", exception_name(tf->vector), tf->error);
 }
 
 /* --- what may come at any instruction --------------------------------------------------------------------- */

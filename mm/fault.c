@@ -124,14 +124,6 @@ static enum outcome read_anonymous(struct fault *f, const struct region *region)
 	return DONE;
 }
 
-/* The spare becomes the page, writable, where nothing is. Pmap lock held. */
-static void enter_spare(struct fault *f, const struct region *region)
-{
-	pmap_enter(&f->space->pmap, f->page, frame_paddr(f->spare), rights(region) | PTE_WRITE);
-	pages_count(f->space, f->spare, 1);
-	f->spare = NULL;
-}
-
 /*
  * The second half of replacing a page: puts the spare, a copy, in the place of what `was` there, unless
  * that has changed. The entry has no right, and no TLB knows it.
@@ -149,8 +141,9 @@ static bool replace(struct fault *f, const struct region *region, struct pte was
 	}
 	if (!was.special)
 		pages_count(f->space, frame_of(was.address), -1);
-	pmap_clear(pmap, f->page);
-	enter_spare(f, region);
+	pmap_replace(pmap, f->page, frame_paddr(f->spare), rights(region) | PTE_WRITE);
+	pages_count(f->space, f->spare, 1);
+	f->spare = NULL;
 	spin_unlock(&pmap->lock);
 	return true;
 }
@@ -172,7 +165,7 @@ static bool copy_page(struct fault *f, const struct region *region, struct pte p
 	if (old)
 		pmap_copy_frame(f->spare, frame_paddr(old));
 	else
-		pmap_zero_frame(f->spare);
+		pmap_zero_frames(f->spare, 1);
 	replaced = replace(f, region, pte);
 	if (old && replaced)
 		frame_put(old); /* the entry's */
@@ -206,26 +199,29 @@ static enum outcome write_private(struct fault *f, const struct region *region,
 			break;
 		}
 		if (pte_empty(pte) && filled) {
-			enter_spare(f, region);
+			pmap_enter(pmap, f->page, frame_paddr(f->spare),
+				   rights(region) | PTE_WRITE);
+			pages_count(f->space, f->spare, 1);
+			f->spare = NULL;
 			break;
 		}
-		if (!pte_empty(pte) && f->spare) {
+		if (!f->spare)
+			f->spare = frame_alloc(FRAME_ANON, 0, 0);
+		if (!f->spare) {
+			spin_unlock(&pmap->lock);
+			return STARVED;
+		}
+		filled = pte_empty(pte);
+		if (!filled) {
 			if (copy_page(f, region, pte))
 				return DONE;
-			filled = false;
 			continue;
 		}
 		spin_unlock(&pmap->lock);
-
-		if (!f->spare)
-			f->spare = frame_alloc(FRAME_ANON, 0, 0);
-		if (!f->spare)
-			return STARVED;
-		if (pte_empty(pte) && origin)
+		if (origin)
 			pmap_copy_frame(f->spare, frame_paddr(origin));
-		else if (pte_empty(pte))
-			pmap_zero_frame(f->spare);
-		filled = pte_empty(pte);
+		else
+			pmap_zero_frames(f->spare, 1);
 	}
 	spin_unlock(&pmap->lock);
 	return DONE;
@@ -245,8 +241,9 @@ static enum outcome want(struct fault *f, struct object *object, uint64_t index,
 	return outcome;
 }
 
-/* The object's page itself, and on a read those around it that the object has. */
-static void map_object(struct fault *f, const struct region *region, bool write)
+/* The object's page `frame`, and on a read those around it that the object has. */
+static void map_object(struct fault *f, const struct region *region, struct frame *frame,
+		       bool write)
 {
 	struct pmap *pmap = &f->space->pmap;
 	struct object *object = region->object;
@@ -258,7 +255,10 @@ static void map_object(struct fault *f, const struct region *region, bool write)
 	unsigned count = (unsigned)MIN((end - start) >> PAGE_SHIFT, pages);
 	struct frame *frames[AROUND_BYTES / PAGE_SIZE];
 
-	object_peek_run(object, index, count, frames);
+	if (write)
+		frames[0] = frame;
+	else
+		object_peek_run(object, index, count, frames);
 	spin_lock(&pmap->lock);
 	(void)pmap_enter_absent(pmap, start, frames, count,
 				rights(region) | (write ? PTE_WRITE : 0));
@@ -303,7 +303,7 @@ static enum outcome fault_object(struct fault *f, const struct region *region)
 	if (write && object->ops->make_writable && (f->object != object || f->index != index))
 		return want(f, object, index, LOCALISE);
 	if (pte_empty(pte)) {
-		map_object(f, region, write);
+		map_object(f, region, frame, write);
 	} else {
 		pte.writable |= write;
 		spin_lock(&pmap->lock);

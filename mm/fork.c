@@ -31,22 +31,28 @@ struct fork {
 	vaddr_t start, end; /* of what the parent's TLBs must forget; empty if start == end */
 };
 
-static void must_flush(struct fork *fork, vaddr_t page)
-{
-	if (fork->start == fork->end)
-		fork->start = page;
-	fork->start = MIN(fork->start, page);
-	fork->end = MAX(fork->end, page + PAGE_SIZE);
-}
-
-/* Leaves of the pages those that are private: in no object. Their number. */
-static unsigned keep_private(struct mapping *pages, unsigned count)
+/*
+ * Notes what must be flushed, and leaves of the pages those that are private: in no object. Their
+ * number.
+ */
+static unsigned keep_private(struct fork *fork, struct mapping *pages, unsigned count)
 {
 	unsigned kept = 0;
 
-	for (unsigned i = 0; i < count; i++)
-		if (!pages[i].pte.special && frame_of(pages[i].pte.address)->kind == FRAME_ANON)
-			pages[kept++] = pages[i];
+	for (unsigned i = 0; i < count; i++) {
+		struct pte pte = pages[i].pte;
+
+		if (pte.writable) {
+			if (fork->start == fork->end)
+				fork->start = pages[i].page; /* they come in order */
+			fork->end = pages[i].page + PAGE_SIZE;
+		}
+		if (pte.special || frame_of(pte.address)->kind != FRAME_ANON)
+			continue;
+		if (kept < i)
+			pages[kept] = pages[i];
+		kept++;
+	}
 	return kept;
 }
 
@@ -81,10 +87,7 @@ static int share_pages(struct fork *fork, const struct region *region)
 		spin_lock(&from->lock);
 		count = pmap_collect(from, &at, region->end, PMAP_READ_ONLY, pages, BATCH);
 		spin_unlock(&from->lock);
-		for (unsigned i = 0; i < count; i++)
-			if (pages[i].pte.writable)
-				must_flush(fork, pages[i].page);
-		count = keep_private(pages, count);
+		count = keep_private(fork, pages, count);
 		if (count > 0)
 			error = give_pages(fork->child, pages, count);
 		if (sched_needs_resched())

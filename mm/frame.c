@@ -151,13 +151,14 @@ static void cache_fill(struct frame_cache *cache)
 	spin_unlock(&lock);
 }
 
-static struct frame *take(struct frame_cache *cache, unsigned order)
+/* What the cache has no single frame for: another order, or it is empty. */
+static __attribute__((noinline)) struct frame *take_slowly(struct frame_cache *cache,
+							   unsigned order)
 {
 	struct frame *frame;
 
 	if (order == 0) {
-		if (cache->count == 0)
-			cache_fill(cache);
+		cache_fill(cache);
 		return cache->count > 0 ? cache->frames[--cache->count] : NULL;
 	}
 	spin_lock(&lock);
@@ -172,7 +173,8 @@ static struct frame *take(struct frame_cache *cache, unsigned order)
 	return frame;
 }
 
-static void give_back(struct frame *frame)
+/* The last reference is gone. Out of line: most references that are dropped are not the last. */
+static __attribute__((noinline)) void give_back(struct frame *frame)
 {
 	unsigned order = frame->order;
 	struct frame_cache *cache;
@@ -181,7 +183,7 @@ static void give_back(struct frame *frame)
 	cache = &caches[this_cpu()->number];
 	cache->given[frame->kind] -= (int64_t)block_frames(order);
 	frame->kind = FRAME_FREE;
-	if (order == 0) {
+	if (likely(order == 0)) {
 		frame->order = UNLISTED; /* before others are freed: not theirs to merge with */
 		if (cache->count == CACHE_SIZE)
 			cache_drain(cache, CACHE_SIZE - CACHE_BATCH);
@@ -229,8 +231,11 @@ struct frame *frame_alloc(enum frame_kind kind, unsigned order, unsigned flags)
 
 	irq_push_off();
 	cache = &caches[this_cpu()->number];
-	frame = take(cache, order);
-	if (frame) {
+	if (likely(order == 0 && cache->count > 0))
+		frame = cache->frames[--cache->count];
+	else
+		frame = take_slowly(cache, order);
+	if (likely(frame)) {
 		assert(frame->kind == FRAME_FREE && frame->refs == 0);
 		frame->kind = (uint8_t)kind;
 		frame->order = (uint8_t)order;
@@ -249,8 +254,7 @@ struct frame *frame_alloc(enum frame_kind kind, unsigned order, unsigned flags)
 		return NULL;
 	}
 	if (flags & FRAME_ZERO)
-		for (uint64_t i = 0; i < block_frames(order); i++)
-			pmap_zero_frame(frame + i);
+		pmap_zero_frames(frame, block_frames(order));
 	return frame;
 }
 

@@ -43,12 +43,23 @@ static void drop(struct pte pte)
 /* What is gone is no longer resident; pmap lock held. */
 static void discount(struct space *space, const struct mapping *gone, unsigned count)
 {
+	uint64_t anon = 0;
+
 	for (unsigned i = 0; i < count; i++) {
-		if (gone[i].pte.large)
+		struct pte pte = gone[i].pte;
+		const struct frame *frame;
+
+		if (pte.special)
+			continue;
+		frame = frame_of(pte.address);
+		if (pte.large)
 			large_count(space, -1);
-		else if (!gone[i].pte.special)
-			pages_count(space, frame_of(gone[i].pte.address), -1);
+		else if (frame->kind == FRAME_ANON)
+			anon++;
+		else
+			pages_count(space, frame, -1);
 	}
+	space->stats.anon_pages -= anon;
 }
 
 /* Of what was looked at, clears the PTEs of pages in objects; how many there were. */

@@ -67,9 +67,12 @@ struct pte pmap_get(struct pmap *pmap, vaddr_t address); /* empty if there is no
 
 /*
  * Installs a PTE where there is none, or changes one to the same frame. The table must exist.
- * Replacing a frame by another goes through pmap_clear() and a flush first.
+ * Replacing a frame by another takes all rights away, and a flush, first: pmap_replace().
  */
 void pmap_enter(struct pmap *pmap, vaddr_t address, paddr_t frame, unsigned rights);
+
+/* Gives a protnone PTE, which no TLB knows any more, another frame, with rights. */
+void pmap_replace(struct pmap *pmap, vaddr_t address, paddr_t frame, unsigned rights);
 
 /* Takes the PTE away by atomic exchange and returns what it was, with A and D. No flush. */
 struct pte pmap_clear(struct pmap *pmap, vaddr_t address);
@@ -153,7 +156,7 @@ void pmap_get_stats(struct pmap_stats *out);
 extern paddr_t pmap_zero_page;
 
 /* For copies without a mapping: fill and copy one frame by its physical address. */
-void pmap_zero_frame(struct frame *frame);
+void pmap_zero_frames(struct frame *frames, uint64_t count); /* that lie one after another */
 void pmap_copy_frame(struct frame *to, paddr_t from);
 
 #endif

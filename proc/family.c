@@ -162,6 +162,7 @@ int family_add(struct process *process, struct task *task, struct process *paren
 	process->pgid = parent ? parent->pgid : pid;
 	process->sid = parent ? parent->sid : pid;
 	process->parent = parent;
+	process->parent_pid = parent ? parent->pid : 0;
 	if (parent)
 		TAILQ_INSERT_TAIL(&parent->children, process, sibling);
 	TAILQ_INSERT_TAIL(&family.members, process, all);
@@ -282,6 +283,7 @@ void family_orphan_children(struct process *process)
 		TAILQ_REMOVE(&process->children, child, sibling);
 		TAILQ_INSERT_TAIL(&reaper->children, child, sibling);
 		child->parent = reaper;
+		child->parent_pid = reaper->pid;
 		child->parent_tid = TAILQ_FIRST(&reaper->tasks)->thread.tid;
 		child->exit_signal = SIGCHLD;
 		if (child->zombie)

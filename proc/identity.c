@@ -16,13 +16,7 @@ SYSCALL0(gettid)
 
 SYSCALL0(getppid)
 {
-	struct process *process = current_process();
-	int64_t result;
-
-	mutex_lock(&family_lock);
-	result = process->parent ? process->parent->pid : 0;
-	mutex_unlock(&family_lock);
-	return result;
+	return current_process()->parent_pid;
 }
 
 /* The process that a number means: 0 is the caller's own. NULL: ESRCH. Family lock held. */

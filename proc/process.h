@@ -78,15 +78,16 @@ struct task {
 };
 
 struct process {
-	_Atomic uint32_t refs;             /* the family's until it is reaped, its threads' */
-	uint32_t pid;                      /* for ever; 0 until it is in the family */
-	_Atomic uint32_t pgid, sid;        /* family lock to change; read by anyone */
-	struct process *parent;            /* family lock; NULL: the first process */
-	uint32_t parent_tid;               /* which of the parent's threads made it; family lock */
-	TAILQ_HEAD(, process) children;    /* family lock; zombies, too */
-	TAILQ_ENTRY(process) sibling;      /* family lock */
-	TAILQ_ENTRY(process) all;          /* family lock */
-	LIST_ENTRY(process) by_pid;        /* family lock */
+	_Atomic uint32_t refs;          /* the family's until it is reaped, its threads' */
+	uint32_t pid;                   /* for ever; 0 until it is in the family */
+	_Atomic uint32_t pgid, sid;     /* family lock to change; read by anyone */
+	struct process *parent;         /* family lock; NULL: the first process */
+	_Atomic uint32_t parent_pid;    /* its number, for who has no lock; 0: the first process */
+	uint32_t parent_tid;            /* which of the parent's threads made it; family lock */
+	TAILQ_HEAD(, process) children; /* family lock; zombies, too */
+	TAILQ_ENTRY(process) sibling;   /* family lock */
+	TAILQ_ENTRY(process) all;       /* family lock */
+	LIST_ENTRY(process) by_pid;     /* family lock */
 	TAILQ_HEAD(task_list, task) tasks; /* family and signal lock to change, either to read */
 	_Atomic uint32_t task_count;       /* in `tasks`; read by anyone */
 	bool zombie;       /* has exited, and nobody has asked for its status; family lock */

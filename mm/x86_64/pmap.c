@@ -373,6 +373,14 @@ void pmap_enter(struct pmap *pmap, vaddr_t address, paddr_t frame, unsigned righ
 	} while (!atomic_compare_exchange_weak(slot, &old, new | (old & ENTRY_DIRTY)));
 }
 
+void pmap_replace(struct pmap *pmap, vaddr_t address, paddr_t frame, unsigned rights)
+{
+	entry_t *slot = &find_table(pmap, address)[level_index(address, 0)];
+
+	assert(*slot & ENTRY_PROTNONE); /* so the processor does not touch it either */
+	atomic_store_explicit(slot, encode(frame, rights), memory_order_release);
+}
+
 struct pte pmap_clear(struct pmap *pmap, vaddr_t address)
 {
 	entry_t *table = find_table(pmap, address);
@@ -433,26 +441,36 @@ unsigned pmap_enter_absent(struct pmap *pmap, vaddr_t address, struct frame **fr
 
 unsigned pmap_enter_shared(struct pmap *pmap, const struct mapping *mappings, unsigned count)
 {
-	for (unsigned i = 0; i < count; i++) {
-		const struct mapping *m = &mappings[i];
-		entry_t *table = find_table(pmap, m->page);
-		unsigned index = level_index(m->page, 0);
+	unsigned i = 0;
+
+	while (i < count) {
+		vaddr_t block = ALIGN_DOWN(mappings[i].page, PMAP_TABLE_SPAN);
+		entry_t *table = find_table(pmap, block);
+		unsigned first = i;
 
 		if (unlikely(!table)) {
-			if (make_tables(pmap, m->page, 0) < 0)
+			if (make_tables(pmap, block, 0) < 0)
 				return i;
-			table = find_table(pmap, m->page);
+			table = find_table(pmap, block);
 		}
-		assert(!table[index] && !m->pte.special);
-		(*table_used(table))++;
-		table[index] = encode(m->pte.address, (m->pte.executable ? PTE_EXEC : 0) |
-							      (m->pte.protnone ? PTE_NONE : 0));
+		for (; i < count && mappings[i].page - block < PMAP_TABLE_SPAN; i++) {
+			struct pte pte = mappings[i].pte;
+			entry_t *slot = &table[level_index(mappings[i].page, 0)];
+
+			assert(!*slot);
+			atomic_store_explicit(
+				slot,
+				encode(pte.address, (pte.executable ? PTE_EXEC : 0) |
+							    (pte.protnone ? PTE_NONE : 0)),
+				memory_order_relaxed);
+		}
+		*table_used(table) += (uint16_t)(i - first);
 	}
 	return count;
 }
 
 /* What pmap_collect() is asked to do, to one entry that is not empty; what it was before. */
-static uint64_t change_entry(entry_t *slot, uint64_t entry, enum pmap_change change)
+static inline uint64_t change_entry(entry_t *slot, uint64_t entry, enum pmap_change change)
 {
 	if (change == PMAP_CLEAR)
 		return atomic_exchange(slot, 0);
@@ -461,9 +479,12 @@ static uint64_t change_entry(entry_t *slot, uint64_t entry, enum pmap_change cha
 	return entry;
 }
 
-/* As pmap_collect(), within one table of pages. */
-static unsigned collect_table(entry_t *table, vaddr_t *at, vaddr_t end, enum pmap_change change,
-			      struct mapping *out, unsigned max)
+/* As pmap_collect(), within one table of pages; compiled for each change on its own. */
+static inline __attribute__((always_inline)) unsigned collect_table(entry_t *table, vaddr_t *at,
+								    vaddr_t end,
+								    enum pmap_change change,
+								    struct mapping *out,
+								    unsigned max)
 {
 	entry_t *slot = &table[level_index(*at, 0)];
 	unsigned count = 0;
@@ -507,10 +528,17 @@ unsigned pmap_collect(struct pmap *pmap, vaddr_t *at, vaddr_t end, enum pmap_cha
 		entry_t *table = find_table(pmap, *at);
 		vaddr_t stop = MIN(ALIGN_DOWN(*at, PMAP_TABLE_SPAN) + PMAP_TABLE_SPAN, end);
 
-		if (table) {
-			count += collect_table(table, at, stop, change, out + count, max - count);
+		if (table && change == PMAP_CLEAR)
+			count += collect_table(table, at, stop, PMAP_CLEAR, out + count,
+					       max - count);
+		else if (table && change == PMAP_READ_ONLY)
+			count += collect_table(table, at, stop, PMAP_READ_ONLY, out + count,
+					       max - count);
+		else if (table)
+			count +=
+				collect_table(table, at, stop, PMAP_LOOK, out + count, max - count);
+		if (table)
 			continue;
-		}
 		assert(IS_ALIGNED(*at, PMAP_TABLE_SPAN) && stop == *at + PMAP_TABLE_SPAN);
 		out[count].page = *at;
 		out[count++].pte = collect_large(pmap, *at, change);

@@ -85,9 +85,9 @@ void pmap_get_stats(struct pmap_stats *out)
 
 /* --- pages by their physical address ---------------------------------------------------------- */
 
-void pmap_zero_frame(struct frame *frame)
+void pmap_zero_frames(struct frame *frames, uint64_t count)
 {
-	memset(frame_data(frame), 0, PAGE_SIZE);
+	memset(frame_data(frames), 0, count * PAGE_SIZE);
 }
 
 void pmap_copy_frame(struct frame *to, paddr_t from)

@@ -154,9 +154,22 @@ static inline long tap_proc_number(const char *path, const char *name)
  */
 static inline long tap_free_frames(void)
 {
-	long free = tap_proc_number("/proc/census", "nr_free_frames");
+	FILE *file = fopen("/proc/census", "r");
+	char line[128];
+	long value, sum = 0;
+	int found = 0;
 
-	return free < 0 ? -1 : free + tap_proc_number("/proc/census", "nr_own_frames");
+	/* Both from one reading: the second could take a table more. */
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "nr_free_frames %ld", &value) == 1 ||
+		    sscanf(line, "nr_own_frames %ld", &value) == 1) {
+			sum += value;
+			found++;
+		}
+	}
+	if (file)
+		fclose(file);
+	return found == 2 ? sum : -1;
 }
 
 /*

@@ -47,9 +47,9 @@ paddr_t pmap_zero_page = RAM_BASE;
 
 /* --- RAM -------------------------------------------------------------------------------------- */
 
-void pmap_zero_frame(struct frame *frame)
+void pmap_zero_frames(struct frame *frames, uint64_t count)
 {
-	memset(frame_data(frame), 0, PAGE_SIZE);
+	memset(frame_data(frames), 0, count * PAGE_SIZE);
 }
 
 void pmap_copy_frame(struct frame *to, paddr_t from)
@@ -324,6 +324,13 @@ void pmap_enter(struct pmap *pmap, vaddr_t address, paddr_t frame, unsigned righ
 	assert(old || !tlb_knows(pmap, address));
 	set_entry(table, index_of(address, 0),
 		  encode(frame, rights) | (old & (E_ACCESSED | E_DIRTY)));
+}
+
+void pmap_replace(struct pmap *pmap, vaddr_t address, paddr_t frame, unsigned rights)
+{
+	check_arguments(pmap, address);
+	assert(decode(*find_entry(pmap, address)).protnone && !tlb_knows(pmap, address));
+	*find_entry(pmap, address) = encode(frame, rights);
 }
 
 struct pte pmap_clear(struct pmap *pmap, vaddr_t address)
