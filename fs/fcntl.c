@@ -3,6 +3,7 @@
  */
 #include "fs/locks.h"
 #include "fs/ops.h"
+#include "fs/pipe.h"
 #include "kernel/limits.h"
 #include "kernel/sched.h"
 #include "kernel/syscall.h"
@@ -107,6 +108,10 @@ static int64_t control_file(struct file *file, int fd, int command, uint64_t arg
 	switch (command) {
 	case F_SETFL:
 		return set_flags(file, (uint32_t)argument);
+	case F_GETPIPE_SZ:
+		return pipe_get_size(file);
+	case F_SETPIPE_SZ:
+		return pipe_set_size(file, argument);
 	case F_ADD_SEALS:
 	case F_GET_SEALS:
 		return file_seals(file, command, argument);

@@ -2,6 +2,7 @@
  * fs/file.c - open files: their life, and what the kinds share.
  */
 #include "fs/file.h"
+#include "fs/epoll.h"
 #include "fs/inode.h"
 #include "fs/locks.h"
 #include "fs/ops.h"
@@ -63,6 +64,8 @@ void file_put(struct file *file)
 {
 	if (atomic_fetch_sub(&file->refs, 1) != 1)
 		return;
+	if (atomic_load(&file->in_epoll))
+		epoll_forget_file(file);
 	locks_file_closed(file);
 	if (file->ops != NULL && file->ops->release != NULL)
 		file->ops->release(file);
@@ -109,6 +112,17 @@ loff_t seek_in(struct file *file, loff_t offset, int whence, loff_t size)
 int stat_inode_file(struct file *file, struct stat *out)
 {
 	return inode_stat(file->inode, file->version, out);
+}
+
+int stat_anonymous(struct file *file, struct stat *out)
+{
+	*out = (struct stat){
+		.st_ino = 1,
+		.st_mode = S_IRUSR | S_IWUSR,
+		.st_nlink = 1,
+		.st_blksize = PAGE_SIZE,
+	};
+	return 0;
 }
 
 /* --- O_PATH: a place in the tree, and nothing that can be done with it --------------------------- */

@@ -16,6 +16,7 @@ struct stat;
 struct dirent_sink;
 struct text;
 struct poll_table;
+struct span_cursor;
 
 struct file_ops {
 	/*
@@ -24,6 +25,12 @@ struct file_ops {
 	 */
 	ssize_t (*read)(struct file *file, vaddr_t to, size_t length, loff_t *offset);
 	ssize_t (*write)(struct file *file, vaddr_t from, size_t length, loff_t *offset);
+	/*
+	 * Instead of them, for streams and messages: all the caller's buffers at once, which the cursor goes
+	 * along. No lock is held.
+	 */
+	ssize_t (*read_span)(struct file *file, struct span_cursor *to);
+	ssize_t (*write_span)(struct file *file, struct span_cursor *from);
 	loff_t (*seek)(struct file *file, loff_t offset, int whence); /* NULL: -ESPIPE */
 	int (*stat)(struct file *file, struct stat *out);
 	int (*ioctl)(struct file *file, unsigned request, vaddr_t argument); /* NULL: -ENOTTY */
@@ -56,6 +63,10 @@ struct file {
 	struct version *version;  /* held: what an open regular file reads; NULL otherwise */
 	struct file_name *name;   /* held, or NULL */
 	void *private;            /* the ops' own */
+	uint64_t opened;          /* of a FIFO: see fs/pipe.c; fixed */
+	/* The epoll sets that it is in (fs/epoll.c). */
+	LIST_HEAD(, epoll_item) epoll_items; /* epoll_lock */
+	_Atomic bool in_epoll;               /* has ever been in one */
 };
 
 /* Slots of the largest descriptor table: kalloc()'s largest piece. */

@@ -12,6 +12,7 @@
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
+#include "mm/user.h"
 
 #define FILES_FIRST 32 /* slots of a new table */
 
@@ -316,20 +317,56 @@ struct file *fd_get(int fd)
 	return files_lookup(current->files, fd);
 }
 
+struct file *files_peek(const struct files *files, int fd)
+{
+	return fd >= 0 && (uint32_t)fd < files->count ? files->slots[fd].file : NULL;
+}
+
+struct file *fd_borrow(int fd, bool *held)
+{
+	const struct files *files = current->files;
+
+	*held = files == NULL || files_shared(files);
+	return *held ? fd_get(fd) : files_peek(files, fd);
+}
+
+/* The fourth access mode allows neither: open(2). */
+static bool allows(const struct file *file, uint32_t unwanted)
+{
+	uint32_t flags = atomic_load(&file->flags);
+
+	return (flags & O_PATH) == 0 && (flags & O_ACCMODE) != unwanted &&
+	       (flags & O_ACCMODE) != O_ACCMODE;
+}
+
+static struct file *fd_borrow_mode(int fd, uint32_t unwanted, bool *held)
+{
+	struct file *file = fd_borrow(fd, held);
+
+	if (file == NULL || allows(file, unwanted))
+		return file;
+	fd_return(file, *held);
+	return NULL;
+}
+
+struct file *fd_borrow_readable(int fd, bool *held)
+{
+	return fd_borrow_mode(fd, O_WRONLY, held);
+}
+
+struct file *fd_borrow_writable(int fd, bool *held)
+{
+	return fd_borrow_mode(fd, O_RDONLY, held);
+}
+
 static struct file *fd_get_mode(int fd, uint32_t unwanted)
 {
 	struct file *file = fd_get(fd);
 
-	if (file == NULL)
-		return NULL;
-	uint32_t flags = atomic_load(&file->flags);
-	/* The fourth access mode allows neither: open(2). */
-	if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == unwanted ||
-	    (flags & O_ACCMODE) == O_ACCMODE) {
-		file_put(file);
-		return NULL;
-	}
-	return file;
+	if (file == NULL || allows(file, unwanted))
+		return file;
+	file_put(file);
+	return NULL;
 }
 
 struct file *fd_get_readable(int fd)
@@ -340,4 +377,19 @@ struct file *fd_get_readable(int fd)
 struct file *fd_get_writable(int fd)
 {
 	return fd_get_mode(fd, O_RDONLY);
+}
+
+int64_t fd_install_pair(struct file *const pair[2], vaddr_t to, bool close_on_exec)
+{
+	int fds[2], error;
+
+	fds[0] = files_install(current->files, pair[0], 0, close_on_exec);
+	fds[1] = fds[0] < 0 ? fds[0] : files_install(current->files, pair[1], 0, close_on_exec);
+	error = fds[1] < 0 ? fds[1] : copy_to_user(to, fds, sizeof(fds));
+	for (unsigned i = 0; i < 2 && error != 0; i++) {
+		struct file *mine = fds[i] >= 0 ? files_remove(current->files, fds[i]) : NULL;
+		if (mine != NULL)
+			file_put(mine);
+	}
+	return error;
 }

@@ -32,6 +32,7 @@ struct file_ops;
 struct filesystem;
 struct lock_set;
 struct mount;
+struct pipe;
 struct stat;
 struct synthetic;
 struct synthetic_entries;
@@ -86,8 +87,9 @@ struct inode {
 			uint64_t checked_ns;       /* a stat answer's time; root_lock */
 			TAILQ_ENTRY(inode) cached; /* if origin; root_lock */
 		};
-		char *target; /* S_IFLNK; fixed */
-		struct {      /* S_IFCHR, S_IFBLK */
+		char *target;      /* S_IFLNK; fixed */
+		struct pipe *pipe; /* S_IFIFO that is open; root_lock */
+		struct {           /* S_IFCHR, S_IFBLK */
 			uint32_t device_number;
 			const struct device *device; /* NULL: none that is known; fixed */
 		};

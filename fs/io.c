@@ -4,78 +4,30 @@
  * Seekable files are read and written under their offset lock, so that two threads on one open file
  * never get the same bytes; nothing else is held while user memory is touched.
  */
+#include "fs/io.h"
 #include "fs/ops.h"
+#include "fs/span.h"
 #include "kernel/sched.h"
 #include "kernel/syscall.h"
-#include "mm/slab.h"
 #include "mm/user.h"
 #include <asm/ioctls.h>
 #include <asm/poll.h>
-#include <linux/uio.h>
+#include <linux/fs.h>
 
-/* The most that one call moves; Linux's MAX_RW_COUNT, read(2). */
-#define TRANSFER_MAX ((size_t)INT32_MAX & ~PAGE_MASK)
+/* preadv2(2): the flags that ask for nothing which is not so anyway, there being no disk. */
+#define IGNORED_FLAGS (RWF_HIPRI | RWF_DSYNC | RWF_SYNC)
 
 enum direction { TO_USER, FROM_USER };
 
-/* A user's buffers: one, or a vector of them. */
-struct span {
-	struct iovec *vectors; /* `local` or kalloc()ed */
-	unsigned count;
-	struct iovec local[UIO_FASTIOV];
-};
-
-static struct file *get_file(int fd, enum direction direction)
+static struct file *borrow_file(int fd, enum direction direction, bool *held)
 {
-	return direction == TO_USER ? fd_get_readable(fd) : fd_get_writable(fd);
+	return direction == TO_USER ? fd_borrow_readable(fd, held) : fd_borrow_writable(fd, held);
 }
 
-static void span_free(struct span *span)
+static ssize_t (*span_operation(const struct file *file,
+				enum direction direction))(struct file *, struct span_cursor *)
 {
-	if (span->vectors != span->local)
-		kfree(span->vectors);
-}
-
-static int span_single(struct span *span, vaddr_t address, size_t length)
-{
-	if (!user_range_ok(address, length))
-		return -EFAULT;
-	span->local[0] =
-		(struct iovec){ .iov_base = (void *)address, .iov_len = MIN(length, TRANSFER_MAX) };
-	span->vectors = span->local;
-	span->count = 1;
-	return 0;
-}
-
-/* readv(2): lengths that are negative, or whose sum is, are EINVAL; the sum is cut. */
-static int span_from_user(struct span *span, vaddr_t user, unsigned long count)
-{
-	size_t total = 0;
-	int error;
-
-	if (count > UIO_MAXIOV)
-		return -EINVAL;
-	span->vectors = span->local;
-	span->count = (unsigned)count;
-	if (count > UIO_FASTIOV) {
-		span->vectors = kalloc(count * sizeof(struct iovec));
-		if (span->vectors == NULL)
-			return -ENOMEM;
-	}
-	error = copy_from_user(span->vectors, user, count * sizeof(struct iovec));
-	for (unsigned i = 0; i < span->count && error == 0; i++) {
-		struct iovec *v = &span->vectors[i];
-		if ((ssize_t)v->iov_len < 0)
-			error = -EINVAL;
-		else if (!user_range_ok((vaddr_t)v->iov_base, v->iov_len))
-			error = -EFAULT;
-		else
-			v->iov_len = MIN((size_t)v->iov_len, TRANSFER_MAX - total);
-		total += v->iov_len;
-	}
-	if (error != 0)
-		span_free(span);
-	return error;
+	return direction == TO_USER ? file->ops->read_span : file->ops->write_span;
 }
 
 static ssize_t move(struct file *file, const struct span *span, enum direction direction,
@@ -86,6 +38,10 @@ static ssize_t move(struct file *file, const struct span *span, enum direction d
 	bool stream = file->ops->seek == NULL && file->ops->poll != NULL;
 	ssize_t total = 0;
 
+	if (span_operation(file, direction) != NULL) {
+		struct span_cursor cursor = span_begin(span);
+		return span_operation(file, direction)(file, &cursor);
+	}
 	if (operation == NULL)
 		return -EINVAL;
 	for (unsigned i = 0; i < span->count; i++) {
@@ -109,17 +65,19 @@ static ssize_t move(struct file *file, const struct span *span, enum direction d
 	return total;
 }
 
-/* At the file's own offset, or at one of the caller's (pread(2), pwrite(2)), and the file's stays. */
-static ssize_t transfer(struct file *file, const struct span *span, enum direction direction,
-			const loff_t *offset)
+/*
+ * At the file's own offset, or at `offset`, which advances, and the file's stays (pread(2), pwrite(2)).
+ */
+static ssize_t transfer_at(struct file *file, const struct span *span, enum direction direction,
+			   loff_t *offset)
 {
-	loff_t at = offset != NULL ? *offset : 0;
+	loff_t nowhere = 0;
 	ssize_t result;
 
 	if (offset != NULL && file->ops->seek == NULL)
 		return -ESPIPE;
 	if (offset != NULL || file->ops->seek == NULL)
-		return move(file, span, direction, &at);
+		return move(file, span, direction, offset != NULL ? offset : &nowhere);
 	/* Who holds it may be waiting for the wire. */
 	result = mutex_lock_killable(&file->offset_lock);
 	if (result != 0)
@@ -129,22 +87,31 @@ static ssize_t transfer(struct file *file, const struct span *span, enum directi
 	return result;
 }
 
+static ssize_t transfer(struct file *file, const struct span *span, enum direction direction,
+			const loff_t *offset)
+{
+	loff_t here = offset != NULL ? *offset : 0;
+
+	return transfer_at(file, span, direction, offset != NULL ? &here : NULL);
+}
+
 static int64_t transfer_single(int fd, vaddr_t buffer, size_t length, enum direction direction,
 			       const loff_t *offset)
 {
 	struct file *file;
 	struct span span;
 	int64_t result;
+	bool held;
 
 	if (offset != NULL && *offset < 0)
 		return -EINVAL;
-	file = get_file(fd, direction);
+	file = borrow_file(fd, direction, &held);
 	if (file == NULL)
 		return -EBADF;
 	result = span_single(&span, buffer, length);
 	if (result == 0)
 		result = transfer(file, &span, direction, offset);
-	file_put(file);
+	fd_return(file, held);
 	return result;
 }
 
@@ -154,10 +121,11 @@ static int64_t transfer_vector(int fd, vaddr_t vectors, unsigned long count,
 	struct file *file;
 	struct span span;
 	int64_t result;
+	bool held;
 
 	if (offset != NULL && *offset < 0)
 		return -EINVAL;
-	file = get_file(fd, direction);
+	file = borrow_file(fd, direction, &held);
 	if (file == NULL)
 		return -EBADF;
 	result = span_from_user(&span, vectors, count);
@@ -165,7 +133,7 @@ static int64_t transfer_vector(int fd, vaddr_t vectors, unsigned long count,
 		result = transfer(file, &span, direction, offset);
 		span_free(&span);
 	}
-	file_put(file);
+	fd_return(file, held);
 	return result;
 }
 
@@ -208,6 +176,54 @@ SYSCALL4(preadv, int, fd, vaddr_t, vectors, unsigned long, count, loff_t, offset
 SYSCALL4(pwritev, int, fd, vaddr_t, vectors, unsigned long, count, loff_t, offset)
 {
 	return transfer_vector(fd, vectors, count, FROM_USER, &offset);
+}
+
+/*
+ * preadv2(2) and pwritev2(2): an offset of -1 is the file's own. Not waiting, and appending to a file that
+ * was not opened for it, are not supported, as with some of Linux's file systems.
+ */
+static int64_t transfer_flags(int fd, vaddr_t vectors, unsigned long count,
+			      enum direction direction, loff_t offset, int flags)
+{
+	if ((flags & ~IGNORED_FLAGS) != 0)
+		return -EOPNOTSUPP;
+	return transfer_vector(fd, vectors, count, direction, offset == -1 ? NULL : &offset);
+}
+
+SYSCALL6(preadv2, int, fd, vaddr_t, vectors, unsigned long, count, loff_t, offset, unsigned long,
+	 high, int, flags)
+{
+	return transfer_flags(fd, vectors, count, TO_USER, offset, flags);
+}
+
+SYSCALL6(pwritev2, int, fd, vaddr_t, vectors, unsigned long, count, loff_t, offset, unsigned long,
+	 high, int, flags)
+{
+	return transfer_flags(fd, vectors, count, FROM_USER, offset, flags);
+}
+
+ssize_t file_read_kernel(struct file *file, void *to, size_t length, loff_t *offset)
+{
+	struct span span;
+	ssize_t result;
+
+	user_window_open(to, length);
+	span_window(&span, (vaddr_t)to, length);
+	result = transfer_at(file, &span, TO_USER, offset);
+	user_window_close();
+	return result;
+}
+
+ssize_t file_write_kernel(struct file *file, const void *from, size_t length, loff_t *offset)
+{
+	struct span span;
+	ssize_t result;
+
+	user_window_open((void *)from, length);
+	span_window(&span, (vaddr_t)from, length);
+	result = transfer_at(file, &span, FROM_USER, offset);
+	user_window_close();
+	return result;
 }
 
 SYSCALL3(lseek, int, fd, loff_t, offset, int, whence)

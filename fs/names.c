@@ -40,12 +40,11 @@ void names_done(char *path, struct place *place)
 
 /* --- making ------------------------------------------------------------------------------------------ */
 
-/* Gives an inode the name of the path, which must not name anything. */
-static int enter(int dirfd, vaddr_t user_path, struct inode *inode, bool new)
+int names_enter(int dirfd, char *path, struct inode *inode)
 {
+	bool new = inode->filesystem == NULL;
 	struct place place;
-	char *path;
-	int error = names_find(dirfd, user_path, WALK_NOFOLLOW, &path, &place);
+	int error = walk_find(dirfd, path, WALK_NOFOLLOW, FRESH_STAT, &place);
 
 	if (error == 0) {
 		error = -EEXIST;
@@ -72,7 +71,19 @@ static int enter(int dirfd, vaddr_t user_path, struct inode *inode, bool new)
 			inode->changed_ns = clock_wall_ns();
 		mutex_unlock(&root_lock);
 	}
-	names_done(path, &place);
+	place_put(&place);
+	return error;
+}
+
+static int enter(int dirfd, vaddr_t user_path, struct inode *inode)
+{
+	char *path;
+	int error = path_from_user(user_path, &path);
+
+	if (error == 0) {
+		error = names_enter(dirfd, path, inode);
+		kfree(path);
+	}
 	return error;
 }
 
@@ -84,7 +95,7 @@ static int64_t make(int dirfd, vaddr_t user_path, struct inode *inode)
 	if (inode == NULL)
 		return -ENOMEM;
 	inode->linkable = true;
-	error = enter(dirfd, user_path, inode, true);
+	error = enter(dirfd, user_path, inode);
 	inode_put(inode);
 	return error;
 }
@@ -219,7 +230,7 @@ static int64_t make_link(int from_fd, vaddr_t from, int to_fd, vaddr_t to, int f
 		else if (place.inode->is_synthetic || place.file != NULL)
 			error = -EXDEV;
 		else
-			error = enter(to_fd, to, place.inode, false);
+			error = enter(to_fd, to, place.inode);
 	}
 	names_done(path, &place);
 	return error;

@@ -9,6 +9,7 @@
 
 #include "fs/walk.h"
 
+struct inode;
 struct name;
 
 /*
@@ -17,6 +18,12 @@ struct name;
  */
 int names_find(int dirfd, vaddr_t user_path, unsigned flags, char **path, struct place *place);
 void names_done(char *path, struct place *place);
+
+/*
+ * Gives an inode that may be linked the name of the path, which must not name anything. `path` is a
+ * buffer of PATH_MAX bytes that is used up. -EEXIST, -ENOSPC, and the errors of a walk.
+ */
+int names_enter(int dirfd, char *path, struct inode *inode);
 
 /* --- root_lock held ------------------------------------------------------------------------------ */
 

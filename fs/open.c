@@ -7,6 +7,7 @@
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/permission.h"
+#include "fs/pipe.h"
 #include "fs/synthetic.h"
 #include "fs/walk.h"
 #include "kernel/sched.h"
@@ -184,6 +185,8 @@ static int attach(struct file *file, struct place *place, int flags, bool create
 		return inode->device->open(file);
 	if (inode->is_synthetic)
 		return synthetic_open(file, inode);
+	if (S_ISFIFO(inode->mode))
+		return fifo_open(file);
 	if (!S_ISREG(inode->mode))
 		return -ENXIO;
 	if (wants_write(flags) || ((flags & O_TRUNC) != 0 && !created)) {

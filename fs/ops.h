@@ -17,6 +17,8 @@ loff_t seek_in(struct file *file, loff_t offset, int whence, loff_t size);
 
 /* The stat operation of files that have an inode and, regular ones, a version. */
 int stat_inode_file(struct file *file, struct stat *out);
+/* That of files that are nowhere and have no data of their own: eventfd(2), epoll(7). */
+int stat_anonymous(struct file *file, struct stat *out);
 
 /*
  * Make `file`, which holds its inode and has its flags, a file of that kind: set file->ops and
@@ -47,6 +49,25 @@ int64_t file_seals(struct file *file, int command, uint64_t argument);
 struct file *fd_get(int fd);
 struct file *fd_get_readable(int fd);
 struct file *fd_get_writable(int fd);
+/*
+ * The same for the length of one call, without a reference where the table is the calling thread's alone:
+ * then nobody can take the file out of it meanwhile. fd_return() ends it.
+ */
+struct file *fd_borrow(int fd, bool *held);
+struct file *fd_borrow_readable(int fd, bool *held);
+struct file *fd_borrow_writable(int fd, bool *held);
+/* For many of one table that is known to be the calling thread's alone: !files_shared(). */
+struct file *files_peek(const struct files *files, int fd);
+static inline void fd_return(struct file *file, bool held)
+{
+	if (held)
+		file_put(file);
+}
+/*
+ * Two descriptors for two new files, told to the user as int[2]; 0, or an errno and no descriptor. The
+ * caller's references stay the caller's.
+ */
+int64_t fd_install_pair(struct file *const pair[2], vaddr_t to, bool close_on_exec);
 
 /* Takes descriptor `fd` out of the table; the caller drops the reference. NULL: EBADF. */
 struct file *files_remove(struct files *files, int fd);

@@ -9,18 +9,19 @@
  *
  * A page is there as long as bytes are in it; an empty pipe keeps its first one. User memory is copied
  * under the lock without faulting; where a page is missing the lock is dropped, the page is brought,
- * and what has been copied so far counts. A write of up to PIPE_BUF bytes counts only as a whole, so
- * nobody's bytes come between.
+ * and what has been copied so far counts. A write of up to PIPE_BUF bytes, however many buffers it comes
+ * from, counts only as a whole, so nobody's bytes come between.
  */
+#include "fs/pipe.h"
 #include "fs/file.h"
 #include "fs/ops.h"
 #include "fs/poll.h"
 #include "fs/signal.h"
+#include "fs/span.h"
 #include "fs/stat.h"
 #include "kernel/clock.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
-#include "kernel/syscall.h"
 #include "mm/frame.h"
 #include "mm/slab.h"
 #include "mm/user.h"
@@ -30,30 +31,30 @@
 #include <linux/limits.h> /* PIPE_BUF */
 #include <linux/stat.h>
 
-#define PIPE_PAGES 16 /* pipe(7): 65,536 bytes */
-#define PIPE_SIZE  (PIPE_PAGES * PAGE_SIZE)
-
-struct pipe {
-	struct mutex lock;               /* RANK_STREAM */
-	struct frame *pages[PIPE_PAGES]; /* lock */
-	uint64_t tail, head;             /* lock */
-	unsigned reader, writer;         /* open files of that end; lock */
-	struct waitq readable, writable;
-	uint64_t number, created_ns; /* for fstat(2) */
-};
-
 static _Atomic uint64_t last_number;
 
+static const struct file_ops read_end_ops, write_end_ops, both_ends_ops;
+
 /* --- the ring; lock held ----------------------------------------------------------------------------- */
+
+static size_t capacity(const struct pipe *pipe)
+{
+	return pipe->page_count * PAGE_SIZE;
+}
 
 static size_t used(const struct pipe *pipe)
 {
 	return pipe->head - pipe->tail;
 }
 
+static size_t room(const struct pipe *pipe)
+{
+	return capacity(pipe) - used(pipe);
+}
+
 static struct frame **page_of(struct pipe *pipe, uint64_t position)
 {
-	return &pipe->pages[(position >> PAGE_SHIFT) % PIPE_PAGES];
+	return &pipe->pages[(position >> PAGE_SHIFT) % pipe->page_count];
 }
 
 /* Where the byte at `position` is, and how many follow it in its page. */
@@ -63,39 +64,76 @@ static char *at(struct pipe *pipe, uint64_t position, size_t *length)
 	return (char *)frame_data(*page_of(pipe, position)) + (position & PAGE_MASK);
 }
 
-static void drop_page(struct pipe *pipe, uint64_t position)
+/* The page that ends at `end` has been read; the head may have come round to it already. */
+static void drop_page(struct pipe *pipe, uint64_t end)
 {
-	struct frame **page = page_of(pipe, position);
+	struct frame **page = page_of(pipe, end - 1);
 
-	if (*page != NULL)
-		frame_put(*page);
+	if (*page == NULL || pipe->head > end - PAGE_SIZE + capacity(pipe))
+		return;
+	frame_put(*page);
 	*page = NULL;
 }
 
+/* Takes bytes out that have been copied, and lets go of the pages that only they were in. */
+static void take_out(struct pipe *pipe, size_t count)
+{
+	uint64_t end = ALIGN_DOWN(pipe->tail, PAGE_SIZE) + PAGE_SIZE;
+
+	pipe->tail += count;
+	for (; end <= pipe->tail; end += PAGE_SIZE)
+		drop_page(pipe, end);
+	/* Empty, it begins at the start of a page, so that one page serves small messages. */
+	if (used(pipe) == 0)
+		pipe->tail = pipe->head = ALIGN_DOWN(pipe->tail, PAGE_SIZE);
+}
+
+void pipe_unlock(struct pipe *pipe)
+{
+	unsigned ready = 0;
+
+	if (used(pipe) > 0 && !pipe->claimed)
+		ready |= POLLIN | POLLRDNORM;
+	if (room(pipe) >= PIPE_BUF)
+		ready |= POLLOUT | POLLWRNORM;
+	if (pipe->writers == 0)
+		ready |= POLLHUP;
+	if (pipe->readers == 0)
+		ready |= POLLERR;
+	atomic_store_explicit(&pipe->ready, ready, memory_order_relaxed);
+	mutex_unlock(&pipe->lock);
+}
+
+static bool have_page(struct pipe *pipe, uint64_t position)
+{
+	struct frame **page = page_of(pipe, position);
+
+	if (*page == NULL)
+		*page = frame_alloc(FRAME_KERNEL, 0, 0);
+	return *page != NULL;
+}
+
 /*
- * Copies up to `length` bytes from user memory behind the head, which stays. How many; fewer than there
- * is room for if a page of the user's is missing, or one of ours: `*starved`.
+ * Copies up to `length` bytes behind the head, which stays. How many; fewer than there is room for if a
+ * page of the user's is missing, or one of ours: `*starved`.
  */
-static size_t fill(struct pipe *pipe, vaddr_t from, size_t length, bool *starved)
+static size_t fill(struct pipe *pipe, struct span_cursor *from, size_t length, bool *starved)
 {
 	size_t done = 0;
 
 	*starved = false;
-	length = MIN(length, PIPE_SIZE - used(pipe));
+	length = MIN(length, room(pipe));
 	while (done < length) {
-		struct frame **page = page_of(pipe, pipe->head + done);
 		size_t part, copied;
 		char *to;
 
-		if (*page == NULL)
-			*page = frame_alloc(FRAME_KERNEL, 0, 0);
-		if (*page == NULL) {
+		if (!have_page(pipe, pipe->head + done)) {
 			*starved = true;
 			break;
 		}
 		to = at(pipe, pipe->head + done, &part);
 		part = MIN(part, length - done);
-		copied = copy_from_user_nofault(to, from + done, part);
+		copied = span_take_nofault(from, to, part);
 		done += copied;
 		if (copied < part)
 			break;
@@ -104,28 +142,22 @@ static size_t fill(struct pipe *pipe, vaddr_t from, size_t length, bool *starved
 }
 
 /* Copies up to `length` bytes to user memory and takes them out. */
-static size_t drain(struct pipe *pipe, vaddr_t to, size_t length)
+static size_t drain(struct pipe *pipe, struct span_cursor *to, size_t length)
 {
 	size_t done = 0;
 
 	length = MIN(length, used(pipe));
 	while (done < length) {
 		size_t part, copied;
-		const char *from = at(pipe, pipe->tail, &part);
-		bool whole = part <= length - done;
+		const char *from = at(pipe, pipe->tail + done, &part);
 
 		part = MIN(part, length - done);
-		copied = copy_to_user_nofault(to + done, from, part);
+		copied = span_give_nofault(to, from, part);
 		done += copied;
-		pipe->tail += copied;
 		if (copied < part)
 			break;
-		if (whole)
-			drop_page(pipe, pipe->tail - 1);
 	}
-	/* Empty: begin at the start of a page, so that one page serves small messages. */
-	if (used(pipe) == 0)
-		pipe->tail = pipe->head = ALIGN_DOWN(pipe->tail, PAGE_SIZE);
+	take_out(pipe, done);
 	return done;
 }
 
@@ -134,43 +166,55 @@ static size_t drain(struct pipe *pipe, vaddr_t to, size_t length)
 static bool is_readable(struct pipe *pipe)
 {
 	mutex_lock(&pipe->lock);
-	bool readable = used(pipe) > 0 || !pipe->writer;
+	bool readable = !pipe->claimed && (used(pipe) > 0 || pipe->writers == 0);
 	mutex_unlock(&pipe->lock);
 	return readable;
 }
 
-static ssize_t read_pipe(struct file *file, vaddr_t to, size_t length, loff_t *offset)
+ssize_t pipe_read(struct pipe *pipe, struct span_cursor *to, bool wait)
 {
-	struct pipe *pipe = file->private;
+	size_t done = 0;
 	int error;
 
-	if (length == 0)
+	if (to->left == 0)
 		return 0;
 	for (;;) {
-		size_t done = 0;
-		bool any, end;
+		size_t part = 0;
+		bool more, end;
 
 		mutex_lock(&pipe->lock);
-		any = used(pipe) > 0;
-		end = !pipe->writer;
-		if (any)
-			done = drain(pipe, to, length);
-		mutex_unlock(&pipe->lock);
-		if (done > 0) {
+		if (!pipe->claimed)
+			part = drain(pipe, to, to->left);
+		more = !pipe->claimed && used(pipe) > 0;
+		end = !pipe->claimed && pipe->writers == 0;
+		pipe_unlock(pipe);
+		done += part;
+		if (part > 0)
 			waitq_wake_all(&pipe->writable);
+		if (to->left == 0 || (done > 0 && !more))
 			return (ssize_t)done;
-		}
-		if (any)
-			error = user_fault_in(to, 1, true);
+		/* There is more, and no page to put it in; or nothing at all. */
+		if (more)
+			error = span_fault_in(to, 1, true);
 		else if (end)
 			return 0;
-		else if ((atomic_load(&file->flags) & O_NONBLOCK) != 0)
+		else if (!wait)
 			return -EAGAIN;
 		else
 			error = wait_event_signal(&pipe->readable, is_readable(pipe));
 		if (error != 0)
-			return error;
+			return done > 0 ? (ssize_t)done : error;
 	}
+}
+
+static bool may_wait(const struct file *file)
+{
+	return (atomic_load(&file->flags) & O_NONBLOCK) == 0;
+}
+
+static ssize_t read_pipe(struct file *file, struct span_cursor *to)
+{
+	return pipe_read(file->private, to, may_wait(file));
 }
 
 /* --- writing -------------------------------------------------------------------------------------------- */
@@ -179,7 +223,7 @@ static ssize_t read_pipe(struct file *file, vaddr_t to, size_t length, loff_t *o
 static bool is_writable(struct pipe *pipe, size_t needed)
 {
 	mutex_lock(&pipe->lock);
-	bool writable = PIPE_SIZE - used(pipe) >= needed || !pipe->reader;
+	bool writable = room(pipe) >= needed || pipe->readers == 0;
 	mutex_unlock(&pipe->lock);
 	return writable;
 }
@@ -191,31 +235,34 @@ struct attempt {
 };
 
 /* `atomic`: all of it or nothing. */
-static struct attempt try_write(struct pipe *pipe, vaddr_t from, size_t length, bool atomic)
+static struct attempt try_write(struct pipe *pipe, struct span_cursor *from, bool atomic)
 {
 	struct attempt result = { 0 };
-	size_t needed = atomic ? length : 1;
+	struct span_cursor start = *from;
+	size_t needed = atomic ? from->left : 1;
 
 	mutex_lock(&pipe->lock);
-	if (!pipe->reader) {
+	if (pipe->readers == 0) {
 		result.broken = true;
-	} else if (PIPE_SIZE - used(pipe) < needed) {
+	} else if (room(pipe) < needed) {
 		result.full = true;
 	} else {
-		size_t copied = fill(pipe, from, length, &result.starved);
-		if (!atomic || copied == length)
+		size_t copied = fill(pipe, from, from->left, &result.starved);
+		if (!atomic || from->left == 0)
 			result.written = copied;
+		else
+			*from = start;
 		pipe->head += result.written;
 	}
-	mutex_unlock(&pipe->lock);
+	pipe_unlock(pipe);
 	return result;
 }
 
 /* Waits for what the attempt lacked. */
-static int provide(struct file *file, const struct attempt *lack, vaddr_t from, size_t length,
-		   bool atomic, bool *reclaimed)
+static int provide(struct pipe *pipe, const struct attempt *lack, const struct span_cursor *from,
+		   bool atomic, bool wait, bool *reclaimed)
 {
-	struct pipe *pipe = file->private;
+	size_t needed = atomic ? from->left : 1;
 
 	if (lack->broken) {
 		signal_self(SIGPIPE);
@@ -229,63 +276,244 @@ static int provide(struct file *file, const struct attempt *lack, vaddr_t from, 
 		return 0;
 	}
 	if (!lack->full)
-		return user_fault_in(from, atomic ? length : 1, false);
-	if ((atomic_load(&file->flags) & O_NONBLOCK) != 0)
+		return span_fault_in(from, needed, false);
+	if (!wait)
 		return -EAGAIN;
-	return wait_event_signal(&pipe->writable, is_writable(pipe, atomic ? length : 1));
+	return wait_event_signal(&pipe->writable, is_writable(pipe, needed));
 }
 
-static ssize_t write_pipe(struct file *file, vaddr_t from, size_t length, loff_t *offset)
+ssize_t pipe_write(struct pipe *pipe, struct span_cursor *from, bool wait)
 {
-	struct pipe *pipe = file->private;
-	bool atomic = length <= PIPE_BUF, reclaimed = false;
+	bool atomic = from->left <= PIPE_BUF, reclaimed = false;
 	size_t done = 0;
 	int error = 0;
 
-	while (done < length && error == 0) {
-		struct attempt result = try_write(pipe, from + done, length - done, atomic);
+	while (from->left > 0 && error == 0) {
+		struct attempt result = try_write(pipe, from, atomic);
 
 		if (result.written > 0) {
 			done += result.written;
 			waitq_wake_all(&pipe->readable);
 		} else {
-			error = provide(file, &result, from + done, length - done, atomic,
-					&reclaimed);
+			error = provide(pipe, &result, from, atomic, wait, &reclaimed);
 		}
 	}
 	return done > 0 ? (ssize_t)done : error;
 }
 
-/* --- the rest -------------------------------------------------------------------------------------------- */
-
-static unsigned poll_read_end(struct file *file, struct poll_table *table)
+static ssize_t write_pipe(struct file *file, struct span_cursor *from)
 {
-	struct pipe *pipe = file->private;
-	unsigned events = 0;
-
-	poll_wait(table, &pipe->readable);
-	mutex_lock(&pipe->lock);
-	if (used(pipe) > 0)
-		events |= POLLIN | POLLRDNORM;
-	if (!pipe->writer)
-		events |= POLLHUP;
-	mutex_unlock(&pipe->lock);
-	return events;
+	return pipe_write(file->private, from, may_wait(file));
 }
 
-static unsigned poll_write_end(struct file *file, struct poll_table *table)
+ssize_t pipe_wait_room(struct pipe *pipe, bool wait)
+{
+	for (;;) {
+		size_t free;
+		bool broken;
+		int error;
+
+		mutex_lock(&pipe->lock);
+		free = room(pipe);
+		broken = pipe->readers == 0;
+		mutex_unlock(&pipe->lock);
+		if (broken) {
+			signal_self(SIGPIPE);
+			return -EPIPE;
+		}
+		if (free > 0)
+			return (ssize_t)free;
+		if (!wait)
+			return -EAGAIN;
+		error = wait_event_signal(&pipe->writable, is_writable(pipe, 1));
+		if (error != 0)
+			return error;
+	}
+}
+
+/* --- for splice(2) ----------------------------------------------------------------------------------------- */
+
+/* Copies bytes from the front, which stay; lock held. */
+static void copy_front(struct pipe *pipe, char *to, size_t length)
+{
+	size_t done = 0, part;
+
+	while (done < length) {
+		const char *from = at(pipe, pipe->tail + done, &part);
+		part = MIN(part, length - done);
+		memcpy(to + done, from, part);
+		done += part;
+	}
+}
+
+ssize_t pipe_peek(struct pipe *pipe, void *to, size_t length, bool wait, bool claim)
+{
+	for (;;) {
+		size_t count;
+		bool end;
+		int error;
+
+		mutex_lock(&pipe->lock);
+		end = pipe->writers == 0 && !pipe->claimed;
+		count = pipe->claimed ? 0 : MIN(length, used(pipe));
+		copy_front(pipe, to, count);
+		pipe->claimed = pipe->claimed || (claim && count > 0);
+		pipe_unlock(pipe);
+		if (count > 0 || end || length == 0)
+			return (ssize_t)count;
+		if (!wait)
+			return -EAGAIN;
+		error = wait_event_signal(&pipe->readable, is_readable(pipe));
+		if (error != 0)
+			return error;
+	}
+}
+
+void pipe_consume(struct pipe *pipe, size_t count)
+{
+	mutex_lock(&pipe->lock);
+	take_out(pipe, count);
+	pipe->claimed = false;
+	pipe_unlock(pipe);
+	waitq_wake_all(&pipe->writable);
+	waitq_wake_all(&pipe->readable);
+}
+
+/* --- its size ------------------------------------------------------------------------------------------------ */
+
+static bool has_pipe_ops(const struct file *file)
+{
+	return file->ops == &read_end_ops || file->ops == &write_end_ops ||
+	       file->ops == &both_ends_ops;
+}
+
+struct pipe *pipe_of(struct file *file)
+{
+	return has_pipe_ops(file) ? file->private : NULL;
+}
+
+int64_t pipe_get_size(struct file *file)
+{
+	struct pipe *pipe = pipe_of(file);
+
+	if (pipe == NULL)
+		return -EBADF;
+	mutex_lock(&pipe->lock);
+	int64_t size = (int64_t)capacity(pipe);
+	mutex_unlock(&pipe->lock);
+	return size;
+}
+
+static void free_pages(struct frame **pages, unsigned count)
+{
+	for (unsigned i = 0; pages != NULL && i < count; i++) {
+		if (pages[i] != NULL)
+			frame_put(pages[i]);
+	}
+	kfree(pages);
+}
+
+/* Pages for a ring of `count`, of which the first hold `bytes` bytes. NULL: no memory. */
+static struct frame **make_pages(unsigned count, size_t bytes)
+{
+	struct frame **pages = kzalloc(count * sizeof(struct frame *));
+
+	for (unsigned i = 0; pages != NULL && i < DIV_ROUND_UP(bytes, PAGE_SIZE); i++) {
+		pages[i] = frame_alloc(FRAME_KERNEL, 0, 0);
+		if (pages[i] == NULL) {
+			free_pages(pages, count);
+			return NULL;
+		}
+	}
+	return pages;
+}
+
+/* What is in it moves to the start of a new ring. Lock held. -EBUSY, -ENOMEM. */
+static int resize(struct pipe *pipe, unsigned count)
+{
+	struct frame **pages, **old = pipe->pages;
+	size_t bytes = used(pipe), part;
+
+	if (bytes > count * PAGE_SIZE || pipe->claimed)
+		return -EBUSY;
+	pages = make_pages(count, bytes);
+	if (pages == NULL)
+		return -ENOMEM;
+	for (size_t done = 0; done < bytes; done += part) {
+		part = MIN(PAGE_SIZE, bytes - done);
+		char *to = frame_data(pages[done >> PAGE_SHIFT]);
+		for (size_t copied = 0, piece; copied < part; copied += piece) {
+			const char *from = at(pipe, pipe->tail + done + copied, &piece);
+			piece = MIN(piece, part - copied);
+			memcpy(to + copied, from, piece);
+		}
+	}
+	free_pages(old, pipe->page_count);
+	pipe->pages = pages;
+	pipe->page_count = count;
+	pipe->tail = 0;
+	pipe->head = bytes;
+	return 0;
+}
+
+int64_t pipe_set_size(struct file *file, uint64_t size)
+{
+	struct pipe *pipe = pipe_of(file);
+	unsigned count = 1;
+	int error;
+
+	if (pipe == NULL)
+		return -EBADF;
+	if (size > INT32_MAX)
+		return -EINVAL;
+	while (count * PAGE_SIZE < size)
+		count *= 2;
+	if (count > PIPE_PAGES_MAX)
+		return -EPERM;
+	mutex_lock(&pipe->lock);
+	error = resize(pipe, count);
+	pipe_unlock(pipe);
+	waitq_wake_all(&pipe->writable);
+	return error != 0 ? error : (int64_t)(count * PAGE_SIZE);
+}
+
+/* --- the rest -------------------------------------------------------------------------------------------- */
+
+static void watch_pipe(struct pipe *pipe, uint32_t access, struct poll_table *table)
+{
+	if (access != O_WRONLY)
+		poll_wait(table, &pipe->readable);
+	if (access != O_RDONLY)
+		poll_wait(table, &pipe->writable);
+}
+
+/*
+ * Where nobody has written yet since a FIFO was opened (file->opened), it has not been hung up either:
+ * fifo(7)'s readers that do not wait would spin in poll(2).
+ */
+static unsigned hang_up(struct file *file, struct pipe *pipe)
+{
+	mutex_lock(&pipe->lock);
+	bool hung_up = pipe->writers == 0 && file->opened != pipe->write_opens;
+	mutex_unlock(&pipe->lock);
+	return hung_up ? POLLHUP : 0;
+}
+
+static unsigned poll_pipe(struct file *file, struct poll_table *table)
 {
 	struct pipe *pipe = file->private;
-	unsigned events = 0;
+	uint32_t access = atomic_load(&file->flags) & O_ACCMODE;
+	unsigned ready, mask;
 
-	poll_wait(table, &pipe->writable);
-	mutex_lock(&pipe->lock);
-	if (PIPE_SIZE - used(pipe) >= PIPE_BUF)
-		events |= POLLOUT | POLLWRNORM;
-	if (!pipe->reader)
-		events |= POLLERR;
-	mutex_unlock(&pipe->lock);
-	return events;
+	if (unlikely(table != NULL))
+		watch_pipe(pipe, access, table);
+	ready = atomic_load(&pipe->ready);
+	mask = access != O_WRONLY ? POLLIN | POLLRDNORM : 0;
+	if (access != O_RDONLY)
+		mask |= POLLOUT | POLLWRNORM | POLLERR;
+	if (likely((ready & POLLHUP) == 0 || access == O_WRONLY))
+		return ready & mask;
+	return (ready & mask) | hang_up(file, pipe);
 }
 
 static int ioctl_pipe(struct file *file, unsigned request, vaddr_t argument)
@@ -305,6 +533,8 @@ static int stat_pipe(struct file *file, struct stat *out)
 {
 	const struct pipe *pipe = file->private;
 
+	if (file->inode != NULL)
+		return stat_inode_file(file, out);
 	*out = (struct stat){
 		.st_ino = pipe->number,
 		.st_mode = S_IFIFO | S_IRUSR | S_IWUSR,
@@ -317,154 +547,71 @@ static int stat_pipe(struct file *file, struct stat *out)
 	return 0;
 }
 
-static void pipe_free(struct pipe *pipe)
-{
-	for (unsigned i = 0; i < PIPE_PAGES; i++) {
-		if (pipe->pages[i] != NULL)
-			frame_put(pipe->pages[i]);
-	}
-	kfree(pipe);
-}
-
-/* An end is closed: the other learns of it, or all is freed. */
-static void close_end(struct pipe *pipe, unsigned *end)
-{
-	bool last;
-
-	mutex_lock(&pipe->lock);
-	(*end)--;
-	last = pipe->reader == 0 && pipe->writer == 0;
-	if (!last && *end == 0) {
-		/* Under the lock: the other end may be closed next. */
-		waitq_wake_all(&pipe->readable);
-		waitq_wake_all(&pipe->writable);
-	}
-	mutex_unlock(&pipe->lock);
-	if (last)
-		pipe_free(pipe);
-}
-
-static void release_read_end(struct file *file)
-{
-	struct pipe *pipe = file->private;
-
-	close_end(pipe, &pipe->reader);
-}
-
-static void release_write_end(struct file *file)
-{
-	struct pipe *pipe = file->private;
-
-	close_end(pipe, &pipe->writer);
-}
-
-static int reopen_pipe(struct file *old, struct file *file);
-
 static const struct file_ops read_end_ops = {
-	.read = read_pipe,
+	.read_span = read_pipe,
 	.stat = stat_pipe,
 	.ioctl = ioctl_pipe,
-	.poll = poll_read_end,
-	.reopen = reopen_pipe,
-	.release = release_read_end,
+	.poll = poll_pipe,
+	.release = pipe_release,
+	.reopen = pipe_reopen,
 };
 
 static const struct file_ops write_end_ops = {
-	.write = write_pipe,
+	.write_span = write_pipe,
 	.stat = stat_pipe,
 	.ioctl = ioctl_pipe,
-	.poll = poll_write_end,
-	.reopen = reopen_pipe,
-	.release = release_write_end,
+	.poll = poll_pipe,
+	.release = pipe_release,
+	.reopen = pipe_reopen,
 };
 
-/* Another file of either end, through /proc/PID/fd; as on Linux it does not wait for the other. */
-static int reopen_pipe(struct file *old, struct file *file)
-{
-	uint32_t access = atomic_load(&file->flags) & O_ACCMODE;
-	struct pipe *pipe = old->private;
+static const struct file_ops both_ends_ops = {
+	.read_span = read_pipe,
+	.write_span = write_pipe,
+	.stat = stat_pipe,
+	.ioctl = ioctl_pipe,
+	.poll = poll_pipe,
+	.release = pipe_release,
+	.reopen = pipe_reopen,
+};
 
-	if (access == O_RDWR)
-		return -EINVAL;
-	mutex_lock(&pipe->lock);
-	if (access == O_RDONLY)
-		pipe->reader++;
-	else
-		pipe->writer++;
-	mutex_unlock(&pipe->lock);
-	file->ops = access == O_RDONLY ? &read_end_ops : &write_end_ops;
-	file->private = pipe;
-	return 0;
+void pipe_set_ops(struct file *file)
+{
+	switch (atomic_load(&file->flags) & O_ACCMODE) {
+	case O_RDONLY:
+		file->ops = &read_end_ops;
+		break;
+	case O_WRONLY:
+		file->ops = &write_end_ops;
+		break;
+	default:
+		file->ops = &both_ends_ops;
+		break;
+	}
 }
 
-static struct pipe *pipe_create(void)
+void pipe_free(struct pipe *pipe)
+{
+	free_pages(pipe->pages, pipe->page_count);
+	kfree(pipe);
+}
+
+struct pipe *pipe_create(void)
 {
 	struct pipe *pipe = kzalloc(sizeof(*pipe));
 
 	if (pipe == NULL)
 		return NULL;
+	pipe->page_count = PIPE_PAGES;
+	pipe->pages = make_pages(PIPE_PAGES, 0);
+	if (pipe->pages == NULL) {
+		kfree(pipe);
+		return NULL;
+	}
 	mutex_init(&pipe->lock, "pipe", RANK_STREAM);
 	waitq_init(&pipe->readable, "pipe reader");
 	waitq_init(&pipe->writable, "pipe writer");
-	pipe->reader = pipe->writer = 1;
 	pipe->number = atomic_fetch_add(&last_number, 1) + 1;
 	pipe->created_ns = clock_wall_ns();
 	return pipe;
-}
-
-/* Both ends as open files with a reference each. */
-static int pipe_open(uint32_t flags, struct file *ends[2])
-{
-	struct pipe *pipe = pipe_create();
-
-	if (pipe == NULL)
-		return -ENOMEM;
-	ends[0] = file_create(&read_end_ops, O_RDONLY | flags);
-	ends[1] = file_create(&write_end_ops, O_WRONLY | flags);
-	if (ends[0] != NULL && ends[1] != NULL) {
-		ends[0]->private = ends[1]->private = pipe;
-		return 0;
-	}
-	for (unsigned i = 0; i < 2; i++) {
-		if (ends[i] != NULL) {
-			ends[i]->ops = NULL; /* nothing to release yet */
-			file_put(ends[i]);
-		}
-	}
-	pipe_free(pipe);
-	return file_create_error();
-}
-
-static int64_t make_pipe(vaddr_t to, uint32_t flags)
-{
-	bool close_on_exec = (flags & O_CLOEXEC) != 0;
-	struct file *ends[2];
-	int fds[2], error;
-
-	if ((flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK)) != 0)
-		return -EINVAL;
-	error = pipe_open(flags & O_NONBLOCK, ends);
-	if (error != 0)
-		return error;
-	fds[0] = files_install(current->files, ends[0], 0, close_on_exec);
-	fds[1] = fds[0] < 0 ? fds[0] : files_install(current->files, ends[1], 0, close_on_exec);
-	error = fds[1] < 0 ? fds[1] : copy_to_user(to, fds, sizeof(fds));
-	for (unsigned i = 0; i < 2; i++) {
-		struct file *mine =
-			error != 0 && fds[i] >= 0 ? files_remove(current->files, fds[i]) : NULL;
-		if (mine != NULL)
-			file_put(mine);
-		file_put(ends[i]);
-	}
-	return error;
-}
-
-SYSCALL1(pipe, vaddr_t, to)
-{
-	return make_pipe(to, 0);
-}
-
-SYSCALL2(pipe2, vaddr_t, to, uint32_t, flags)
-{
-	return make_pipe(to, flags);
 }

@@ -97,29 +97,36 @@ static unsigned wanted(const struct pollfd *entry)
 
 /* --- looking, without waiting -------------------------------------------------------------------- */
 
-static unsigned events_of(const struct pollfd *entry)
+/* A descriptor's events now. `files` is the caller's table if nobody else has it, or NULL. */
+static inline unsigned events_of(const struct files *files, int fd)
 {
-	struct file *file;
+	struct file *file = files != NULL ? files_peek(files, fd) : fd_get(fd);
 	unsigned events;
 
-	if (entry->fd < 0)
-		return 0;
-	file = fd_get(entry->fd);
 	if (file == NULL)
 		return POLLNVAL;
 	events = poll_file(file, NULL);
-	file_put(file);
-	return events & wanted(entry);
+	if (files == NULL)
+		file_put(file);
+	return events;
+}
+
+static const struct files *own_files(void)
+{
+	return current->files != NULL && !files_shared(current->files) ? current->files : NULL;
 }
 
 /* Fills in the events of all; how many have any. */
 static unsigned look(struct pollfd *entries, unsigned count)
 {
+	const struct files *files = own_files();
 	unsigned ready = 0;
 
-	for (unsigned i = 0; i < count; i++) {
-		entries[i].revents = (short)events_of(&entries[i]);
-		ready += entries[i].revents != 0;
+	for (struct pollfd *entry = entries; entry < entries + count; entry++) {
+		unsigned events = entry->fd >= 0 ? events_of(files, entry->fd) : 0;
+
+		entry->revents = (short)(events & wanted(entry));
+		ready += entry->revents != 0;
 	}
 	return ready;
 }
@@ -245,7 +252,7 @@ static uint64_t deadline_after(uint64_t seconds, uint64_t ns)
 	return sleep_deadline(wait_ns);
 }
 
-static int deadline_from_timespec(vaddr_t user, uint64_t *deadline_ns)
+int poll_deadline(vaddr_t user, uint64_t *deadline_ns)
 {
 	struct __kernel_timespec ts;
 	int error;
@@ -314,7 +321,7 @@ static void give_timeval(vaddr_t user, uint64_t deadline_ns)
 
 /* --- a signal mask while waiting: ppoll(2) --------------------------------------------------------- */
 
-static int begin_mask(vaddr_t user, size_t size)
+int poll_begin_mask(vaddr_t user, size_t size)
 {
 	uint64_t mask;
 
@@ -328,8 +335,7 @@ static int begin_mask(vaddr_t user, size_t size)
 	return 0;
 }
 
-/* Cut short, it stays until the signal is delivered, which must not be blocked again before. */
-static int64_t end_mask(vaddr_t user, int64_t result)
+int64_t poll_end_mask(vaddr_t user, int64_t result)
 {
 	if (user != 0 && result != -EINTR)
 		signal_end_mask();
@@ -375,12 +381,12 @@ SYSCALL5(ppoll, vaddr_t, entries, unsigned, count, vaddr_t, timeout, vaddr_t, ma
 	 mask_size)
 {
 	uint64_t deadline_ns;
-	int64_t result = deadline_from_timespec(timeout, &deadline_ns);
+	int64_t result = poll_deadline(timeout, &deadline_ns);
 
 	if (result == 0)
-		result = begin_mask(mask, mask_size);
+		result = poll_begin_mask(mask, mask_size);
 	if (result == 0) {
-		result = end_mask(mask, poll(entries, count, deadline_ns));
+		result = poll_end_mask(mask, poll(entries, count, deadline_ns));
 		give_timespec(timeout, deadline_ns);
 	}
 	return result;
@@ -397,71 +403,101 @@ static const struct {
 	{ POLLPRI, POLLPRI },
 };
 
+/* What makes a descriptor ready in any of them, or not a descriptor. */
+#define ANY_SET \
+	(POLLIN | POLLRDNORM | POLLHUP | POLLERR | POLLOUT | POLLWRNORM | POLLPRI | POLLNVAL)
+
 static bool set_has(const unsigned long *set, unsigned fd)
 {
 	return (set[fd / WORD_BITS] >> (fd % WORD_BITS) & 1) != 0;
 }
 
-/* The three sets, and the entries that they mean. */
+/* The three sets, what of them is ready, and the entries that they mean. */
 struct selection {
 	unsigned limit; /* descriptors are below it */
 	size_t words;   /* of a set */
 	unsigned long *bits[ARRAY_SIZE(sets)];
+	unsigned long *ready[ARRAY_SIZE(sets)];
 	unsigned count;
 	struct pollfd *entries;
 };
 
-static uint16_t events_wanted(const struct selection *s, unsigned fd)
+/* The descriptors of one word that are in any set. */
+static unsigned long any_bits(const struct selection *s, size_t word)
 {
-	uint16_t events = 0;
+	unsigned long bits = s->bits[0][word] | s->bits[1][word] | s->bits[2][word];
+	size_t first = word * WORD_BITS;
 
+	return s->limit - first < WORD_BITS ? bits & ((1UL << (s->limit - first)) - 1) : bits;
+}
+
+/* Notes a descriptor's events; how many sets it is ready in, or -EBADF. */
+static int note_events(struct selection *s, unsigned fd, unsigned events)
+{
+	unsigned long bit = 1UL << (fd % WORD_BITS);
+	int count = 0;
+
+	if ((events & POLLNVAL) != 0)
+		return -EBADF;
 	for (unsigned i = 0; i < ARRAY_SIZE(sets); i++) {
-		if (set_has(s->bits[i], fd))
-			events |= sets[i].wanted;
+		if ((s->bits[i][fd / WORD_BITS] & bit) == 0 || (events & sets[i].meant) == 0)
+			continue;
+		s->ready[i][fd / WORD_BITS] |= bit;
+		count++;
 	}
-	return events;
+	return count;
 }
 
-/* Entries for every descriptor that is in a set; the sets are emptied. */
-static int make_entries(struct selection *s)
+/* Looks at all of them, without waiting; how many are ready, or -EBADF. */
+static int64_t look_at_sets(struct selection *s)
 {
-	unsigned count = 0;
-
-	for (unsigned fd = 0; fd < s->limit; fd++)
-		count += events_wanted(s, fd) != 0;
-	s->entries = kalloc(MAX(count, 1u) * sizeof(*s->entries));
-	if (s->entries == NULL)
-		return -ENOMEM;
-	for (unsigned fd = 0; fd < s->limit; fd++) {
-		uint16_t events = events_wanted(s, fd);
-		if (events != 0)
-			s->entries[s->count++] =
-				(struct pollfd){ .fd = (int)fd, .events = (short)events };
-	}
-	memset(s->bits[0], 0, ARRAY_SIZE(sets) * s->words * sizeof(unsigned long));
-	return 0;
-}
-
-/* The other way: the sets say what is ready; the number of bits, or -EBADF. */
-static int64_t sets_from_entries(struct selection *s)
-{
+	const struct files *files = own_files();
 	int64_t total = 0;
 
-	for (unsigned j = 0; j < s->count; j++) {
-		const struct pollfd *entry = &s->entries[j];
-		unsigned fd = (unsigned)entry->fd;
+	for (size_t word = 0; word < s->words; word++) {
+		for (unsigned long bits = any_bits(s, word); bits != 0; bits &= bits - 1) {
+			unsigned fd = (unsigned)(word * WORD_BITS + (size_t)__builtin_ctzl(bits));
+			unsigned events = events_of(files, (int)fd);
+			int count = (events & ANY_SET) != 0 ? note_events(s, fd, events) : 0;
 
-		if ((entry->revents & POLLNVAL) != 0)
-			return -EBADF;
-		for (unsigned i = 0; i < ARRAY_SIZE(sets); i++) {
-			if ((entry->events & sets[i].wanted) == 0 ||
-			    (entry->revents & sets[i].meant) == 0)
-				continue;
-			s->bits[i][fd / WORD_BITS] |= 1UL << (fd % WORD_BITS);
-			total++;
+			if (count < 0)
+				return count;
+			total += count;
+			s->count++;
 		}
 	}
 	return total;
+}
+
+/* Waits for one of them to be ready; as look_at_sets(), or what wait_watched() says. */
+static int64_t wait_for_sets(struct selection *s, uint64_t deadline_ns)
+{
+	struct pollfd *entries = kalloc(MAX(s->count, 1u) * sizeof(*entries));
+	unsigned count = 0;
+	int64_t result, total = 0;
+
+	if (entries == NULL)
+		return -ENOMEM;
+	for (size_t word = 0; word < s->words; word++) {
+		for (unsigned long bits = any_bits(s, word); bits != 0; bits &= bits - 1) {
+			unsigned fd = (unsigned)(word * WORD_BITS + (size_t)__builtin_ctzl(bits));
+			uint16_t events = 0;
+			for (unsigned i = 0; i < ARRAY_SIZE(sets); i++) {
+				if (set_has(s->bits[i], fd))
+					events |= sets[i].wanted;
+			}
+			entries[count++] =
+				(struct pollfd){ .fd = (int)fd, .events = (short)events };
+		}
+	}
+	result = wait_watched(entries, count, deadline_ns);
+	for (unsigned i = 0; i < count && result > 0 && total >= 0; i++) {
+		int more = note_events(s, (unsigned)entries[i].fd,
+				       (unsigned)(uint16_t)entries[i].revents);
+		total = more < 0 ? more : total + more;
+	}
+	kfree(entries);
+	return result > 0 ? total : result;
 }
 
 /* Descriptors that the table has no place for are not looked at: select(2), as Linux does it. */
@@ -481,26 +517,24 @@ static int64_t select(int limit, const vaddr_t users[], uint64_t deadline_ns)
 	s.limit = clip(limit);
 	s.words = DIV_ROUND_UP(s.limit, WORD_BITS);
 	size = s.words * sizeof(unsigned long);
-	s.bits[0] = kzalloc(MAX(ARRAY_SIZE(sets) * size, sizeof(unsigned long)));
+	s.bits[0] = kzalloc(MAX(2 * ARRAY_SIZE(sets) * size, sizeof(unsigned long)));
 	if (s.bits[0] == NULL)
 		return -ENOMEM;
 	for (unsigned i = 0; i < ARRAY_SIZE(sets) && result == 0; i++) {
 		s.bits[i] = s.bits[0] + i * s.words;
+		s.ready[i] = s.bits[i] + ARRAY_SIZE(sets) * s.words;
 		if (users[i] != 0)
 			result = copy_from_user(s.bits[i], users[i], size);
 	}
 	if (result == 0)
-		result = make_entries(&s);
-	if (result == 0)
-		result = wait_ready(s.entries, s.count, deadline_ns);
-	if (result >= 0)
-		result = sets_from_entries(&s);
+		result = look_at_sets(&s);
+	if (result == 0 && (deadline_ns == NO_DEADLINE || clock_ns() < deadline_ns))
+		result = wait_for_sets(&s, deadline_ns);
 	for (unsigned i = 0; i < ARRAY_SIZE(sets) && result >= 0; i++) {
-		int error = users[i] != 0 ? copy_to_user(users[i], s.bits[i], size) : 0;
+		int error = users[i] != 0 ? copy_to_user(users[i], s.ready[i], size) : 0;
 		if (error != 0)
 			result = error;
 	}
-	kfree(s.entries);
 	kfree(s.bits[0]);
 	return result;
 }
@@ -527,14 +561,14 @@ SYSCALL6(pselect6, int, limit, vaddr_t, in, vaddr_t, out, vaddr_t, except, vaddr
 		size_t size;
 	} argument = { 0 };
 	uint64_t deadline_ns;
-	int64_t result = deadline_from_timespec(timeout, &deadline_ns);
+	int64_t result = poll_deadline(timeout, &deadline_ns);
 
 	if (result == 0 && mask != 0)
 		result = get_user(&argument, mask);
 	if (result == 0)
-		result = begin_mask(argument.mask, argument.size);
+		result = poll_begin_mask(argument.mask, argument.size);
 	if (result == 0) {
-		result = end_mask(argument.mask, select(limit, users, deadline_ns));
+		result = poll_end_mask(argument.mask, select(limit, users, deadline_ns));
 		give_timespec(timeout, deadline_ns);
 	}
 	return result;

@@ -53,4 +53,16 @@ void poll_forget(struct poll_table *table);
 /* The events that a file has now, which are not yet limited to those asked for. */
 unsigned poll_file(struct file *file, struct poll_table *table);
 
+/* --- for calls that wait, like ppoll(2) -------------------------------------------------------- */
+
+/* The deadline that a user's struct timespec means; NO_DEADLINE if `user` is 0. -EINVAL, -EFAULT. */
+int poll_deadline(vaddr_t user, uint64_t *deadline_ns);
+/* The signal mask while waiting is the user's, if `user` is not 0. -EINVAL, -EFAULT. */
+int poll_begin_mask(vaddr_t user, size_t size);
+/*
+ * The end of it. Cut short, the mask stays until the signal is delivered, which must not be blocked again
+ * before. Returns `result`.
+ */
+int64_t poll_end_mask(vaddr_t user, int64_t result);
+
 #endif

@@ -61,6 +61,8 @@ struct thread {
 	uint64_t restart_deadline_ns;
 
 	vaddr_t stack_base;   /* lowest usable address of the kernel stack */
+	vaddr_t window;       /* user_window_open()'s memory, or 0; this thread only */
+	size_t window_length; /* ditto */
 	uint32_t nofault;     /* >0: user copies fail instead of faulting; this thread only */
 	uint32_t sleep_locks; /* held mutexes and rwlocks, debug */
 	uint32_t rank_mask;   /* ranks of held sleeping locks, debug */

@@ -47,21 +47,31 @@
 	    call(readlinkat) call(umask)                                                           \
 	/* dev.c */ call(getrandom)                                                                \
 	/* directory.c */ call(getdents64) call(getdents)                                        \
+	/* epoll.c */ call(epoll_create) call(epoll_create1) call(epoll_ctl) call(epoll_wait)       \
+	    call(epoll_pwait) call(epoll_pwait2)                                                   \
+	/* eventfd.c */ call(eventfd) call(eventfd2)                                               \
 	/* fcntl.c */ call(close) call(dup) call(dup2) call(dup3) call(fcntl)                      \
 	    call(close_range)                                                                      \
 	/* io.c */ call(read) call(write) call(pread64) call(pwrite64) call(readv)                 \
-	    call(writev) call(preadv) call(pwritev) call(lseek) call(ftruncate)                    \
-	    call(ioctl)                                                                           \
+	    call(writev) call(preadv) call(pwritev) call(preadv2) call(pwritev2)                  \
+	    call(lseek) call(ftruncate) call(ioctl)                                                \
 	/* locks.c */ call(flock)                                                                 \
 	/* mmap.c */ call(mmap)                                                                    \
 	/* mount.c */ call(mount) call(umount2)                                                    \
 	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
 	    call(rmdir) call(unlinkat) call(link) call(linkat) call(mknod) call(mknodat)           \
 	/* open.c */ call(open) call(openat) call(openat2) call(creat)                             \
-	/* pipe.c */ call(pipe) call(pipe2)                                                        \
+	/* pipe_open.c */ call(pipe) call(pipe2)                                                   \
 	/* place.c */ call(chdir) call(fchdir) call(chroot) call(getcwd)                           \
 	/* poll.c */ call(poll) call(ppoll) call(select) call(pselect6)                            \
 	/* rename.c */ call(rename) call(renameat) call(renameat2)                                 \
+	/* socket.c */ call(socket) call(socketpair) call(bind) call(connect) call(listen)         \
+	    call(accept) call(accept4) call(getsockname) call(getpeername) call(shutdown)          \
+	    call(setsockopt) call(getsockopt)                                                      \
+	/* socket_message.c */ call(sendto) call(sendmsg) call(sendmmsg) call(recvfrom)            \
+	    call(recvmsg) call(recvmmsg)                                                           \
+	/* splice.c */ call(sendfile) call(splice) call(tee) call(vmsplice)                        \
+	    call(copy_file_range)                                                                  \
 	/* stat.c */ call(stat) call(lstat) call(fstat) call(newfstatat) call(statx)               \
 	    call(access) call(faccessat) call(faccessat2) call(statfs) call(fstatfs)               \
 	/* sync.c */ call(sync) call(syncfs) call(fsync) call(fdatasync) call(sync_file_range)     \

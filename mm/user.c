@@ -8,6 +8,7 @@
 #include "mm/user.h"
 
 #include "kernel/sched.h"
+#include "kernel/string.h"
 
 /* mm/x86_64/user_copy.S */
 size_t user_copy(void *to, const void *from, size_t length);
@@ -23,24 +24,60 @@ static int failure(void)
 	return current->kill_pending ? -EINTR : -EFAULT;
 }
 
+void user_window_open(void *memory, size_t length)
+{
+	assert(current->window == 0);
+	current->window = (vaddr_t)memory;
+	current->window_length = length;
+}
+
+void user_window_close(void)
+{
+	current->window = 0;
+}
+
+/* The range is not the user's: NULL, or the thread's window. */
+static void *in_window(vaddr_t start, size_t length)
+{
+	const struct thread *self = current;
+
+	if (likely(self->window == 0) || start < self->window ||
+	    start - self->window > self->window_length ||
+	    length > self->window_length - (start - self->window))
+		return NULL;
+	return (void *)start;
+}
+
 int copy_from_user(void *to, vaddr_t from, size_t length)
 {
-	if (!user_range_ok(from, length))
-		return -EFAULT;
+	if (unlikely(!user_range_ok(from, length))) {
+		if (in_window(from, length) == NULL)
+			return -EFAULT;
+		memcpy(to, (const void *)from, length);
+		return 0;
+	}
 	return likely(user_copy(to, (const void *)from, length) == 0) ? 0 : failure();
 }
 
 int copy_to_user(vaddr_t to, const void *from, size_t length)
 {
-	if (!user_range_ok(to, length))
-		return -EFAULT;
+	if (unlikely(!user_range_ok(to, length))) {
+		if (in_window(to, length) == NULL)
+			return -EFAULT;
+		memcpy((void *)to, from, length);
+		return 0;
+	}
 	return likely(user_copy((void *)to, from, length) == 0) ? 0 : failure();
 }
 
 int zero_user(vaddr_t to, size_t length)
 {
-	if (!user_range_ok(to, length))
-		return -EFAULT;
+	if (unlikely(!user_range_ok(to, length))) {
+		if (in_window(to, length) == NULL)
+			return -EFAULT;
+		memset((void *)to, 0, length);
+		return 0;
+	}
 	return likely(user_zero((void *)to, length) == 0) ? 0 : failure();
 }
 
@@ -64,8 +101,8 @@ size_t copy_from_user_nofault(void *to, vaddr_t from, size_t length)
 {
 	size_t left;
 
-	if (!user_range_ok(from, length))
-		return 0;
+	if (unlikely(!user_range_ok(from, length)))
+		return copy_from_user(to, from, length) == 0 ? length : 0;
 	current->nofault++;
 	left = user_copy(to, (const void *)from, length);
 	current->nofault--;
@@ -76,8 +113,8 @@ size_t copy_to_user_nofault(vaddr_t to, const void *from, size_t length)
 {
 	size_t left;
 
-	if (!user_range_ok(to, length))
-		return 0;
+	if (unlikely(!user_range_ok(to, length)))
+		return copy_to_user(to, from, length) == 0 ? length : 0;
 	current->nofault++;
 	left = user_copy((void *)to, from, length);
 	current->nofault--;
@@ -100,8 +137,8 @@ int user_fault_in(vaddr_t start, size_t length, bool write)
 {
 	vaddr_t end = start + length;
 
-	if (!user_range_ok(start, length))
-		return -EFAULT;
+	if (unlikely(!user_range_ok(start, length)))
+		return in_window(start, length) != NULL ? 0 : -EFAULT;
 	for (vaddr_t at = start; at < end; at = ALIGN_DOWN(at, PAGE_SIZE) + PAGE_SIZE) {
 		if (!(write ? user_touch_write((void *)at) : user_touch((const void *)at)))
 			return failure();

@@ -33,6 +33,14 @@ bool __must_check user_exchange_nofault(vaddr_t address, uint32_t *seen, uint32_
 /* Faults in the pages of [start, start + length) for reading or writing. 0, -EFAULT, -EINTR. */
 int __must_check user_fault_in(vaddr_t start, size_t length, bool write);
 
+/*
+ * A window: until it is closed, copies of the calling thread to and from [memory, memory + length), which is
+ * the kernel's, work as if it were the user's. For moving data between two files (sendfile(2)): their
+ * operations know user memory only. Nothing that the user says can be an address in it; one at a time.
+ */
+void user_window_open(void *memory, size_t length);
+void user_window_close(void);
+
 #define get_user(out, from) copy_from_user((out), (from), sizeof(*(out)))
 #define put_user(to, value)                                          \
 	({                                                           \

@@ -47,6 +47,9 @@ static bool restarts_after_handler(const struct trapframe *tf)
 	case __NR_ppoll:
 	case __NR_select:
 	case __NR_pselect6:
+	case __NR_epoll_wait:
+	case __NR_epoll_pwait:
+	case __NR_epoll_pwait2:
 	case __NR_nanosleep:
 	case __NR_clock_nanosleep:
 	case __NR_pause:

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -231,6 +232,152 @@ static void polling(void)
 	close(ends[1]);
 }
 
+/* writev counts as one write, however many buffers it has. */
+static void atomic_vectors(void)
+{
+	enum { WRITERS = 3, MESSAGES = 60, PARTS = 8, LENGTH = 4096 };
+	static char message[LENGTH], got[LENGTH];
+	struct iovec vectors[PARTS];
+	int ends[2], counts[WRITERS] = { 0 };
+	bool whole = true;
+	size_t have = 0;
+	ssize_t part;
+
+	pipe(ends);
+	for (int i = 0; i < WRITERS; i++) {
+		if (fork() == 0) {
+			memset(message, 'a' + i, LENGTH);
+			for (int n = 0; n < PARTS; n++)
+				vectors[n] = (struct iovec){ message + n * (LENGTH / PARTS),
+							     LENGTH / PARTS };
+			for (int n = 0; n < MESSAGES; n++)
+				writev(ends[1], vectors, PARTS);
+			_exit(0);
+		}
+	}
+	close(ends[1]);
+	while ((part = read(ends[0], got + have, LENGTH - have)) > 0) {
+		have += (size_t)part;
+		if (have < LENGTH)
+			continue;
+		for (int i = 1; i < LENGTH; i++)
+			whole = whole && got[i] == got[0];
+		counts[(got[0] - 'a') % WRITERS]++;
+		have = 0;
+	}
+	for (int i = 0; i < WRITERS; i++)
+		wait(NULL);
+	ok(whole && counts[0] == MESSAGES && counts[1] == MESSAGES && counts[2] == MESSAGES,
+	   "writev of PIPE_BUF bytes is whole");
+	close(ends[0]);
+}
+
+/* A full pipe that is read a little, filled again, and read to the end: round the ring's seam. */
+static void seam(void)
+{
+	int ends[2];
+	size_t total = 0;
+	ssize_t first, part;
+	bool same = true;
+
+	pipe2(ends, O_NONBLOCK);
+	write(ends[1], bytes, SIZE);
+	read(ends[0], back, 5000);
+	first = write(ends[1], bytes + SIZE, 5000);
+	ok(first > 0, "a full pipe takes more once it is read (%zd)", first);
+	while ((part = read(ends[0], back, 777)) > 0) {
+		same = same && memcmp(back, bytes + 5000 + total, (size_t)part) == 0;
+		total += (size_t)part;
+	}
+	ok(same && total == SIZE - 5000 + (size_t)first, "and keeps it all");
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void sizes(void)
+{
+	int ends[2], waiting;
+
+	pipe2(ends, O_NONBLOCK);
+	ok(fcntl(ends[0], F_GETPIPE_SZ) == SIZE, "a pipe has 65,536 bytes");
+	ok(fcntl(ends[1], F_SETPIPE_SZ, 5000) == 8192 && fcntl(ends[0], F_GETPIPE_SZ) == 8192,
+	   "whole pages, a power of two");
+	ok(write(ends[1], bytes, SIZE) == 8192, "are what fits then");
+	fails(fcntl(ends[1], F_SETPIPE_SZ, 4096), EBUSY, "not less than is in it");
+	ok(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) == 1 << 20, "a megabyte");
+	ok(write(ends[1], bytes + 8192, SIZE) == SIZE && ioctl(ends[0], FIONREAD, &waiting) == 0 &&
+		   waiting == SIZE + 8192,
+	   "has room behind what was there");
+	ok(read(ends[0], back, sizeof(back)) == SIZE + 8192 &&
+		   memcmp(back, bytes, SIZE + 8192) == 0,
+	   "which is unharmed");
+	fails(fcntl(ends[1], F_SETPIPE_SZ, -1), EINVAL, "a size that is none");
+	close(ends[0]);
+	close(ends[1]);
+	fails(fcntl(0, F_GETPIPE_SZ + 100), EINVAL, "an unknown command");
+	ends[0] = open("/proc/self/stat", O_RDONLY);
+	fails(fcntl(ends[0], F_GETPIPE_SZ), EBADF, "a file has no such size");
+	close(ends[0]);
+}
+
+/* Many writers and readers of one pipe; some are killed in the middle of it. */
+static void crowd(void)
+{
+	enum { WRITERS = 6, READERS = 3 };
+	pid_t writers[WRITERS], readers[READERS];
+	int ends[2], left = 0;
+
+	pipe(ends);
+	for (int i = 0; i < WRITERS; i++) {
+		writers[i] = fork();
+		if (writers[i] == 0) {
+			close(ends[0]);
+			signal(SIGPIPE, SIG_DFL);
+			for (;;)
+				write(ends[1], bytes, 10000);
+		}
+	}
+	for (int i = 0; i < READERS; i++) {
+		readers[i] = fork();
+		if (readers[i] == 0) {
+			close(ends[1]);
+			for (int n = 0; n < 200; n++)
+				read(ends[0], back, 7000);
+			_exit(0);
+		}
+	}
+	close(ends[0]);
+	close(ends[1]);
+	usleep(3000);
+	kill(writers[0], SIGKILL);
+	kill(readers[0], SIGKILL);
+	for (int i = 0; i < READERS; i++)
+		status_of(readers[i]);
+	for (int i = 0; i < WRITERS; i++) {
+		int status = status_of(writers[i]);
+		left += !(WIFSIGNALED(status) &&
+			  (WTERMSIG(status) == SIGPIPE || (i == 0 && WTERMSIG(status) == SIGKILL)));
+	}
+	ok(left == 0, "when the last reader goes, all writers do");
+}
+
+/* No descriptors, or no room for the second: neither is left. */
+static void no_descriptors(void)
+{
+	struct rlimit old, low;
+	int ends[2] = { -1, -1 }, first = dup(0);
+
+	close(first);
+	getrlimit(RLIMIT_NOFILE, &old);
+	low = old;
+	low.rlim_cur = (rlim_t)first + 1;
+	setrlimit(RLIMIT_NOFILE, &low);
+	fails(pipe(ends), EMFILE, "a pipe needs two descriptors");
+	setrlimit(RLIMIT_NOFILE, &old);
+	ok(dup(0) == first && ends[0] == -1, "and takes none if there is one");
+	close(first);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -242,5 +389,10 @@ int main(int argc, char **argv)
 	atomic_writes();
 	untouched_memory();
 	polling();
+	atomic_vectors();
+	seam();
+	sizes();
+	crowd();
+	no_descriptors();
 	return done();
 }
