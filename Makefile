@@ -351,7 +351,7 @@ fuzz-tests: $(addprefix $(B)/fuzz/,$(fuzz_tests))
 #
 # tests/guest/X.c is a static program that prints TAP, on Hawser and on Linux alike;
 # tests/guest/tools/X.c is one that such tests use. musl is their libc; those listed in guest_glibc
-# are made a second time with glibc, as X-glibc.
+# are made a second time with glibc, as X-glibc, and those in guest_jemalloc with jemalloc on top of it.
 #
 #   make guest-tests-linux         runs them all here; build/guest/ is what a test serves to a guest
 
@@ -359,8 +359,10 @@ MUSL_CC      ?= musl-gcc
 GUEST_CC     ?= $(CC)
 CFLAGS_GUEST := -std=gnu11 -O2 -static -Wall -Wextra -Werror
 uapi_after   := -idirafter /usr/include -idirafter /usr/include/$(multiarch)
-guest_glibc  := startup fpu signals threads futex
-guest_tests  := $(patsubst tests/guest/%.c,%,$(sort $(wildcard tests/guest/*.c))) $(guest_glibc:=-glibc)
+guest_glibc  := startup fpu signals threads futex alloc_stress
+guest_jemalloc := alloc_stress
+guest_tests  := $(patsubst tests/guest/%.c,%,$(sort $(wildcard tests/guest/*.c))) $(guest_glibc:=-glibc) \
+                $(guest_jemalloc:=-jemalloc)
 guest_tools  := $(patsubst tests/guest/tools/%.c,%,$(sort $(wildcard tests/guest/tools/*.c)))
 
 $(B)/guest/%: tests/guest/%.c tests/guest/tap.h
@@ -377,6 +379,11 @@ $(B)/guest/%-glibc: tests/guest/%.c tests/guest/tap.h
 	$(call say,GUEST,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GUEST_CC) $(CFLAGS_GUEST) -o $@ $<
+
+$(B)/guest/%-jemalloc: tests/guest/%.c tests/guest/tap.h
+	$(call say,GUEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(GUEST_CC) $(CFLAGS_GUEST) -DJEMALLOC -o $@ $< -ljemalloc -lm
 
 # The files that execve(2) must refuse, and the list of tests that one boot runs.
 $(B)/guest/malformed/list: tests/system/malformed_elf.py

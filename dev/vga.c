@@ -278,9 +278,17 @@ void vga_write(const char *text, size_t length)
 		spin_lock(&vga.lock);
 	for (size_t i = 0; i < length; i++)
 		take(text[i]);
-	show();
+	if (vga.screen != NULL)
+		show();
 	if (locked)
 		spin_unlock(&vga.lock);
+}
+
+void vga_stop(void)
+{
+	spin_lock(&vga.lock);
+	vga.screen = NULL;
+	spin_unlock(&vga.lock);
 }
 
 bool vga_start(void)

@@ -21,7 +21,7 @@
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
 
 /* As /proc shows a memfd's name. */
-#define MEMFD_NAME     "/memfd:%s (deleted)"
+#define MEMFD_NAME     "/memfd:%s" FILE_NAME_DELETED
 #define MEMFD_NAME_MAX (NAME_MAX - (sizeof("memfd:") - 1))
 
 /* fallocate(2): what is asked for is one of these, and a hole leaves the size alone. */

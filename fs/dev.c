@@ -289,11 +289,13 @@ static const struct device devices[] = {
 
 const struct device *dev_find(uint32_t number)
 {
+	const struct device *fb = framebuffer_device();
+
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
 		if (devices[i].number == number)
 			return &devices[i];
 	}
-	return NULL;
+	return fb != NULL && fb->number == number ? fb : NULL;
 }
 
 /* Descriptors as names, udev's way. */
@@ -315,5 +317,8 @@ int dev_init(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(devices) && error == 0; i++)
 		error = root_add_device(&devices[i]);
+	framebuffer_init();
+	if (error == 0 && framebuffer_device() != NULL)
+		error = root_add_device(framebuffer_device());
 	return error != 0 ? error : tty_init();
 }

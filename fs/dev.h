@@ -15,6 +15,10 @@ int dev_init(void);
 /* The device with that number (MKDEV of <linux/kdev_t.h>), or NULL. */
 const struct device *dev_find(uint32_t number);
 
+/* Looks for a framebuffer; then its device, or NULL if there is none. Boot. (fs/framebuffer.c) */
+void framebuffer_init(void);
+const struct device *framebuffer_device(void);
+
 /* The open operation of /dev/console. (fs/tty.c) */
 int tty_open(struct file *file);
 /* Of /dev/tty: -ENXIO to whom the terminal does not control. (fs/tty.c) */

@@ -93,7 +93,7 @@ loff_t seek_in(struct file *file, loff_t offset, int whence, loff_t size)
 		break;
 	case SEEK_DATA:
 	case SEEK_HOLE:
-		/* Holes are not told apart: all of the file is data, and its end a hole. */
+		/* Without holes: all of it is data, and its end a hole. */
 		if (offset < 0 || offset >= size)
 			return -ENXIO;
 		base = whence == SEEK_DATA ? 0 : size - offset;

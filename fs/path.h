@@ -15,6 +15,7 @@ struct version; /* fs/version.h */
  * The name by which something was opened: counted, immutable, absolute. Regions print it in
  * /proc/self/maps; files and processes return it from readlink(/proc/self/exe).
  */
+#define FILE_NAME_DELETED " (deleted)" /* as Linux ends the name of what has none */
 struct file_name {
 	_Atomic uint32_t refs;
 	uint64_t inode_number;

@@ -59,6 +59,13 @@ static loff_t seek_regular(struct file *file, loff_t offset, int whence)
 {
 	uint64_t size = 0;
 
+	if ((whence == SEEK_DATA || whence == SEEK_HOLE) && offset >= 0) {
+		offset = whence == SEEK_DATA ? version_find_data(file->version, (uint64_t)offset)
+					     : version_find_hole(file->version, (uint64_t)offset);
+		if (offset < 0)
+			return offset;
+		whence = SEEK_SET;
+	}
 	/* Only the end needs the size, and the size may need the wire. */
 	if (whence != SEEK_SET && whence != SEEK_CUR) {
 		int error = version_size(file->version, &size);

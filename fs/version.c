@@ -18,11 +18,13 @@
 #define VERSION_SIZE_MAX ((uint64_t)INT64_MAX - PAGE_MASK)
 
 static int get_page(struct object *object, uint64_t index, struct frame **out);
+static int punch(struct object *object, uint64_t start, uint64_t end);
 static void release(struct object *object);
 
 static const struct object_ops version_ops = {
 	.name = "file",
 	.get_page = get_page,
+	.punch = punch,
 	.release = release,
 };
 
@@ -108,6 +110,34 @@ int version_require(struct version *version, uint64_t end)
 	if (atomic_load(&version->size_known))
 		end = MIN(end, current_size(version));
 	return fill_require(version, end);
+}
+
+static loff_t find(struct version *version, uint64_t offset, bool data)
+{
+	uint64_t size, page;
+	int error = version_size(version, &size);
+
+	if (error != 0)
+		return error;
+	if (offset >= size)
+		return -ENXIO;
+	/* All of what is on the server is data. */
+	if (!atomic_load(&version->local))
+		return (loff_t)(data ? offset : size);
+	page = object_find(&version->object, offset >> PAGE_SHIFT, data);
+	if (page >= DIV_ROUND_UP(size, PAGE_SIZE))
+		return data ? -ENXIO : (loff_t)size;
+	return (loff_t)MAX(offset, page << PAGE_SHIFT);
+}
+
+loff_t version_find_data(struct version *version, uint64_t offset)
+{
+	return find(version, offset, true);
+}
+
+loff_t version_find_hole(struct version *version, uint64_t offset)
+{
+	return find(version, offset, false);
 }
 
 void version_settle(struct version *version)
@@ -305,6 +335,8 @@ static ssize_t write_pages(struct version *version, uint64_t offset, vaddr_t fro
 		struct frame *frame;
 
 		error = solid_page(version, at >> PAGE_SHIFT, &frame);
+		if (error == -ENOMEM)
+			error = -ENOSPC;
 		if (error != 0)
 			break;
 		error = copy_from_user((uint8_t *)frame_data(frame) + in_page, from + done, part);
@@ -318,7 +350,7 @@ static ssize_t write_pages(struct version *version, uint64_t offset, vaddr_t fro
 		if (sched_needs_resched())
 			sched_yield();
 	}
-	return done > 0 ? (ssize_t)done : error == -ENOMEM ? -ENOSPC : error;
+	return done > 0 ? (ssize_t)done : error;
 }
 
 ssize_t version_write_user(struct version *version, uint64_t offset, vaddr_t from, size_t length,
@@ -432,6 +464,15 @@ int version_allocate(struct version *version, int mode, uint64_t offset, uint64_
 	error = allocate(version, mode, offset, end, limit);
 	mutex_unlock(&version->writing);
 	return error;
+}
+
+/* What a mapping may write is local. */
+static int punch(struct object *object, uint64_t start, uint64_t end)
+{
+	struct version *version = container_of(object, struct version, object);
+
+	return version_allocate(version, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
+				end - start, UINT64_MAX);
 }
 
 /* --- who writes and who runs ------------------------------------------------------------------------ */

@@ -54,6 +54,12 @@ ssize_t version_append_user(struct version *version, vaddr_t from, size_t length
 			    uint64_t *offset);
 /* As version_read(), into user memory; -EFAULT as well. */
 ssize_t version_read_user(struct version *version, uint64_t offset, vaddr_t to, size_t length);
+/*
+ * lseek(2)'s SEEK_DATA and SEEK_HOLE: the first byte from `offset` on that is in a page which has been written
+ * (or is the server's), or in none. -ENXIO: there is no such before the end; or as version_size().
+ */
+loff_t version_find_data(struct version *version, uint64_t offset);
+loff_t version_find_hole(struct version *version, uint64_t offset);
 /* Sets a local version's size. 0, -EFBIG, -EPERM (sealed), or -EINTR. */
 int version_resize(struct version *version, uint64_t size);
 /*

@@ -64,6 +64,7 @@ struct thread {
 	vaddr_t window;       /* user_window_open()'s memory, or 0; this thread only */
 	size_t window_length; /* ditto */
 	uint32_t nofault;     /* >0: user copies fail instead of faulting; this thread only */
+	bool starved;         /* a user copy found no memory, and will say so; this thread only */
 	uint32_t sleep_locks; /* held mutexes and rwlocks, debug */
 	uint32_t rank_mask;   /* ranks of held sleeping locks, debug */
 	const void *held[SLEEP_LOCKS_MAX];   /* which, in the order taken, debug */

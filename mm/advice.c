@@ -87,6 +87,64 @@ static int discard(struct space *space, vaddr_t start, vaddr_t end,
 	return error;
 }
 
+/* madvise(2), MADV_REMOVE: what is shared, and may be written. */
+static int check_remove(const struct region *region)
+{
+	if (not_locked(region) != 0 || !region->object || !region->object->ops->punch)
+		return -EINVAL;
+	return (region->flags & REGION_SHARED) && (region->max_prot & PROT_WRITE) ? 0 : -EACCES;
+}
+
+/* The object of the first region above `*at`, with a reference, and which bytes of it are meant. */
+static int find_remove(struct space *space, vaddr_t *at, vaddr_t end, struct object **object,
+		       uint64_t bytes[2])
+{
+	const struct region *region;
+	int error = -ENOENT;
+
+	rw_read_lock(&space->lock);
+	region = space_find_above(space, *at);
+	if (region && region->start < end) {
+		vaddr_t from = MAX(*at, region->start);
+
+		*at = MIN(region->end, end);
+		error = check_remove(region);
+		if (!error) {
+			object_get(region->object);
+			*object = region->object;
+			bytes[0] = region->offset + (from - region->start);
+			bytes[1] = region->offset + (*at - region->start);
+		}
+	}
+	rw_read_unlock(&space->lock);
+	return error;
+}
+
+/* An object is written with no lock of the space held: other threads may map and unmap meanwhile. */
+static int remove_range(struct space *space, vaddr_t start, vaddr_t end)
+{
+	struct object *object;
+	uint64_t bytes[2];
+	vaddr_t at = start;
+	int error = hint(space, start, end, check_remove);
+
+	if (error != 0 && error != -ENOMEM)
+		return error;
+	while (at < end) {
+		int failed = find_remove(space, &at, end, &object, bytes);
+
+		if (failed == -ENOENT)
+			break;
+		if (failed == 0) {
+			failed = object->ops->punch(object, bytes[0], bytes[1]);
+			object_put(object);
+		}
+		if (failed != 0)
+			return failed;
+	}
+	return error;
+}
+
 static int populate_range(struct space *space, vaddr_t start, vaddr_t end, enum populate how)
 {
 	int error = populate(space, start, end, how);
@@ -123,6 +181,8 @@ static int advise(struct space *space, vaddr_t start, vaddr_t end, int advice)
 		return discard(space, start, end, not_locked);
 	case MADV_DONTNEED_LOCKED:
 		return discard(space, start, end, not_device);
+	case MADV_REMOVE:
+		return remove_range(space, start, end);
 	case MADV_FREE:
 		return discard(space, start, end, private_unlocked);
 	case MADV_POPULATE_READ:
@@ -162,7 +222,7 @@ static int advise(struct space *space, vaddr_t start, vaddr_t end, int advice)
 static bool is_known(int advice)
 {
 	return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) ||
-	       (advice >= MADV_FREE && advice <= MADV_DONTNEED_LOCKED && advice != MADV_REMOVE);
+	       (advice >= MADV_FREE && advice <= MADV_DONTNEED_LOCKED);
 }
 
 int space_advise(struct space *space, vaddr_t start, uint64_t length, int advice)

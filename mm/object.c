@@ -123,6 +123,17 @@ uint64_t object_missing(struct object *object, uint64_t first, uint64_t end)
 	return missing;
 }
 
+uint64_t object_find(struct object *object, uint64_t index, bool held)
+{
+	mutex_lock(&object->lock);
+	if (held && !radix_next(&object->frames, &index))
+		index = UINT64_MAX;
+	while (!held && radix_get(&object->frames, index))
+		index++;
+	mutex_unlock(&object->lock);
+	return index;
+}
+
 /* Takes the pages of [index, end) out of every page table: all, or those of the object. Lock held. */
 static void unmap(struct object *object, uint64_t index, uint64_t end, bool copies)
 {
@@ -242,6 +253,12 @@ static int anonymous_get_page(struct object *object, uint64_t index, struct fram
 	}
 }
 
+static int anonymous_punch(struct object *object, uint64_t start, uint64_t end)
+{
+	object_punch(object, start, end);
+	return 0;
+}
+
 static void anonymous_release(struct object *object)
 {
 	slab_free(&anonymous_cache, object);
@@ -250,6 +267,7 @@ static void anonymous_release(struct object *object)
 static const struct object_ops anonymous_ops = {
 	.name = "anonymous object",
 	.get_page = anonymous_get_page,
+	.punch = anonymous_punch,
 	.release = anonymous_release,
 };
 

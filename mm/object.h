@@ -35,6 +35,11 @@ struct object_ops {
 	 * may sleep. NULL: nothing to do. -EIO, -ENOSPC, -ETXTBSY, -EINTR.
 	 */
 	int (*make_writable)(struct object *object, uint64_t index);
+	/*
+	 * madvise(2) MADV_REMOVE on [start, end), in bytes: as object_punch(), by whoever may write it.
+	 * No lock held; may sleep. NULL: it cannot be done. -EPERM, -EINTR.
+	 */
+	int (*punch)(struct object *object, uint64_t start, uint64_t end);
 	/* The last reference is gone: frees what surrounds the object. Its pages are already freed. */
 	void (*release)(struct object *object);
 	/* Devices only: the physical address of page `index`; the mapping is SPECIAL, not counted. */
@@ -102,6 +107,9 @@ void object_zero(struct object *object, uint64_t start, uint64_t end);
 
 /* How many pages of [first, end) the object does not hold. Takes the lock. */
 uint64_t object_missing(struct object *object, uint64_t first, uint64_t end);
+
+/* The first index from `index` on that the object holds, or does not; UINT64_MAX: none. Takes the lock. */
+uint64_t object_find(struct object *object, uint64_t index, bool held);
 
 /* Takes back what whoever is about to map it has added to `writable`. Takes the lock. */
 void object_unclaim(struct object *object);

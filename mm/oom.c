@@ -6,6 +6,7 @@
 #include "kernel/clock.h"
 #include "kernel/panic.h"
 #include "kernel/sched.h"
+#include "kernel/trap.h"
 #include "mm/frame.h"
 #include "mm/kmap.h"
 #include "mm/space.h"
@@ -120,5 +121,7 @@ int space_fault_current(vaddr_t address, unsigned access)
 	do {
 		error = space_fault(space, address, access);
 	} while (error == -ENOMEM && (error = oom_relieve()) == 0);
+	if (!(access & FAULT_USER))
+		current->starved = error == -ENOMEM;
 	return error;
 }

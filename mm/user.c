@@ -18,10 +18,16 @@ bool user_touch(const void *at);
 bool user_touch_write(void *at);
 bool user_exchange(uint32_t *at, uint32_t *seen, uint32_t wanted);
 
-/* Why a faulting access has failed: a thread that is being killed waits for no page. */
+/*
+ * Why a faulting access has failed: a thread that is being killed waits for no page, and there may be no
+ * memory for one.
+ */
 static int failure(void)
 {
-	return current->kill_pending ? -EINTR : -EFAULT;
+	bool starved = current->starved;
+
+	current->starved = false;
+	return current->kill_pending ? -EINTR : starved ? -ENOMEM : -EFAULT;
 }
 
 void user_window_open(void *memory, size_t length)

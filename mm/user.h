@@ -12,7 +12,10 @@
 #include "kernel/base.h"
 #include "mm/layout.h"
 
-/* 0, or -EFAULT (some bytes may have been copied); -EINTR when killed while a page is fetched. */
+/*
+ * 0, or -EFAULT (some bytes may have been copied); -EINTR when killed while a page is fetched; -ENOMEM when
+ * there was none for a page, and nobody who could be ended for it.
+ */
 int __must_check copy_from_user(void *to, vaddr_t from, size_t length);
 int __must_check copy_to_user(vaddr_t to, const void *from, size_t length);
 int __must_check zero_user(vaddr_t to, size_t length);
@@ -30,7 +33,7 @@ size_t __must_check copy_to_user_nofault(vaddr_t to, const void *from, size_t le
  */
 bool __must_check user_exchange_nofault(vaddr_t address, uint32_t *seen, uint32_t wanted);
 
-/* Faults in the pages of [start, start + length) for reading or writing. 0, -EFAULT, -EINTR. */
+/* Faults in the pages of [start, start + length) for reading or writing. As the copies. */
 int __must_check user_fault_in(vaddr_t start, size_t length, bool write);
 
 /*

@@ -78,6 +78,15 @@ static uint32_t fd_permissions(uint32_t pid, uint32_t fd)
 
 /* --- what the links say ----------------------------------------------------------------------- */
 
+/* A memfd's name says so from the beginning. */
+static void describe_nameless(struct text *text, const char *path)
+{
+	size_t length = strlen(path), suffix = strlen(FILE_NAME_DELETED);
+	bool says = length >= suffix && strcmp(path + length - suffix, FILE_NAME_DELETED) == 0;
+
+	text_printf(text, "%s%s", path, says ? "" : FILE_NAME_DELETED);
+}
+
 /* A file that has no name (any more) is known by the one it was opened by. */
 static int describe_inode(struct text *text, struct inode *inode, const struct file_name *name)
 {
@@ -90,7 +99,7 @@ static int describe_inode(struct text *text, struct inode *inode, const struct f
 	if (error == 0)
 		text_append(text, path, strlen(path));
 	else if (error == -ENOENT)
-		text_printf(text, "%s (deleted)", name ? name->path : "");
+		describe_nameless(text, name ? name->path : "");
 	kfree(path);
 	return error == -ENOENT ? 0 : error;
 }

@@ -234,11 +234,50 @@ static void holes_are_made_and_filled(void)
 	close(fd);
 }
 
+static void holes_are_found(void)
+{
+	int fd = open(FILE_PATH, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	long blocks;
+	char *map;
+
+	ok(ftruncate(fd, 64 * PAGE) == 0 && pwrite(fd, "x", 1, 16 * PAGE + 5) == 1,
+	   "a file that is a hole but for one page");
+	ok(lseek(fd, 0, SEEK_DATA) == 16 * PAGE &&
+		   lseek(fd, 16 * PAGE + 9, SEEK_DATA) == 16 * PAGE + 9,
+	   "SEEK_DATA finds it");
+	ok(lseek(fd, 0, SEEK_HOLE) == 0 && lseek(fd, 16 * PAGE, SEEK_HOLE) == 17 * PAGE,
+	   "SEEK_HOLE what is around it");
+	fails(lseek(fd, 17 * PAGE, SEEK_DATA), ENXIO, "behind it there is no data");
+	fails(lseek(fd, 64 * PAGE, SEEK_HOLE), ENXIO, "and behind the end no hole");
+
+	map = map_file(fd, 64, PROT_READ | PROT_WRITE, MAP_SHARED);
+	map[20 * PAGE] = map[21 * PAGE] = map[22 * PAGE] = 'y';
+	fsync(fd);
+	blocks = blocks_of(fd);
+	ok(madvise(map + 21 * PAGE, PAGE, MADV_REMOVE) == 0 && map[20 * PAGE] == 'y' &&
+		   map[21 * PAGE] == 0 && map[22 * PAGE] == 'y',
+	   "MADV_REMOVE makes a hole in the middle");
+	ok(blocks_of(fd) <= blocks && lseek(fd, 20 * PAGE, SEEK_DATA) == 20 * PAGE, "of the file");
+	munmap(map, 64 * PAGE);
+	map = map_file(fd, 64, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	fails(madvise(map, PAGE, MADV_REMOVE), EACCES, "a private mapping is EACCES");
+	munmap(map, 64 * PAGE);
+	map = map_file(-1, 4, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
+	map[PAGE] = 'z';
+	ok(madvise(map, 4 * PAGE, MADV_REMOVE) == 0 && map[PAGE] == 0, "shared memory forgets");
+	munmap(map, 4 * PAGE);
+	map = map_file(-1, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+	fails(madvise(map, PAGE, MADV_REMOVE), EINVAL, "private memory is EINVAL");
+	munmap(map, PAGE);
+	close(fd);
+}
+
 static void memfds_are_files_without_a_name(void)
 {
 	int fd = memfd_create("hawser", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	char *map, byte, path[64], link[64] = "";
 	struct stat status;
-	char *map, byte;
+	int again;
 
 	ok(fd >= 0 && fcntl(fd, F_GETFD) == FD_CLOEXEC, "memfd_create(2)");
 	ok(ftruncate(fd, 2 * PAGE) == 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
@@ -248,6 +287,15 @@ static void memfds_are_files_without_a_name(void)
 	ok(map != MAP_FAILED && all_are(map, 2 * PAGE, 0), "of zeroes");
 	map[PAGE] = 'm';
 	ok(pread(fd, &byte, 1, PAGE) == 1 && byte == 'm', "a mapping writes it");
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ok(readlink(path, link, sizeof(link) - 1) > 0 &&
+		   strcmp(link, "/memfd:hawser (deleted)") == 0,
+	   "its name says what it is");
+	again = open(path, O_RDONLY);
+	fails(fcntl(again, F_ADD_SEALS, F_SEAL_GROW), EPERM,
+	      "through a descriptor that cannot write it is not sealed");
+	close(again);
 
 	ok(fcntl(fd, F_GET_SEALS) == 0, "it has no seals");
 	fails(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EBUSY,
@@ -438,6 +486,7 @@ int main(int argc, char **argv)
 	private_mappings_keep_their_writes();
 	truncation_is_seen_by_every_mapping();
 	holes_are_made_and_filled();
+	holes_are_found();
 	memfds_are_files_without_a_name();
 	what_is_mapped_to_be_written_is_not_executed();
 	limits_are_kept();

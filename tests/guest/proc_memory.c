@@ -267,6 +267,26 @@ static void files_of_a_process_agree(void)
 	munmap(file, 3 * PAGE);
 }
 
+/* Pages of 2 MiB, where there are any, are told of a process as of the machine. */
+static void large_pages_agree(void)
+{
+	const long pages = 1536; /* one block of 2 MiB lies in it whole, wherever it is */
+	char *memory = map(pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	long large;
+
+	madvise(memory, (size_t)(pages * PAGE), MADV_HUGEPAGE);
+	memset(memory, 1, (size_t)(pages * PAGE));
+	ok(slurp(text, "/proc/self/smaps") && slurp(other, "/proc/meminfo"),
+	   "six megabytes are written");
+	large = sum_of(text, "AnonHugePages");
+	ok(large >= 0 && large % 2048 == 0 && large <= sum_of(text, "Anonymous"),
+	   "%ld kB of them in large pages", large);
+	ok(value_of(region_at(text, memory), "Anonymous") == pages * 4 || !on_hawser(),
+	   "all of them anonymous");
+	ok(!on_hawser() || value_of(other, "AnonHugePages") == large, "as meminfo says");
+	munmap(memory, (size_t)(pages * PAGE));
+}
+
 /* The executable part of the program that the process runs: its smaps. */
 static const char *program_text(const char *smaps)
 {
@@ -396,6 +416,7 @@ int main(int argc, char **argv)
 		stand_still(atoi(argv[2]));
 	tap_begin(argv);
 	files_of_a_process_agree();
+	large_pages_agree();
 	a_program_is_in_memory_once();
 	the_machine_adds_up();
 	an_adjustment_is_kept();

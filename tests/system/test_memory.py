@@ -1,5 +1,6 @@
 """Memory that runs short, and files in it: what the machine does on few megabytes, and that it loses none."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ PROGRAMS = os.path.join(BUILD, "guest")
 def root(tmp_path):
     made = make_root(tmp_path / "root", stamped=True)
     (made / "guest").mkdir()
-    for name in ["fill", "file_maps", "oom"]:
+    for name in ["fill", "file_maps", "fork_loop", "oom"]:
         shutil.copy(os.path.join(PROGRAMS, name), made / "guest" / name)
     return made
 
@@ -51,3 +52,27 @@ def test_the_only_program_ends_when_there_is_nobody_else(root):
     log = boot("/guest/oom hog", root=root, mem=16, append="quiet", status=128 + 9)
     assert "out of memory: there is nobody to kill" in log
     assert "panic" not in log
+
+
+def test_ten_thousand_programs_leave_every_frame_as_it_was(root):
+    """fork, exec, exit and wait, 10,000 times, and a fourth of that with vfork and with pipes between two."""
+    log = tap("/guest/fork_loop 10000", root=root, timeout=120)
+    assert "fork and exec: 10000 rounds, 10000 good" in log
+
+
+def test_files_that_nobody_uses_make_room_before_anybody_ends(root):
+    """More files than memory go through a small machine; then a program takes what they had."""
+    names = [f"f{i}" for i in range(12)]
+    for name in names:
+        (root / name).write_bytes(os.urandom(1 << 20))
+    script = root / "script"
+    script.write_text("#!/bin/busybox sh\nset -e\n"
+                      f"for f in {' '.join(names)} f0; do busybox md5sum /$f; done\n"
+                      "busybox dd if=/dev/zero of=/dev/null bs=5M count=1\n"
+                      "busybox md5sum /f1\n")
+    script.chmod(0o755)
+    log = boot("/script", root=root, mem=10, append="quiet")
+    for name in [*names, "f0", "f1"]:
+        assert f"{hashlib.md5((root / name).read_bytes()).hexdigest()}  /{name}" in log
+    assert "1+0 records out" in log
+    assert "out of memory" not in log

@@ -217,9 +217,25 @@ static void a_bomb_of_hogs_goes_off(void)
 	   ended);
 }
 
+/* Nobody is there to be ended but us, who may not be. */
+static void a_call_without_memory_says_so(void)
+{
+	char *memory = reserve(1L << 40);
+	int fd = open("/dev/zero", O_RDONLY);
+	long at = 0, got;
+
+	while ((got = read(fd, memory + at, 64 * MIB)) > 0)
+		at += got;
+	ok(at > 4 * MIB && got == -1 && errno == ENOMEM,
+	   "read(2) into %ld kB of memory is ENOMEM in the end", at / 1024);
+	munmap(memory, 1L << 40);
+	close(fd);
+}
+
 static void all_of_it(void)
 {
 	a_hog_is_ended();
+	a_call_without_memory_says_so();
 	adjustments_are_heeded();
 	scores_are_told();
 	a_fork_without_memory_harms_nobody();
