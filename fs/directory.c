@@ -135,8 +135,8 @@ static const struct file_ops directory_ops = {
 
 int directory_open(struct file *file)
 {
-	if (file->inode == proc_inode)
-		synthetic_look_for_all();
+	if (file->inode->numbers != NULL)
+		synthetic_look_for_all(file->inode);
 	file->ops = &directory_ops;
 	return 0;
 }

@@ -102,6 +102,8 @@ struct inode {
 	uint32_t number_of; /* the numbered directory that a file of /proc is in, or 0; fixed */
 	/* Of a directory like /proc/1/fd: its names; of what is in it: what it is one of; fixed. */
 	const struct synthetic_entries *entries;
+	/* Of a directory like /proc and /proc/1/task: the numbered directories that are made in it; fixed. */
+	const struct synthetic_numbers *numbers;
 	uint32_t entry; /* which one; fixed */
 };
 

@@ -182,7 +182,8 @@ int synthetic_open(struct file *file, struct inode *inode)
 static struct inode *create(const struct synthetic *entry, uint32_t number)
 {
 	uint32_t permissions = entry->permissions;
-	uint32_t type = entry->entries != NULL ? S_IFDIR : entry->link ? S_IFLNK : S_IFREG;
+	bool directory = entry->entries != NULL || entry->numbers != NULL;
+	uint32_t type = directory ? S_IFDIR : entry->link ? S_IFLNK : S_IFREG;
 	struct inode *inode;
 
 	if (permissions == 0 && entry->link)
@@ -194,9 +195,9 @@ static struct inode *create(const struct synthetic *entry, uint32_t number)
 		return NULL;
 	inode->is_synthetic = true;
 	inode->number_of = number;
-	if (entry->entries != NULL)
-		inode->entries = entry->entries;
-	else
+	inode->entries = entry->entries;
+	inode->numbers = entry->numbers;
+	if (!directory)
 		inode->synthetic = entry;
 	return inode;
 }
@@ -298,16 +299,35 @@ void synthetic_list_entries(const struct inode *dir, struct dirent_sink *sink, l
 
 /* --- numbered directories --------------------------------------------------------------------------------- */
 
-static const struct synthetic_numbers *numbers; /* set once, at boot */
-
-void synthetic_register_numbers(const struct synthetic_numbers *new_numbers)
+void synthetic_register_numbers(const struct synthetic_numbers *numbers)
 {
-	numbers = new_numbers;
+	proc_inode->numbers = numbers;
+}
+
+/* The directory of numbers below the numbered directory, or NULL; root_lock held. */
+static struct inode *find_numbers(uint32_t parent)
+{
+	char text[NUMBER_DIGITS];
+	struct inode *dir;
+	struct name *name;
+
+	if (parent == 0)
+		return proc_inode;
+	name_number(parent, text);
+	dir = inode_child(proc_inode, text);
+	if (dir == NULL)
+		return NULL;
+	TAILQ_FOREACH (name, &dir->order, in_order) {
+		if (name->inode != NULL && name->inode->numbers != NULL)
+			return name->inode;
+	}
+	return NULL;
 }
 
 /* The directory with its files, as far as there is memory; root_lock held. */
-static void make_numbered(uint32_t number)
+static void make_numbered(struct inode *parent, uint32_t number)
 {
+	const struct synthetic_numbers *numbers = parent->numbers;
 	struct inode *dir =
 		inode_create(S_IFDIR | S_IRUSR | S_IXUSR | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH);
 	char name[NUMBER_DIGITS];
@@ -315,15 +335,15 @@ static void make_numbered(uint32_t number)
 	if (dir == NULL)
 		return;
 	dir->is_synthetic = true;
-	dir->number_of = number;
+	dir->number_of = number | numbers->mark;
 	name_number(number, name);
 	/* Nothing of /proc has anything to sleep for when it is put. */
-	if (inode_link(proc_inode, name, dir) != 0) {
+	if (inode_link(parent, name, dir) != 0) {
 		inode_put(dir);
 		return;
 	}
 	for (size_t i = 0; i < numbers->count; i++) {
-		struct inode *inode = create(&numbers->files[i], number);
+		struct inode *inode = create(&numbers->files[i], number | numbers->mark);
 		int error;
 
 		/* Without memory a file is missing; the next look finds no more of it. */
@@ -337,26 +357,30 @@ static void make_numbered(uint32_t number)
 	inode_put(dir);
 }
 
-void synthetic_add_number(uint32_t number)
+void synthetic_add_number(uint32_t parent, uint32_t number)
 {
 	char name[NUMBER_DIGITS];
+	struct inode *dir;
 
 	name_number(number, name);
 	mutex_lock(&root_lock);
-	if (name_find(proc_inode, name) == NULL)
-		make_numbered(number);
+	dir = find_numbers(parent);
+	if (dir != NULL && name_find(dir, name) == NULL)
+		make_numbered(dir, number);
 	mutex_unlock(&root_lock);
 }
 
-void synthetic_remove_number(uint32_t number)
+void synthetic_remove_number(uint32_t parent, uint32_t number)
 {
 	struct name_list freed = TAILQ_HEAD_INITIALIZER(freed);
 	char text[NUMBER_DIGITS];
+	struct inode *dir;
 	struct name *name;
 
 	name_number(number, text);
 	mutex_lock(&root_lock);
-	name = name_find(proc_inode, text);
+	dir = find_numbers(parent);
+	name = dir != NULL ? name_find(dir, text) : NULL;
 	if (name != NULL) {
 		inode_purge(name->inode, &freed);
 		name_remove(name, NULL, &freed);
@@ -369,7 +393,7 @@ void synthetic_owner(const struct inode *inode, uint32_t *uid, uint32_t *gid)
 {
 	*uid = *gid = ROOT_ID;
 	if (inode->number_of != 0)
-		numbers->owner(inode->number_of, uid, gid);
+		proc_inode->numbers->owner(inode->number_of, uid, gid);
 }
 
 int synthetic_may(const struct inode *inode, unsigned wanted)
@@ -380,16 +404,15 @@ int synthetic_may(const struct inode *inode, unsigned wanted)
 	return inode_may(&as_seen, wanted);
 }
 
-void synthetic_look_for(const char *name)
+void synthetic_look_for(const struct inode *dir, const char *name)
 {
 	uint32_t number = 0;
 
-	if (numbers != NULL && parse_number(name, &number) && number != 0)
-		numbers->find(number);
+	if (parse_number(name, &number) && number != 0)
+		dir->numbers->find(dir->number_of, number);
 }
 
-void synthetic_look_for_all(void)
+void synthetic_look_for_all(const struct inode *dir)
 {
-	if (numbers != NULL)
-		numbers->find_all();
+	dir->numbers->find_all(dir->number_of);
 }

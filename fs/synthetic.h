@@ -46,6 +46,8 @@ struct synthetic {
 	int (*write)(uint32_t number, const char *bytes, size_t length);
 	/* It is a directory of such. */
 	const struct synthetic_entries *entries;
+	/* It is a directory of numbered directories. */
+	const struct synthetic_numbers *numbers;
 	bool link;            /* a symbolic link, not a regular file */
 	uint32_t permissions; /* 0: what is usual, 0444 or 0777 */
 };
@@ -64,29 +66,31 @@ struct synthetic_entries {
 };
 
 /*
- * Directories that are numbers, /proc/1, all with the same files. They are made when somebody looks for
- * them, and stay until they are removed.
+ * Directories that are numbers, /proc/1 and /proc/1/task/2, all with the same files. They are made when
+ * somebody looks for them, and stay until they are removed. `parent` is the number of the directory
+ * that theirs is in; 0: /proc itself.
  */
 struct synthetic_numbers {
 	const struct synthetic *files;
 	size_t count;
+	uint32_t mark; /* a bit that is set in the number that their files are told */
 	/*
 	 * Somebody looks for that one, or wants to see all: calls synthetic_add_number() for what there is.
 	 * No lock is held.
 	 */
-	void (*find)(uint32_t number);
-	void (*find_all)(void);
-	/* Whose the files are. No lock is held. */
+	void (*find)(uint32_t parent, uint32_t number);
+	void (*find_all)(uint32_t parent);
+	/* Whose the files are, by the number that they are made with; of the top. No lock is held. */
 	void (*owner)(uint32_t number, uint32_t *uid, uint32_t *gid);
 };
 void synthetic_register_numbers(const struct synthetic_numbers *numbers); /* once, at boot */
 /* Makes the directory if it is not there. Without memory it is not. Takes root_lock. */
-void synthetic_add_number(uint32_t number);
-void synthetic_remove_number(uint32_t number);
+void synthetic_add_number(uint32_t parent, uint32_t number);
+void synthetic_remove_number(uint32_t parent, uint32_t number);
 
-/* For the walk and for listings: a name below /proc that nobody knows, and all of them. */
-void synthetic_look_for(const char *name);
-void synthetic_look_for_all(void);
+/* For the walk and for listings: a name in a directory of numbers that nobody knows, and all of them. */
+void synthetic_look_for(const struct inode *dir, const char *name);
+void synthetic_look_for_all(const struct inode *dir);
 
 /* The inode of an entry, with a reference; -ENOENT, -ENOMEM. No lock is held. */
 int synthetic_entry(const struct inode *dir, const char *name, struct inode **out);

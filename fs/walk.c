@@ -345,9 +345,9 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 	if (w->here->entries != NULL)
 		return step_to_entry(w, name, follow, out);
 	found = name_find(w->here, name);
-	if (found == NULL && w->here == proc_inode) {
+	if (found == NULL && w->here->numbers != NULL) {
 		pause(w);
-		synthetic_look_for(name);
+		synthetic_look_for(w->here, name);
 		resume(w);
 		found = name_find(w->here, name);
 	}

@@ -26,11 +26,13 @@
 	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getpgid) call(getpgrp)       \
 	    call(getsid) call(setsid) call(setpgid)                                                \
 	/* robust.c */ call(set_tid_address) call(set_robust_list) call(get_robust_list)           \
+	/* pidfd.c */ call(pidfd_open) call(pidfd_send_signal) call(pidfd_getfd)                  \
 	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \
 	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
 	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \
 	    call(kill) call(tkill) call(tgkill) call(rt_sigqueueinfo)                              \
 	    call(rt_tgsigqueueinfo)                                                            \
+	/* signalfd.c */ call(signalfd) call(signalfd4)                                            \
 	/* signal_frame.c */ call(rt_sigreturn)                                                    \
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
 	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(sched_yield)                   \

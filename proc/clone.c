@@ -16,6 +16,7 @@
  * Name spaces are EINVAL.
  */
 #include "fs/file.h"
+#include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/version.h"
 #include "kernel/log.h"
@@ -26,6 +27,7 @@
 #include "mm/slab.h"
 #include "mm/space.h"
 #include "mm/user.h"
+#include "proc/pidfd.h"
 #include "proc/process.h"
 #include <asm/signal.h>
 #include <linux/sched.h>
@@ -34,11 +36,11 @@
  * Flags of this kernel; the last five change nothing here: nothing is traced, or shared further, and
  * Linux itself has forgotten CLONE_DETACHED.
  */
-#define CLONE_KNOWN                                                                            \
-	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_VFORK |      \
-	 CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID |      \
-	 CLONE_CLEAR_SIGHAND | CLONE_PARENT | CLONE_UNTRACED | CLONE_PTRACE | CLONE_DETACHED | \
-	 CLONE_IO | CLONE_SYSVSEM)
+#define CLONE_KNOWN                                                                       \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_PIDFD | CLONE_SIGHAND | CLONE_THREAD | \
+	 CLONE_VFORK | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID |          \
+	 CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND | CLONE_PARENT | CLONE_UNTRACED |     \
+	 CLONE_PTRACE | CLONE_DETACHED | CLONE_IO | CLONE_SYSVSEM)
 
 /* Where the registers of a child begin their life. */
 struct clone_request {
@@ -46,6 +48,7 @@ struct clone_request {
 	int exit_signal;
 	vaddr_t stack; /* what RSP becomes; 0: the parent's */
 	vaddr_t tls, parent_tid, child_tid;
+	vaddr_t pidfd; /* CLONE_PIDFD: where to put it */
 };
 
 /* --- what the child has of its parent ----------------------------------------------------------- */
@@ -279,16 +282,38 @@ static void await_release(void)
 	mutex_unlock(&family_lock);
 }
 
+/* CLONE_PIDFD: a descriptor for the child, which nobody knows yet. */
+static int give_pidfd(const struct clone_request *request, struct process *child, int *fd)
+{
+	if (!(request->flags & CLONE_PIDFD))
+		return 0;
+	*fd = pidfd_install(child, 0);
+	if (*fd < 0)
+		return *fd;
+	return put_user(request->pidfd, *fd);
+}
+
+static void take_pidfd(int fd)
+{
+	struct file *file = fd >= 0 ? files_remove(current->files, fd) : NULL;
+
+	if (file)
+		file_put(file);
+}
+
 static int64_t do_clone(const struct clone_request *request)
 {
 	struct process *child;
 	struct task *task;
 	uint32_t tid;
-	int error = reserve(request, &child, &task);
+	int fd = -1, error = reserve(request, &child, &task);
 
+	if (error == 0)
+		error = give_pidfd(request, child, &fd);
 	if (error == 0)
 		error = commit(request, child, task);
 	if (error != 0) {
+		take_pidfd(fd);
 		discard(child, task);
 		return error;
 	}
@@ -312,6 +337,9 @@ static int check_request(const struct clone_request *request)
 	if (((request->flags & CLONE_THREAD) && !(request->flags & CLONE_SIGHAND)) ||
 	    ((request->flags & CLONE_SIGHAND) && !(request->flags & CLONE_VM)) ||
 	    ((request->flags & CLONE_SIGHAND) && (request->flags & CLONE_CLEAR_SIGHAND)))
+		return -EINVAL;
+	/* A pidfd is a process's. */
+	if ((request->flags & CLONE_PIDFD) && (request->flags & (CLONE_THREAD | CLONE_DETACHED)))
 		return -EINVAL;
 	if ((request->flags & CLONE_SETTLS) && request->tls >= USER_MAX)
 		return -EPERM;
@@ -349,8 +377,12 @@ SYSCALL5(clone, uint64_t, flags, vaddr_t, stack, vaddr_t, parent_tid, vaddr_t, c
 		.tls = tls,
 		.parent_tid = parent_tid,
 		.child_tid = child_tid,
+		.pidfd = parent_tid, /* as on Linux: one argument for both */
 	};
 	int error = check_request(&request);
+
+	if (error == 0 && (flags & CLONE_PIDFD) && (flags & CLONE_PARENT_SETTID))
+		error = -EINVAL;
 
 	return error != 0 ? error : do_clone(&request);
 }
@@ -398,6 +430,7 @@ SYSCALL2(clone3, vaddr_t, from, size_t, size)
 		.tls = args.tls,
 		.parent_tid = args.parent_tid,
 		.child_tid = args.child_tid,
+		.pidfd = args.pidfd,
 	};
 	error = check_request(&request);
 	return error != 0 ? error : do_clone(&request);

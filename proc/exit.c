@@ -134,6 +134,7 @@ static bool leave_process(int status)
 
 	mutex_lock(&family_lock);
 	sched_charge();
+	family_forget_directory(self);
 	spin_lock(&process->signal_lock);
 	/* Unless all end together, the last one gives the status. */
 	process->exit_status = process->ending ? process->end_status : status;

@@ -197,6 +197,14 @@ int family_add_task(struct task *task)
 	return error;
 }
 
+void family_forget_directory(struct task *task)
+{
+	assert(mutex_held(&family_lock));
+	if (task->in_procfs)
+		synthetic_remove_number(task->thread.process->pid, task->thread.tid);
+	task->in_procfs = false;
+}
+
 void family_remove_task(struct task *task)
 {
 	struct process *process = task->thread.process;
@@ -216,6 +224,7 @@ void family_make_leader(struct task *task)
 	struct process *child;
 
 	assert(mutex_held(&family_lock) && process->task_count == 1);
+	family_forget_directory(task);
 	LIST_REMOVE(task, by_tid);
 	task->thread.tid = process->pid;
 	LIST_INSERT_HEAD(&family.by_tid[process->pid % PID_BUCKETS], task, by_tid);
@@ -258,6 +267,7 @@ void family_tell_of_end(struct process *zombie)
 
 	family_tell_parent(zombie, signal ? CLD_KILLED : CLD_EXITED,
 			   signal ? signal : zombie->exit_status >> 8);
+	waitq_wake_all(&zombie->ended);
 	if (forgotten) {
 		family_remove(zombie);
 		process_put(zombie);
@@ -310,5 +320,6 @@ void family_remove(struct process *zombie)
 	LIST_REMOVE(zombie, by_pid);
 	family.count--;
 	zombie->parent = NULL;
-	synthetic_remove_number(zombie->pid);
+	synthetic_remove_number(0, zombie->pid);
+	waitq_wake_all(&zombie->ended);
 }

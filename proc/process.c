@@ -34,6 +34,7 @@ struct process *process_alloc(void)
 	TAILQ_INIT(&process->children);
 	TAILQ_INIT(&process->tasks);
 	waitq_init(&process->child_events, "children");
+	waitq_init(&process->ended, "pidfd");
 	waitq_init(&process->alone, "exec");
 	waitq_init(&process->stop_wait, "stopped");
 	signal_init_pending(&process->shared_pending);

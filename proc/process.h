@@ -65,6 +65,8 @@ struct task {
 		int flags;   /* SS_AUTODISARM */
 	} alternate_stack;   /* sigaltstack(2); this thread only */
 
+	uint64_t start_ns;
+	bool in_procfs; /* it has had a directory in /proc/PID/task; family lock */
 	int death_signal; /* PR_SET_PDEATHSIG: when the thread that has made its process ends; family lock */
 
 	/* Until it runs. */
@@ -98,6 +100,7 @@ struct process {
 	struct process_times times;          /* of the threads that have ended; family lock */
 	struct process_times children_times; /* of those it has waited for; family lock */
 	struct waitq child_events;           /* a child has something to be waited for */
+	struct waitq ended;                  /* it is a zombie, or has been waited for: pidfds */
 
 	struct limits limits;
 	struct cred *cred;                     /* held: as others see it; family lock */
@@ -152,6 +155,8 @@ void process_put(struct process *process); /* any context that may free memory *
 int family_add(struct process *process, struct task *task, struct process *parent);
 /* The same for another thread of a member. */
 int family_add_task(struct task *task);
+/* The thread's number is not its own any more: nor is its directory in /proc. */
+void family_forget_directory(struct task *task);
 /* The thread leaves its process; the last one if that has none then. Signal lock held, too. */
 void family_remove_task(struct task *task);
 /* The one thread that a process has takes its number over. */

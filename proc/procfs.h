@@ -12,6 +12,9 @@ struct space;
 struct region;
 struct synthetic_entries;
 
+/* In the number that files of /proc/PID/task/TID are told: it is a thread's, and not a process's. */
+#define PROCFS_TASK (UINT32_C(1) << 31)
+
 /* Register the files about processes, and about the machine. Boot, after fs_init(). */
 void procfs_init_processes(void);
 void procfs_init_system(void);
@@ -24,7 +27,6 @@ int procfs_generate_mounts(struct text *text, uint32_t pid);
 int procfs_generate_mountinfo(struct text *text, uint32_t pid);
 int procfs_generate_wchan(struct text *text, uint32_t pid);
 int procfs_generate_loginuid(struct text *text, uint32_t pid);
-int procfs_write_comm(uint32_t pid, const char *bytes, size_t length);
 
 /* The lines of /proc/PID/status about users and capabilities. (proc/procfs_cred.c) */
 void procfs_describe_identity(struct text *text, uint32_t pid);

@@ -32,27 +32,32 @@ struct subject {
 	struct space *space; /* NULL: it has none (any more) */
 
 	/* What the family lock guards, copied. */
-	uint32_t pid, ppid, pgid, sid, threads;
+	uint32_t tid, pid, ppid, pgid, sid, threads;
 	char command[16];
 	uint64_t start_ns;
 	struct process_times times, children_times;
 	char state; /* as ps shows it */
 };
 
+static char state_of_task(const struct task *task)
+{
+	if (task->stopped)
+		return 'T';
+	return task->thread.state == THREAD_SLEEPING ? 'S' : 'R';
+}
+
 static char state_of(const struct process *process)
 {
 	const struct task *task = TAILQ_FIRST(&process->tasks);
 
-	if (process->zombie)
+	if (process->zombie || !task)
 		return 'Z';
-	if (process->stopped)
-		return 'T';
-	return task && task->thread.state == THREAD_SLEEPING ? 'S' : 'R';
+	return process->stopped ? 'T' : state_of_task(task);
 }
 
 static void copy_identity(struct process *process, struct subject *s)
 {
-	s->pid = process->pid;
+	s->tid = s->pid = process->pid;
 	s->ppid = process->parent ? process->parent->pid : 0;
 	s->pgid = process->pgid;
 	s->sid = process->sid;
@@ -64,19 +69,45 @@ static void copy_identity(struct process *process, struct subject *s)
 	s->state = state_of(process);
 }
 
-/* -ESRCH, which is what Linux says of a process that has gone since its file was found. */
-static int subject_get(uint32_t pid, struct subject *s)
+/* Where one thread is asked about: its own. */
+static void copy_task(const struct task *task, struct subject *s)
+{
+	s->tid = task->thread.tid;
+	strlcpy(s->command, task->thread.name, sizeof(s->command));
+	s->start_ns = task->start_ns;
+	s->times = (struct process_times){ task->thread.user_ns, task->thread.system_ns };
+	s->state = state_of_task(task);
+}
+
+/* The process, or the thread's, with `*task` then; family lock held. */
+static struct process *find(uint32_t number, struct task **task)
+{
+	*task = NULL;
+	if (!(number & PROCFS_TASK))
+		return family_find(number);
+	*task = family_find_task(number & ~PROCFS_TASK);
+	return *task ? (*task)->thread.process : NULL;
+}
+
+/*
+ * `number`: of a process, or of a thread, with PROCFS_TASK. -ESRCH, which is what Linux says of one that has
+ * gone since its file was found.
+ */
+static int subject_get(uint32_t number, struct subject *s)
 {
 	struct process *process;
+	struct task *task;
 
 	*s = (struct subject){ .process = NULL };
 	sched_charge();
 	mutex_lock(&family_lock);
-	process = family_find(pid);
+	process = find(number, &task);
 	if (process) {
 		process_get(process);
 		s->process = process;
 		copy_identity(process, s);
+		if (task)
+			copy_task(task, s);
 		s->space = process_space(process);
 	}
 	mutex_unlock(&family_lock);
@@ -231,13 +262,24 @@ struct signal_sets {
 	uint64_t pending, shared, blocked, ignored, caught;
 };
 
-static struct signal_sets signal_sets(struct process *process)
+static const struct task *task_of(const struct process *process, uint32_t tid)
+{
+	const struct task *task;
+
+	TAILQ_FOREACH (task, &process->tasks, sibling) {
+		if (task->thread.tid == tid)
+			return task;
+	}
+	return NULL;
+}
+
+static struct signal_sets signal_sets(struct process *process, uint32_t tid)
 {
 	struct signal_sets sets = { 0 };
 	const struct task *task;
 
 	spin_lock(&process->signal_lock);
-	task = TAILQ_FIRST(&process->tasks);
+	task = task_of(process, tid);
 	sets.shared = process->shared_pending.set;
 	if (task) {
 		sets.pending = task->pending.set;
@@ -312,15 +354,15 @@ static int generate_status(struct text *text, uint32_t pid)
 
 	if (error != 0)
 		return error;
-	signals = signal_sets(s.process);
+	signals = signal_sets(s.process, s.tid);
 	usage = measure(s.space);
 	has_memory = s.space != NULL;
 	subject_put(&s);
 	text_printf(text,
 		    "Name:\t%s\nState:\t%c (%s)\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\n"
 		    "TracerPid:\t0\n",
-		    s.command, s.state, state_name(s.state), s.pid, s.pid, s.ppid);
-	procfs_describe_identity(text, pid);
+		    s.command, s.state, state_name(s.state), s.pid, s.tid, s.ppid);
+	procfs_describe_identity(text, s.pid);
 	if (has_memory)
 		print_memory(text, &usage);
 	text_printf(text, "Threads:\t%u\n", s.threads);
@@ -329,7 +371,7 @@ static int generate_status(struct text *text, uint32_t pid)
 		    "SigCgt:\t%016lx\n",
 		    signals.pending, signals.shared, signals.blocked, signals.ignored,
 		    signals.caught);
-	procfs_describe_capabilities(text, pid);
+	procfs_describe_capabilities(text, s.pid);
 	return 0;
 }
 
@@ -350,7 +392,7 @@ static int generate_stat(struct text *text, uint32_t pid)
 	usage = measure(s.space);
 	text_printf(text,
 		    "%u (%s) %c %u %u %u 0 -1 0 %lu 0 %lu 0 %lu %lu %lu %lu 20 0 %u 0 %lu %lu %lu",
-		    s.pid, s.command, s.state, s.ppid, s.pgid, s.sid, usage.faults, usage.faults_io,
+		    s.tid, s.command, s.state, s.ppid, s.pgid, s.sid, usage.faults, usage.faults_io,
 		    to_ticks(s.times.user_ns), to_ticks(s.times.system_ns),
 		    to_ticks(s.children_times.user_ns), to_ticks(s.children_times.system_ns),
 		    s.threads, to_ticks(s.start_ns), usage.virtual * PAGE_SIZE, resident(&usage));
@@ -358,6 +400,32 @@ static int generate_stat(struct text *text, uint32_t pid)
 		    UINT64_MAX, s.space ? s.space->stack_top : 0);
 	subject_put(&s);
 	return 0;
+}
+
+/* What a program calls itself or another of its threads: pthread_setname_np(3). */
+static int write_comm(uint32_t number, const char *bytes, size_t length)
+{
+	struct process *process;
+	struct task *task;
+	char name[sizeof(task->thread.name)];
+	int error = -ESRCH;
+
+	length = MIN(length, sizeof(name) - 1);
+	memcpy(name, bytes, length);
+	name[length] = '\0';
+	mutex_lock(&family_lock);
+	process = find(number, &task);
+	if (process && !task)
+		task = family_find_task(number);
+	if (process && task)
+		error = process == current_process() ? 0 : -EINVAL;
+	if (error == 0) {
+		strlcpy(task->thread.name, name, sizeof(name));
+		if (task->thread.tid == process->pid)
+			strlcpy(process->command, name, sizeof(name));
+	}
+	mutex_unlock(&family_lock);
+	return error;
 }
 
 static int generate_comm(struct text *text, uint32_t pid)
@@ -458,28 +526,61 @@ static int generate_self(struct text *text, uint32_t unused)
 /* --- the directories ------------------------------------------------------------------------------- */
 
 /* The lock keeps the process from going, and with it the directory, before that is made. */
-static void find_directory(uint32_t pid)
+static void find_directory(uint32_t unused, uint32_t pid)
 {
 	mutex_lock(&family_lock);
 	if (family_find(pid))
-		synthetic_add_number(pid);
+		synthetic_add_number(0, pid);
 	mutex_unlock(&family_lock);
 }
 
-static void find_directories(void)
+static void find_directories(uint32_t unused)
 {
 	mutex_lock(&family_lock);
 	for (const struct process *p = family_next(NULL); p; p = family_next((struct process *)p))
-		synthetic_add_number(p->pid);
+		synthetic_add_number(0, p->pid);
 	mutex_unlock(&family_lock);
 }
 
-static void owner_of(uint32_t pid, uint32_t *uid, uint32_t *gid)
+/* The same with a process's threads, whose directories go with them (proc/exit.c). */
+static void add_task(uint32_t pid, struct task *task)
+{
+	task->in_procfs = true;
+	synthetic_add_number(pid, task->thread.tid);
+}
+
+static void find_task(uint32_t pid, uint32_t tid)
+{
+	struct task *task;
+
+	mutex_lock(&family_lock);
+	task = family_find_task(tid);
+	if (task && task->thread.process->pid == pid)
+		add_task(pid, task);
+	mutex_unlock(&family_lock);
+}
+
+static void find_tasks(uint32_t pid)
 {
 	const struct process *process;
+	struct task *task;
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
+	if (process) {
+		TAILQ_FOREACH (task, &process->tasks, sibling)
+			add_task(pid, task);
+	}
+	mutex_unlock(&family_lock);
+}
+
+static void owner_of(uint32_t number, uint32_t *uid, uint32_t *gid)
+{
+	const struct process *process;
+	struct task *task;
+
+	mutex_lock(&family_lock);
+	process = find(number, &task);
 	if (process) {
 		*uid = process->cred->euid;
 		*gid = process->cred->egid;
@@ -489,7 +590,26 @@ static void owner_of(uint32_t pid, uint32_t *uid, uint32_t *gid)
 
 void procfs_init_processes(void)
 {
+	static const struct synthetic task_files[] = {
+		{ .path = "maps", .generate = generate_maps },
+		{ .path = "statm", .generate = generate_statm },
+		{ .path = "status", .generate = generate_status },
+		{ .path = "stat", .generate = generate_stat },
+		{ .path = "comm", .generate = generate_comm, .write = write_comm },
+		{ .path = "cmdline", .generate = generate_cmdline },
+		{ .path = "environ", .generate = generate_environ, .permissions = S_IRUSR },
+	};
+	static const struct synthetic_numbers tasks = {
+		.files = task_files,
+		.count = ARRAY_SIZE(task_files),
+		.mark = PROCFS_TASK,
+		.find = find_task,
+		.find_all = find_tasks,
+	};
 	static const struct synthetic files[] = {
+		{ .path = "task",
+		  .numbers = &tasks,
+		  .permissions = S_IRUSR | S_IXUSR | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH },
 		{ .path = "maps", .generate = generate_maps },
 		{ .path = "smaps", .generate = procfs_generate_smaps },
 		{ .path = "smaps_rollup", .generate = procfs_generate_smaps_rollup },
@@ -501,7 +621,7 @@ void procfs_init_processes(void)
 		{ .path = "statm", .generate = generate_statm },
 		{ .path = "status", .generate = generate_status },
 		{ .path = "stat", .generate = generate_stat },
-		{ .path = "comm", .generate = generate_comm, .write = procfs_write_comm },
+		{ .path = "comm", .generate = generate_comm, .write = write_comm },
 		{ .path = "limits", .generate = procfs_generate_limits },
 		{ .path = "wchan", .generate = procfs_generate_wchan },
 		{ .path = "loginuid", .generate = procfs_generate_loginuid },

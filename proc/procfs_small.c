@@ -77,26 +77,6 @@ int procfs_generate_loginuid(struct text *text, uint32_t pid)
 	return 0;
 }
 
-/* Only a thread of the process itself; a longer name is cut. */
-int procfs_write_comm(uint32_t pid, const char *bytes, size_t length)
-{
-	struct process *self = current_process();
-
-	if (self->pid != pid)
-		return -EINVAL;
-	mutex_lock(&family_lock);
-	memset(self->command, 0, sizeof(self->command));
-	memcpy(self->command, bytes, MIN(length, sizeof(self->command) - 1));
-	/* The newline that echo(1) adds is not part of it. */
-	for (size_t i = 0; i < sizeof(self->command); i++) {
-		if (self->command[i] == '\n')
-			self->command[i] = '\0';
-	}
-	strlcpy(current->name, self->command, sizeof(current->name));
-	mutex_unlock(&family_lock);
-	return 0;
-}
-
 int procfs_generate_mounts(struct text *text, uint32_t pid)
 {
 	mounts_describe(text, false);

@@ -266,6 +266,7 @@ static int post(struct process *process, struct task *task, const siginfo_t *inf
 		}
 	}
 	spin_unlock(&process->signal_lock);
+	signal_announce();
 	return error;
 }
 

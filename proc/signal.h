@@ -37,6 +37,9 @@ int signal_post_task(struct task *task, const siginfo_t *info); /* on its proces
  */
 void signal_force(const siginfo_t *info, bool fatal);
 
+/* Something has been posted: for who reads or polls a signalfd. Any context. (proc/signalfd.c) */
+void signal_announce(void);
+
 /* What kill(2) (SI_USER) and its like (code) say of the caller. */
 siginfo_t signal_from_caller(int signal, int code);
 /* Nobody may pretend to be the kernel, or kill(2), to another. */

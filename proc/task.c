@@ -6,6 +6,7 @@
  *
  * A task is one piece of memory with the kernel's struct thread, which the scheduler's reaper frees.
  */
+#include "kernel/clock.h"
 #include "kernel/string.h"
 #include "kernel/x86_64/cpu.h"
 #include "mm/frame.h"
@@ -65,6 +66,7 @@ struct task *task_create(struct process *process, void (*entry)(void *arg), void
 	task->thread.process = process;
 	task->thread.limits = &process->limits;
 	cred_inherit(process, &task->thread);
+	task->start_ns = clock_ns();
 	signal_init_pending(&task->pending);
 	waitq_init(&task->vfork_wait, "vfork");
 	return task;

@@ -7,6 +7,7 @@
 #include "kernel/string.h"
 #include "kernel/syscall.h"
 #include "mm/user.h"
+#include "proc/pidfd.h"
 #include "proc/process.h"
 #include "proc/usage.h"
 #include <asm-generic/siginfo.h>
@@ -24,8 +25,9 @@
 
 struct wait {
 	/* Which children, and what of them. */
-	int type; /* P_PID, P_PGID, P_ALL */
+	int type; /* P_PID, P_PGID, P_ALL, P_PIDFD */
 	uint32_t id;
+	struct process *process; /* P_PIDFD; held */
 	uint32_t options;
 
 	/* What was found. */
@@ -49,6 +51,8 @@ static bool is_meant(const struct wait *wait, const struct process *child)
 		return child->pid == wait->id;
 	case P_PGID:
 		return child->pgid == wait->id;
+	case P_PIDFD:
+		return child == wait->process;
 	default:
 		return true;
 	}
@@ -166,21 +170,56 @@ SYSCALL4(wait4, int, pid, vaddr_t, status, uint32_t, options, vaddr_t, usage)
 	return wait.pid;
 }
 
+/* Whom waitid(2)'s first two arguments mean; -EINVAL, -EBADF. A pidfd's process is held. */
+static int choose(struct wait *wait, int type, int id, bool *nonblocking)
+{
+	wait->type = type;
+	wait->id = (uint32_t)id;
+	switch (type) {
+	case P_ALL:
+		return 0;
+	case P_PID:
+		return id <= 0 ? -EINVAL : 0;
+	case P_PGID:
+		if (id == 0)
+			wait->id = current_process()->pgid;
+		return id < 0 ? -EINVAL : 0;
+	case P_PIDFD:
+		if (id < 0)
+			return -EINVAL;
+		return pidfd_process(id, &wait->process, nonblocking);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* await(), for who may have a pidfd that does not wait: -EAGAIN. */
+static int await_chosen(struct wait *wait, bool nonblocking)
+{
+	bool waits = !(wait->options & WNOHANG);
+	int result;
+
+	if (nonblocking)
+		wait->options |= WNOHANG;
+	result = await(wait);
+	return result == 0 && nonblocking && waits ? -EAGAIN : result;
+}
+
 SYSCALL5(waitid, int, type, int, id, vaddr_t, info, uint32_t, options, vaddr_t, usage)
 {
-	struct wait wait = { .type = type, .id = (uint32_t)id, .options = options };
+	struct wait wait = { .options = options };
+	bool nonblocking = false;
 	siginfo_t found;
 	int result;
 
 	if ((options & ~(uint32_t)WAITID_OPTIONS) || !(options & (WEXITED | WSTOPPED | WCONTINUED)))
 		return -EINVAL;
-	if (type != P_ALL && type != P_PID && type != P_PGID)
-		return -EINVAL;
-	if ((type == P_PID && id <= 0) || (type == P_PGID && id < 0))
-		return -EINVAL;
-	if (type == P_PGID && id == 0)
-		wait.id = current_process()->pgid;
-	result = await(&wait);
+	result = choose(&wait, type, id, &nonblocking);
+	if (result != 0)
+		return result;
+	result = await_chosen(&wait, nonblocking);
+	if (wait.process)
+		process_put(wait.process);
 	if (result < 0)
 		return result;
 

@@ -6,12 +6,14 @@
 #define _GNU_SOURCE
 #include "tap.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -515,6 +517,193 @@ static int stop_and_go(void)
 	return 0;
 }
 
+/* --- what one does to the other's memory and descriptors --------------------------------------------- */
+
+#define AREA (1 << 16)
+
+static char *area;
+static atomic_int done_racing, copied, refused;
+
+/* Has the kernel copy to and from memory that may be going away. */
+static void *copy(void *unused)
+{
+	int zero = open("/dev/zero", O_RDONLY);
+
+	while (!done_racing) {
+		ssize_t got = read(zero, area, AREA);
+
+		copied += got > 0;
+		refused += got < 0 && errno == EFAULT;
+		if (got < 0 && errno != EFAULT)
+			return (void *)1;
+		if (write(ends[1], area + AREA / 2, 16) < 0 && errno != EFAULT && errno != EAGAIN)
+			return (void *)2;
+		sched_yield();
+	}
+	close(zero);
+	return unused;
+}
+
+static int unmap_under_copy(void)
+{
+	pthread_t threads[2];
+	void *result;
+
+	area = mmap(NULL, AREA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	want(area != MAP_FAILED && pipe(ends) == 0);
+	fcntl(ends[1], F_SETFL, O_NONBLOCK);
+	for (int i = 0; i < 2; i++)
+		threads[i] = start(copy, NULL);
+	for (int i = 0; i < 200 || (i < 20000 && (copied == 0 || refused == 0)); i++) {
+		mmap(area, AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		     -1, 0);
+		sched_yield();
+		munmap(area + AREA / 4, AREA / 4);
+		mprotect(area, 8192, PROT_READ);
+		sched_yield();
+		munmap(area, AREA);
+		sched_yield();
+	}
+	done_racing = 1;
+	for (int i = 0; i < 2; i++)
+		want(pthread_join(threads[i], &result) == 0 && result == NULL);
+	want(copied > 0 && refused > 0);
+	return 0;
+}
+
+static void *use_descriptor(void *unused)
+{
+	char byte;
+
+	while (!done_racing) {
+		if (read(50, &byte, 1) < 0 && errno != EBADF && errno != EAGAIN)
+			return (void *)1;
+		sched_yield();
+	}
+	return unused;
+}
+
+/* A read that waits goes on with the file that it began with. */
+static void *read_closed(void *unused)
+{
+	char byte = 0;
+
+	stage = 1;
+	return read(ends[0], &byte, 1) == 1 && byte == 'x' ? unused : (void *)1;
+}
+
+static int close_under_use(void)
+{
+	pthread_t thread, user;
+	void *result;
+
+	want(pipe(ends) == 0);
+	user = start(use_descriptor, NULL);
+	for (int i = 0; i < 200; i++) {
+		int fd = open(i % 2 ? "/dev/zero" : "/dev/null", O_RDONLY);
+
+		want(dup2(fd, 50) == 50);
+		close(fd);
+		sched_yield();
+		close(50);
+	}
+	done_racing = 1;
+	want(pthread_join(user, &result) == 0 && result == NULL);
+	thread = start(read_closed, NULL);
+	want(soon(stage == 1));
+	nap(2);
+	close(ends[0]);
+	want(write(ends[1], "x", 1) == 1);
+	want(pthread_join(thread, &result) == 0 && result == NULL);
+	return 0;
+}
+
+/* --- /proc/PID/task ------------------------------------------------------------------------------------- */
+
+static atomic_int named;
+
+static void *have_a_name(void *name)
+{
+	prctl(PR_SET_NAME, name);
+	named = gettid_here();
+	while (named != 0)
+		nap(1);
+	return NULL;
+}
+
+static long field_of(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "r");
+	char line[256];
+	long value = -1;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, name, strlen(name)) == 0)
+			value = atol(line + strlen(name));
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+static int count_tasks(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	int count = 0;
+
+	while (dir && (entry = readdir(dir)))
+		count += entry->d_name[0] != '.' && entry->d_type == DT_DIR;
+	if (dir)
+		closedir(dir);
+	return count;
+}
+
+static bool comm_is(const char *path, const char *name)
+{
+	char line[32] = "";
+	FILE *file = fopen(path, "r");
+
+	if (!file)
+		return false;
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	fclose(file);
+	return strcmp(line, name) == 0;
+}
+
+static int tasks_in_proc(void)
+{
+	pthread_t thread = start(have_a_name, "walter");
+	char path[64], status[80];
+	FILE *file;
+	int fields = 0, pid = 0;
+
+	want(soon(named != 0));
+	want(count_tasks() == 2);
+	snprintf(status, sizeof(status), "/proc/self/task/%d/status", named);
+	want(field_of("/proc/self/status", "Threads:") == 2);
+	want(field_of(status, "Pid:") == named);
+	want(field_of(status, "Tgid:") == getpid());
+	snprintf(path, sizeof(path), "/proc/self/task/%d/comm", named);
+	want(comm_is(path, "walter\n"));
+	file = fopen(path, "w");
+	want(file && fputs("sixteen characters", file) >= 0 && fclose(file) == 0);
+	want(comm_is(path, "sixteen charact\n"));
+	want(!comm_is("/proc/self/comm", "sixteen charact\n"));
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", named);
+	file = fopen(path, "r");
+	want(file && (fields = fscanf(file, "%d (sixteen charact) %*c %*d", &pid)) == 1);
+	fclose(file);
+	want(pid == named);
+	want(open("/proc/self/task/999999/stat", O_RDONLY) == -1 && errno == ENOENT);
+	named = 0;
+	pthread_join(thread, NULL);
+	want(soon(count_tasks() == 1));
+	want(access(path, F_OK) == -1 && errno == ENOENT);
+	return 0;
+}
+
 /* --- clone(2) itself ------------------------------------------------------------------------------------- */
 
 static void test_clone(void)
@@ -604,6 +793,9 @@ int main(int argc, char **argv)
 	ok(in_child(exec_race) == 11, "of several that exec, one wins");
 	ok(in_child(failed_exec) == 0, "a failed exec ends nobody");
 	ok(in_child(stop_and_go) == 0, "all threads stop, are told of once, and go on");
+	ok(in_child(unmap_under_copy) == 0, "memory may go away while the kernel copies: EFAULT");
+	ok(in_child(close_under_use) == 0, "descriptors may be closed while they are used");
+	ok(in_child(tasks_in_proc) == 0, "/proc/PID/task tells of each thread");
 	test_clone();
 	ok(in_child(shared_handlers) == 0, "processes may share handlers");
 	return done();
