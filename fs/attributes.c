@@ -3,6 +3,7 @@
  */
 #include "fs/attributes.h"
 #include "fs/inode.h"
+#include "fs/inotify.h"
 #include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
@@ -78,6 +79,7 @@ static int64_t change_mode(int error, struct inode *inode, uint32_t mode)
 			mode &= ~(uint32_t)S_ISGID;
 		inode->mode = (inode->mode & S_IFMT) | (mode & MODE_PERMISSIONS);
 		inode->changed_ns = clock_wall_ns();
+		inotify_inode(inode, IN_ATTRIB);
 	}
 	mutex_unlock(&root_lock);
 	inode_put(inode);
@@ -139,6 +141,7 @@ static int64_t change_owner(int error, struct inode *inode, uint32_t uid, uint32
 		if (gid != ID_KEEP)
 			inode->gid = gid;
 		inode->changed_ns = clock_wall_ns();
+		inotify_inode(inode, IN_ATTRIB);
 	}
 	mutex_unlock(&root_lock);
 	if (error == 0)

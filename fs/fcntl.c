@@ -107,6 +107,9 @@ static int64_t control_file(struct file *file, int fd, int command, uint64_t arg
 {
 	switch (command) {
 	case F_SETFL:
+		/* A pipe of packets would be another pipe. */
+		if ((argument & O_DIRECT) != 0 && pipe_of(file) != NULL)
+			return -EINVAL;
 		return set_flags(file, (uint32_t)argument);
 	case F_GETPIPE_SZ:
 		return pipe_get_size(file);

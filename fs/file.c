@@ -4,6 +4,7 @@
 #include "fs/file.h"
 #include "fs/epoll.h"
 #include "fs/inode.h"
+#include "fs/inotify.h"
 #include "fs/locks.h"
 #include "fs/ops.h"
 #include "fs/path.h"
@@ -67,6 +68,10 @@ void file_put(struct file *file)
 	if (atomic_load(&file->in_epoll))
 		epoll_forget_file(file);
 	locks_file_closed(file);
+	if (inotify_is_used() && file->ops != NULL && (atomic_load(&file->flags) & O_PATH) == 0)
+		inotify_file(file, (atomic_load(&file->flags) & O_ACCMODE) != O_RDONLY
+					   ? IN_CLOSE_WRITE
+					   : IN_CLOSE_NOWRITE);
 	if (file->ops != NULL && file->ops->release != NULL)
 		file->ops->release(file);
 	if (file->version != NULL)

@@ -2,6 +2,7 @@
  * fs/inode.c - the tree of names in RAM. See the header; what files contain is fs/cache.c's.
  */
 #include "fs/inode.h"
+#include "fs/inotify.h"
 #include "fs/locks.h"
 #include "fs/mount.h"
 #include "fs/stat.h"
@@ -348,6 +349,7 @@ void inode_touch(struct inode *inode)
 {
 	mutex_lock(&root_lock);
 	inode->modified_ns = inode->changed_ns = clock_wall_ns();
+	inotify_inode(inode, IN_MODIFY);
 	mutex_unlock(&root_lock);
 }
 

@@ -95,8 +95,9 @@ struct inode {
 		};
 		const struct synthetic *synthetic; /* files of /proc; fixed */
 	};
-	struct lock_set *_Atomic locks; /* NULL: it was never locked (fs/locks.c) */
-	struct filesystem *filesystem;  /* held; set once, with its first name or before */
+	LIST_HEAD(, inotify_watch) watches; /* root_lock */
+	struct lock_set *_Atomic locks;     /* NULL: it was never locked (fs/locks.c) */
+	struct filesystem *filesystem;      /* held; set once, with its first name or before */
 	bool linkable;      /* it has no name yet, and may get one: O_TMPFILE; root_lock */
 	bool is_synthetic;  /* it and all around it is made up: /proc; fixed */
 	uint32_t number_of; /* the numbered directory that a file of /proc is in, or 0; fixed */

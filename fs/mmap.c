@@ -11,8 +11,11 @@
 /* What MAP_SHARED_VALIDATE does not refuse. */
 #define KNOWN_FLAGS                                                                              \
 	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | \
-	 MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK |                  \
+	 MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_32BIT |      \
 	 MAP_FIXED_NOREPLACE)
+
+/* MAP_32BIT: for code whose pointers have 31 bits. */
+#define LOW_CEILING (UINT64_C(1) << 31)
 
 static uint32_t region_flags(uint32_t flags)
 {
@@ -24,6 +27,16 @@ static uint32_t region_flags(uint32_t flags)
 	       ((flags & MAP_NORESERVE) != 0 ? REGION_NORESERVE : 0);
 }
 
+/* There are sizes of huge pages, but none are set aside, and files have none. */
+static int refuse_huge(uint32_t flags)
+{
+	uint32_t size = flags & ((uint32_t)MAP_HUGE_MASK << MAP_HUGE_SHIFT);
+
+	if ((flags & MAP_ANONYMOUS) == 0)
+		return -EINVAL;
+	return size == 0 || size == MAP_HUGE_2MB || size == MAP_HUGE_1GB ? -ENOMEM : -EINVAL;
+}
+
 static int check_flags(uint32_t flags)
 {
 	switch (flags & MAP_TYPE) {
@@ -31,13 +44,15 @@ static int check_flags(uint32_t flags)
 	case MAP_PRIVATE:
 		break;
 	case MAP_SHARED_VALIDATE:
+		if ((flags & MAP_ANONYMOUS) != 0)
+			return -EINVAL;
 		if ((flags & ~(uint32_t)KNOWN_FLAGS) != 0)
 			return -EOPNOTSUPP;
 		break;
 	default:
 		return -EINVAL;
 	}
-	return (flags & MAP_HUGETLB) != 0 ? -EINVAL : 0;
+	return (flags & MAP_HUGETLB) != 0 ? refuse_huge(flags) : 0;
 }
 
 static int64_t map(struct map_request *request)
@@ -122,6 +137,7 @@ SYSCALL6(mmap, vaddr_t, address, size_t, length, uint32_t, prot, uint32_t, flags
 		.offset = offset,
 		.fixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0,
 		.noreplace = (flags & MAP_FIXED_NOREPLACE) != 0,
+		.ceiling = (flags & MAP_32BIT) != 0 ? LOW_CEILING : 0,
 		.populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE,
 	};
 	int error = check_flags(flags);

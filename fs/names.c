@@ -7,6 +7,7 @@
 #include "fs/names.h"
 #include "fs/dev.h"
 #include "fs/inode.h"
+#include "fs/inotify.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/permission.h"
@@ -67,8 +68,12 @@ int names_enter(int dirfd, char *path, struct inode *inode)
 			error = denied;
 		else if (inode->links > 0 || inode->linkable)
 			error = inode_link(place.dir, place.rest, inode);
-		if (error == 0)
+		if (error == 0) {
 			inode->changed_ns = clock_wall_ns();
+			if (inode->links > 1)
+				inotify_inode(inode, IN_ATTRIB);
+			inotify_name(place.dir, place.rest, inode, IN_CREATE, 0);
+		}
 		mutex_unlock(&root_lock);
 	}
 	place_put(&place);
@@ -307,9 +312,12 @@ static int try_remove(int dirfd, vaddr_t user_path, bool directory)
 	if (error == 0)
 		error = names_whiteout_for(name, &whiteout);
 	if (error == 0) {
+		struct inode *dir = name->dir;
 		if (directory)
 			inode_purge(place.inode, &freed);
 		name_remove(name, whiteout, &freed);
+		inotify_unlinked(place.inode);
+		inotify_name(dir, name->text, place.inode, IN_DELETE, 0);
 	}
 	mutex_unlock(&root_lock);
 	names_put(&freed);

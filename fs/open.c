@@ -3,6 +3,7 @@
  */
 #include "fs/file.h"
 #include "fs/inode.h"
+#include "fs/inotify.h"
 #include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
@@ -75,6 +76,8 @@ static int create_at(struct place *place, uint32_t mode, bool exclusive)
 			inode_set_owner(inode, place->dir);
 			error = inode_link(place->dir, place->rest, inode);
 		}
+		if (error == 0)
+			inotify_name(place->dir, place->rest, inode, IN_CREATE, 0);
 		there = inode;
 	} else {
 		error = exclusive ? -EEXIST : 0;
@@ -314,6 +317,8 @@ opened:
 		file_put(file);
 	else
 		*out = file;
+	if (error == 0 && (flags & O_PATH) == 0)
+		inotify_file(file, IN_OPEN);
 out:
 	place_put(&place);
 	return error;

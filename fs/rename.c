@@ -5,6 +5,7 @@
  * have the old name, a whiteout stays.
  */
 #include "fs/inode.h"
+#include "fs/inotify.h"
 #include "fs/names.h"
 #include "fs/permission.h"
 #include "kernel/cred.h"
@@ -93,9 +94,21 @@ static int leave_behind(const struct move *move, struct name **out)
 	return *out != NULL ? 0 : -ENOMEM;
 }
 
+/* root_lock held. */
+static void tell_moved(struct inode *from, const char *old, struct inode *to, const char *text,
+		       struct inode *inode)
+{
+	uint32_t cookie = inotify_new_cookie();
+
+	inotify_name(from, old, inode, IN_MOVED_FROM, cookie);
+	inotify_name(to, text, inode, IN_MOVED_TO, cookie);
+	inotify_self(inode, IN_MOVE_SELF);
+}
+
 /* root_lock held. What is to be put afterwards goes to `freed`. */
 static int perform(const struct move *move, struct name_list *freed)
 {
+	struct inode *from_dir, *replaced = NULL;
 	struct name *name, *behind;
 	int error = check(move);
 
@@ -103,6 +116,10 @@ static int perform(const struct move *move, struct name_list *freed)
 		return error;
 	if ((move->flags & RENAME_EXCHANGE) != 0) {
 		names_exchange(move->from, move->to);
+		tell_moved(move->from->dir, move->from->text, move->to->dir, move->to->text,
+			   move->to->inode);
+		tell_moved(move->to->dir, move->to->text, move->from->dir, move->from->text,
+			   move->from->inode);
 		return 0;
 	}
 	error = leave_behind(move, &behind);
@@ -118,10 +135,15 @@ static int perform(const struct move *move, struct name_list *freed)
 	if (move->to != NULL) {
 		if (S_ISDIR(move->to->inode->mode))
 			inode_purge(move->to->inode, freed);
+		replaced = move->to->inode;
 		name_remove(move->to, NULL, freed);
 	}
+	from_dir = move->from->dir;
 	name_remove(move->from, behind, freed);
 	name_enter(move->dir, name);
+	tell_moved(from_dir, move->from->text, move->dir, name->text, name->inode);
+	if (replaced != NULL)
+		inotify_unlinked(replaced);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "fs/attributes.h"
 #include "fs/inode.h"
+#include "fs/inotify.h"
 #include "fs/mount.h"
 #include "fs/permission.h"
 #include "fs/walk.h"
@@ -71,6 +72,7 @@ static int64_t set_times(int dirfd, vaddr_t path, const struct __kernel_timespec
 	if (!keep_modified)
 		inode->modified_ns = modified_ns;
 	inode->changed_ns = now_ns;
+	inotify_inode(inode, IN_ATTRIB);
 out:
 	mutex_unlock(&root_lock);
 	inode_put(inode);

@@ -386,11 +386,12 @@ static bool same_sender(const struct packet *packet, const struct message *messa
 	       0;
 }
 
-/* Who has sent it. */
+/* Who has sent it: without a name there is no address. */
 static void receive_sender(struct unix_socket *us, const struct packet *packet,
 			   struct message *message)
 {
-	unix_tell_name(packet->from, message->address, &message->address_length);
+	if (packet->from != NULL)
+		unix_tell_name(packet->from, message->address, &message->address_length);
 	message->credentials = packet->credentials;
 	message->has_credentials = us->pass_credentials;
 }

@@ -25,6 +25,7 @@
 	/* hostname.c */ call(sethostname) call(setdomainname)                                     \
 	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getpgid) call(getpgrp)       \
 	    call(getsid) call(setsid) call(setpgid)                                                \
+	/* process_vm.c */ call(process_vm_readv) call(process_vm_writev)                         \
 	/* robust.c */ call(set_tid_address) call(set_robust_list) call(get_robust_list)           \
 	/* pidfd.c */ call(pidfd_open) call(pidfd_send_signal) call(pidfd_getfd)                  \
 	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \
@@ -54,6 +55,8 @@
 	/* eventfd.c */ call(eventfd) call(eventfd2)                                               \
 	/* fcntl.c */ call(close) call(dup) call(dup2) call(dup3) call(fcntl)                      \
 	    call(close_range)                                                                      \
+	/* inotify.c */ call(inotify_init) call(inotify_init1) call(inotify_add_watch)             \
+	    call(inotify_rm_watch)                                                                 \
 	/* io.c */ call(read) call(write) call(pread64) call(pwrite64) call(readv)                 \
 	    call(writev) call(preadv) call(pwritev) call(preadv2) call(pwritev2)                  \
 	    call(lseek) call(ftruncate) call(ioctl)                                                \
@@ -85,7 +88,8 @@
 #define ROOM_MM(call)                                                                              \
 	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise) call(mremap)          \
 	    call(mlock) call(mlock2) call(munlock) call(mlockall) call(munlockall)                 \
-	    call(mincore) call(msync) call(pkey_mprotect) call(pkey_alloc) call(pkey_free)
+	    call(mincore) call(msync) call(pkey_mprotect) call(pkey_alloc) call(pkey_free)            \
+	    call(membarrier)
 /* clang-format on */
 
 #define EVERY_CALL(call) ROOM_LOADER(call) ROOM_PROC(call) ROOM_FS(call) ROOM_MM(call)

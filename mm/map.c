@@ -60,7 +60,8 @@ static int choose_address(struct space *space, const struct map_request *request
 			return -EEXIST;
 		return 0;
 	}
-	*out = change_find_room(space, hint, length);
+	*out = request->ceiling ? gap_find(space, length, request->ceiling)
+				: change_find_room(space, hint, length);
 	return *out != 0 ? 0 : -ENOMEM;
 }
 

@@ -144,8 +144,9 @@ static int reserve_tables(struct space *space, const struct remap *r)
 		error = pmap_reserve(pmap, to);
 		at += ALIGN_DOWN(to, PMAP_TABLE_SPAN) + PMAP_TABLE_SPAN - to;
 	}
-	if (error && !change_any_mapped(space, r->new, r->new + r->new_length))
-		change_prune(space, r->new, r->new + r->new_length);
+	/* What is empty is in nobody's use: the space's lock is held exclusively. */
+	if (error)
+		pmap_prune(pmap, r->new, r->new + r->new_length, 0, USER_MAX);
 	return error;
 }
 

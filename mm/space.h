@@ -109,10 +109,11 @@ struct map_request {
 	struct object *object; /* NULL: anonymous; the request takes its own reference */
 	uint64_t offset;       /* page-aligned */
 	struct file_name *name;
-	bool fixed;     /* MAP_FIXED: replaces what is there */
-	bool noreplace; /* with fixed: -EEXIST instead */
-	bool claimed;   /* the caller has a claim on the object, for object_unclaim() afterwards */
-	bool populate;  /* MAP_POPULATE: fault it in, errors ignored */
+	vaddr_t ceiling; /* where it must end, if it is not fixed; 0: anywhere */
+	bool fixed;      /* MAP_FIXED: replaces what is there */
+	bool noreplace;  /* with fixed: -EEXIST instead */
+	bool claimed;    /* the caller has a claim on the object, for object_unclaim() afterwards */
+	bool populate;   /* MAP_POPULATE: fault it in, errors ignored */
 };
 /*
  * Maps; the address in `*out`. -EINVAL, -ENOMEM (no room, RLIMIT_AS/DATA, too many regions),

@@ -56,10 +56,10 @@ bool signal_is_ignored(const struct signal_action *action, int signal)
 	       (action->handler == (vaddr_t)SIG_DFL && (SIGNAL_BIT(signal) & DEFAULT_IGNORE));
 }
 
-static bool is_fatal(const struct process *process, int signal)
+static bool is_fatal(const struct signal_action *action, int signal)
 {
 	return !(SIGNAL_BIT(signal) & (DEFAULT_IGNORE | DEFAULT_STOP)) &&
-	       signal_action_locked(process, signal).handler == (vaddr_t)SIG_DFL;
+	       action->handler == (vaddr_t)SIG_DFL;
 }
 
 /* --- what is pending; signal lock held ----------------------------------------------------------- */
@@ -206,14 +206,22 @@ static struct task *choose(const struct process *process, int signal)
 }
 
 /* What has been queued reaches that thread, or all if it is their end. NULL: it stays pending. */
-static void notify(struct process *process, struct task *task, int signal)
+static void tell(struct process *process, struct task *task, int signal,
+		 const struct signal_action *action)
 {
 	if (!task)
 		return;
-	if (!(task->awaited & SIGNAL_BIT(signal)) && is_fatal(process, signal))
+	if (!(task->awaited & SIGNAL_BIT(signal)) && is_fatal(action, signal))
 		process_end(process, PROCESS_KILLED(signal));
 	else
 		thread_signal(&task->thread);
+}
+
+static void notify(struct process *process, struct task *task, int signal)
+{
+	struct signal_action action = signal_action_locked(process, signal);
+
+	tell(process, task, signal, &action);
 }
 
 /* What `task` might have been told of, and does not take (any more), is for others. */
@@ -236,35 +244,42 @@ void signal_leave(struct task *task)
 /* --- posting --------------------------------------------------------------------------------------- */
 
 /* Blocked ones are kept, since what is done about them may change until then. */
-static bool is_dropped(const struct process *process, const struct task *task, int signal)
+static bool is_dropped(const struct task *task, int signal, const struct signal_action *action)
 {
-	struct signal_action action = signal_action_locked(process, signal);
-
-	return !(task->signal_mask & SIGNAL_BIT(signal)) && signal_is_ignored(&action, signal);
+	return !(task->signal_mask & SIGNAL_BIT(signal)) && signal_is_ignored(action, signal);
 }
 
-/* `task`: NULL for the process. */
+/* Signal lock held; `task`: NULL for the process. */
+static int post_locked(struct process *process, struct task *task, const siginfo_t *info)
+{
+	int signal = info->si_signo, error;
+	const struct task *asked = task ? task : TAILQ_FIRST(&process->tasks);
+	struct signal_action action;
+
+	if (!asked)
+		return 0;
+	signal_settle_stop(process, signal);
+	action = signal_action_locked(process, signal);
+	if (is_dropped(asked, signal, &action))
+		return 0;
+	error = enqueue(process, task ? &task->pending : &process->shared_pending, info);
+	if (error != 0)
+		return error;
+	if (!task)
+		task = choose(process, signal);
+	else if (!wants(task, signal))
+		task = NULL;
+	tell(process, task, signal, &action);
+	return 0;
+}
+
 static int post(struct process *process, struct task *task, const siginfo_t *info)
 {
-	int signal = info->si_signo, error = 0;
-	const struct task *asked;
+	int error;
 
-	assert(signal > 0 && signal <= NSIG_KERNEL);
+	assert(info->si_signo > 0 && info->si_signo <= NSIG_KERNEL);
 	spin_lock(&process->signal_lock);
-	asked = task ? task : TAILQ_FIRST(&process->tasks);
-	if (asked) {
-		signal_settle_stop(process, signal);
-		if (!is_dropped(process, asked, signal)) {
-			error = enqueue(process, task ? &task->pending : &process->shared_pending,
-					info);
-			if (!task)
-				task = choose(process, signal);
-			else if (!wants(task, signal))
-				task = NULL;
-			if (error == 0)
-				notify(process, task, signal);
-		}
-	}
+	error = post_locked(process, task, info);
 	spin_unlock(&process->signal_lock);
 	signal_announce();
 	return error;
@@ -356,11 +371,12 @@ void signal_end_mask_for_wait(void)
 	struct process *process = current_process();
 	struct task *self = current_task();
 
+	/* Only we set it. */
+	if (!self->restores_mask)
+		return;
 	spin_lock(&process->signal_lock);
-	if (self->restores_mask) {
-		self->restores_mask = false;
-		signal_change_mask(self->saved_mask);
-	}
+	self->restores_mask = false;
+	signal_change_mask(self->saved_mask);
 	spin_unlock(&process->signal_lock);
 }
 

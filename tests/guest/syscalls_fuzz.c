@@ -344,7 +344,15 @@ static uint64_t any_fd(void)
 {
 	static const int odd[] = { -1, -2, 1000, 1 << 20, INT_MAX, INT_MIN };
 
-	return below(16) == 0 ? (uint64_t)PICK(odd) : FD_FIRST + below(below(4) ? 8 : FD_COUNT);
+	int fd;
+
+	if (below(16) == 0)
+		return (uint64_t)PICK(odd);
+	fd = FD_FIRST + (int)below(below(4) ? 8 : FD_COUNT);
+	/* It may be a pipe or the like by now, which an unknown call has made: those are not waited for. */
+	if (hawser)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	return (uint64_t)fd;
 }
 
 static uint64_t any_length(void)

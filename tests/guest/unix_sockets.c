@@ -373,9 +373,13 @@ static void datagrams(void)
 	ok(recvfrom(b, back, 100, 0, (struct sockaddr *)&un, &length) == 3 &&
 		   memcmp(un.sun_path + 1, "a datagram socket", 17) == 0 && length == 2 + 18,
 	   "come one by one, with their sender");
+	ok(send_to(c, "@b datagram socket", "nameless") == 8, "one without a name");
 	ok(recv(b, back, 3, MSG_PEEK | MSG_TRUNC) == 7 && recv(b, back, 3, 0) == 3,
 	   "the rest of one is lost");
 	ok(recv(b, back, 3, MSG_DONTWAIT) == 0, "an empty one is one");
+	length = sizeof(un);
+	ok(recvfrom(b, back, 100, 0, (struct sockaddr *)&un, &length) == 8 && length == 0,
+	   "who has no name has no address");
 	fails(recv(b, back, 3, MSG_DONTWAIT), EAGAIN, "and no more");
 	setsockopt(b, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
 	fails(recv(b, back, 3, 0), EAGAIN, "SO_RCVTIMEO");

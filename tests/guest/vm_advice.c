@@ -119,6 +119,39 @@ static void contents_are_dropped(void)
 	munmap(area, 2 * PAGE);
 }
 
+/* MADV_REMOVE: whoever maps it, by whatever mapping, finds zeroes. */
+static void holes_are_punched(void)
+{
+	char *area = map(4, RW, MAP_SHARED), *second, *file, byte = 1;
+	int fd;
+
+	memset(area, 's', 4 * PAGE);
+	second = mremap(area, 0, 4 * PAGE, MREMAP_MAYMOVE);
+	ok(madvise(area + PAGE, 2 * PAGE, MADV_REMOVE) == 0, "MADV_REMOVE");
+	ok(area[PAGE] == 0 && second[2 * PAGE] == 0 && second[0] == 's' && area[3 * PAGE] == 's',
+	   "makes a hole in shared memory");
+	second[PAGE] = 't';
+	ok(area[PAGE] == 't', "which is shared as before");
+	mlock(area, PAGE);
+	fails(madvise(area, PAGE, MADV_REMOVE), EINVAL, "locked memory is EINVAL");
+	munmap(area, 4 * PAGE);
+	munmap(second, 4 * PAGE);
+
+	file = file_of(3, &fd);
+	fails(madvise(file, PAGE, MADV_REMOVE), EACCES, "a private mapping is EACCES");
+	munmap(file, 3 * PAGE);
+	file = mmap(NULL, 3 * PAGE, RW, MAP_SHARED, fd, 0);
+	if (madvise(file + PAGE, PAGE, MADV_REMOVE) == 0 || errno != EOPNOTSUPP)
+		ok(pread(fd, &byte, 1, PAGE) == 1 && byte == 0 && file[PAGE] == 0 &&
+			   file[2 * PAGE] == 'c',
+		   "a file gets a hole");
+	munmap(file, 3 * PAGE);
+	close(fd);
+	area = map(1, RW, MAP_PRIVATE);
+	fails(madvise(area, PAGE, MADV_REMOVE), EINVAL, "private memory is EINVAL");
+	munmap(area, PAGE);
+}
+
 static void pages_come_when_asked_for(void)
 {
 	char *area = map(8, RW, MAP_PRIVATE), *populated;
@@ -352,6 +385,7 @@ int main(int argc, char **argv)
 	(void)argc;
 	tap_begin(argv);
 	contents_are_dropped();
+	holes_are_punched();
 	pages_come_when_asked_for();
 	advice_for_fork();
 	hints_and_refusals();
