@@ -38,6 +38,8 @@ help:
 	@echo 'make image    build/hawser, the kernel, and build/root, the default root'
 	@echo 'make serve    serve a lab: IFACE=eth1 [ROOT=DIR] [PROXY=SUBNET]'
 	@echo 'make test     all tests; ends with one line of counts'
+	@echo 'make test-big what takes longer: two million random system calls'
+	@echo 'make docs     docs/syscalls.md, from the table of system calls'
 	@echo 'make bench    the numbers, beside Linux and iPXE'
 	@echo 'make check    formatting, lints, and the order of the rooms'
 	@echo 'make deps     install (or name) every package that any of these needs'
@@ -151,6 +153,16 @@ $(B)/gen/syscall_names.h: tools/mksyscalls | $(uapi)
 	$(Q)echo '#include <asm/unistd_64.h>' | $(CC) -E -dM $(includes) - | tools/mksyscalls > $@
 $(B)/obj/kernel/syscall_table.c.o: $(B)/gen/syscall_names.h
 
+# What the manual says of each call, and what tests/guest/answered.c holds against it.
+.PHONY: docs
+docs: $(B)/gen/syscall_names.h
+	$(Q)tools/mksyscalldoc doc $< > docs/syscalls.md
+$(B)/gen/syscall_list.h: $(B)/gen/syscall_names.h kernel/syscall_table.c kernel/syscall_notes tools/mksyscalldoc
+	$(call say,GEN,$@)
+	$(Q)tools/mksyscalldoc header $< > $@
+$(B)/guest/answered: $(B)/gen/syscall_list.h
+$(B)/guest/answered: uapi_after += -I$(B)/gen
+
 # `make objects-mm` compiles one room.
 objects-%:
 	$(Q)$(MAKE) --no-print-directory $(patsubst %,$(B)/obj/%.o,$(sort $(wildcard $*/*.c $*/*.S $*/*/*.c $*/*/*.S)))
@@ -186,6 +198,22 @@ $(B)/obj/lwip/%.c.o: | $(uapi) $(lwip_fetched)
 		-MMD -MP -c -o $@ $(LWIP_DIR)/src/$*.c
 
 -include $(lwip_objects:.o=.d)
+
+# --- the vDSO ---------------------------------------------------------------------------------------
+#
+# User code in the kernel's image: loader/vdso/.
+vdso_flags := -std=gnu11 -O2 -fpic -fvisibility=default -fno-stack-protector -fcf-protection=none \
+              -fasynchronous-unwind-tables -ffreestanding $(warnings) $(includes)
+
+$(B)/gen/vdso.so: loader/vdso/vdso.c loader/vdso/vdso.lds kernel/vvar.h | $(uapi)
+	$(call say,VDSO,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(vdso_flags) -shared -nostdlib -nostartfiles -Wl,-soname=linux-vdso.so.1 \
+		-Wl,--hash-style=both -Wl,--eh-frame-hdr -Wl,-Bsymbolic -Wl,--build-id=none \
+		-Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,-T,loader/vdso/vdso.lds -o $@ $<
+
+$(B)/obj/loader/vdso_image.S.o: $(B)/gen/vdso.so
+$(B)/obj/loader/vdso_image.S.o: CFLAGS_KERNEL += -DVDSO_FILE='"$(B)/gen/vdso.so"'
 
 # --- the image -----------------------------------------------------------------------------------
 #
@@ -365,7 +393,7 @@ MUSL_CC      ?= musl-gcc
 GUEST_CC     ?= $(CC)
 CFLAGS_GUEST := -std=gnu11 -O2 -static -Wall -Wextra -Werror
 uapi_after   := -idirafter /usr/include -idirafter /usr/include/$(multiarch)
-guest_glibc  := startup fpu signals threads futex alloc_stress
+guest_glibc  := startup vdso fpu signals threads futex alloc_stress
 guest_jemalloc := alloc_stress
 guest_tests  := $(patsubst tests/guest/%.c,%,$(sort $(wildcard tests/guest/*.c))) $(guest_glibc:=-glibc) \
                 $(guest_jemalloc:=-jemalloc)
@@ -420,3 +448,8 @@ test: $(B)/hawser $(B)/debug/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched
       $(host_programs) $(fuzz_programs)
 	$(Q)tests/run --host $(host_programs) --fuzz $(fuzz_programs) --fuzz-seconds $(FUZZ_SECONDS) \
 		--guest $(addprefix $(B)/guest/,$(guest_tests)) --system $(TESTS)
+
+# What takes too long for every day: the system-call fuzzer with two million calls.
+.PHONY: test-big
+test-big: $(B)/hawser $(B)/debug/hawser $(B)/root.made guest-programs
+	$(Q)FUZZ_CALLS=1000000 tests/run --system tests/system/test_fuzz.py

@@ -8,6 +8,7 @@
 #include "fs/origin.h"
 #include "fs/path.h"
 #include "fs/pathname.h"
+#include "fs/timerfd.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
 #include "mm/space.h"
@@ -191,6 +192,7 @@ int fs_init(void)
 	space_register_name_ops(&name_ops);
 	origin_init();
 	cache_init();
+	timerfd_init();
 	error = inode_init();
 	if (error == 0)
 		error = make_directories();

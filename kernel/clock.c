@@ -18,7 +18,7 @@
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/tsc.h"
 
-#define SCALE_SHIFT    32
+#define SCALE_SHIFT    VVAR_SCALE_SHIFT
 #define PORT_DELAY     0x80 /* POST codes: a write takes about a microsecond everywhere */
 
 #define TIMER_NEVER    UINT64_MAX
@@ -36,6 +36,13 @@ static struct {
 
 /* Wall time minus monotonic time. */
 static _Atomic uint64_t wall_offset_ns;
+
+/* What programs see of all this, alone on its page. */
+static union {
+	struct vvar vvar;
+	uint8_t page[PAGE_SIZE];
+} shown __aligned(PAGE_SIZE);
+static struct spinlock shown_lock = SPINLOCK_INIT("vvar", RANK_TIMER); /* to change it */
 
 RB_HEAD(timer_tree, timer);
 
@@ -75,9 +82,50 @@ uint64_t clock_wall_ns(void)
 	return clock_ns() + atomic_load_explicit(&wall_offset_ns, memory_order_relaxed);
 }
 
+static void begin_change(void)
+{
+	spin_lock(&shown_lock);
+	atomic_fetch_add_explicit(&shown.vvar.sequence, 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+}
+
+static void end_change(void)
+{
+	atomic_fetch_add_explicit(&shown.vvar.sequence, 1, memory_order_release);
+	spin_unlock(&shown_lock);
+}
+
 void clock_set_wall_ns(uint64_t now_ns)
 {
-	atomic_store_explicit(&wall_offset_ns, now_ns - clock_ns(), memory_order_relaxed);
+	uint64_t offset_ns = now_ns - clock_ns();
+
+	atomic_store_explicit(&wall_offset_ns, offset_ns, memory_order_relaxed);
+	begin_change();
+	shown.vvar.wall_offset_ns = offset_ns;
+	end_change();
+}
+
+struct clock_zone clock_zone(void)
+{
+	struct clock_zone zone;
+
+	spin_lock(&shown_lock);
+	zone = (struct clock_zone){ shown.vvar.zone_minutes_west, shown.vvar.zone_dst };
+	spin_unlock(&shown_lock);
+	return zone;
+}
+
+void clock_set_zone(struct clock_zone zone)
+{
+	begin_change();
+	shown.vvar.zone_minutes_west = zone.minutes_west;
+	shown.vvar.zone_dst = zone.dst;
+	end_change();
+}
+
+const struct vvar *clock_vvar(void)
+{
+	return &shown.vvar;
 }
 
 void clock_delay_us(unsigned microseconds)
@@ -114,6 +162,12 @@ void clock_init(void)
 	rates.tick_per_ns = factor(measured.tsc_hz, NSEC_PER_SEC);
 	rates.apic_per_ns = factor(measured.apic_hz, NSEC_PER_SEC);
 	rates.ns_per_tick = factor(NSEC_PER_SEC, measured.tsc_hz);
+	begin_change();
+	shown.vvar.base_tsc = boot_info.entry_tsc;
+	shown.vvar.ns_per_tick = rates.ns_per_tick;
+	shown.vvar.cpus = cpu_count;
+	shown.vvar.usable = true;
+	end_change();
 	log_info("clock: TSC at %lu.%03lu MHz, %s%s", measured.tsc_hz / 1000000,
 		 measured.tsc_hz / 1000 % 1000, measured.source,
 		 deadline_mode ? ", also the timer" : "");

@@ -9,6 +9,7 @@
 #define HAWSER_KERNEL_CLOCK_H
 
 #include "kernel/base.h"
+#include "kernel/vvar.h"
 #include <bsd/sys/tree.h>
 
 #define NSEC_PER_SEC  UINT64_C(1000000000)
@@ -18,6 +19,16 @@
 uint64_t clock_ns(void);      /* monotonic; any context; 0 until clock_init() */
 uint64_t clock_wall_ns(void); /* since 1970-01-01 UTC */
 void clock_set_wall_ns(uint64_t now_ns);
+
+/* settimeofday(2)'s time zone, which is only kept. */
+struct clock_zone {
+	int32_t minutes_west, dst;
+};
+struct clock_zone clock_zone(void);
+void clock_set_zone(struct clock_zone zone);
+
+/* The page of the kernel's image that programs read clocks from: it holds nothing else. */
+const struct vvar *clock_vvar(void);
 
 /* Calibrates TSC and LAPIC timer (a few ms). Interrupts off; once, after irq_init(). */
 void clock_init(void);

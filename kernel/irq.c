@@ -36,6 +36,7 @@ static struct irq_handler *_Atomic messages[IRQ_MESSAGES]; /* irq_lock to change
 
 /* Interrupts that nothing explains; a log line at the first of each kind. */
 static _Atomic uint64_t stray_count, spurious_count;
+static _Atomic uint64_t timer_count;
 
 void irq_init(volatile void *apic_registers)
 {
@@ -103,6 +104,11 @@ bool irq_describe(unsigned i, const char **name, int *line, uint64_t *count)
 	return found;
 }
 
+uint64_t irq_timer_count(void)
+{
+	return atomic_load_explicit(&timer_count, memory_order_relaxed);
+}
+
 /* --- dispatch --------------------------------------------------------------------------------------- */
 
 static bool call_handler(struct irq_handler *handler)
@@ -151,6 +157,7 @@ void irq_dispatch(unsigned vector)
 {
 	if (vector == VECTOR_TIMER) {
 		apic_end();
+		atomic_fetch_add_explicit(&timer_count, 1, memory_order_relaxed);
 		clock_interrupt();
 	} else if (vector >= VECTOR_LINES && vector < VECTOR_LINES + IRQ_LINES) {
 		random_stir(rdtsc());

@@ -44,4 +44,7 @@ int irq_register_message(struct irq_handler *handler, struct irq_message *out);
 /* For /proc/interrupts: the i-th registered handler, false at the end; *line is -1 for messages. */
 bool irq_describe(unsigned i, const char **name, int *line, uint64_t *count);
 
+/* The local APIC's timer has interrupted so often. */
+uint64_t irq_timer_count(void);
+
 #endif

@@ -28,6 +28,7 @@ enum lock_rank {
 	RANK_STREAM, /* a pipe, tty or socket */
 	RANK_SLEEP_MAX = RANK_STREAM,
 	/* Spinlocks. */
+	RANK_ALARM, /* alarms and timers of processes: outside what wakes and what signals */
 	RANK_FUTEX,
 	RANK_SIGNAL,
 	RANK_HANDLERS, /* what a process does about signals */

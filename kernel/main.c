@@ -24,6 +24,7 @@
 #include "kernel/x86_64/apic.h"
 #include "kernel/x86_64/cpu.h"
 #include "loader/exec.h"
+#include "loader/vdso.h"
 #include "mm/kmap.h"
 #include "mm/space.h"
 #include "mm/x86_64/kernel_map.h"
@@ -76,6 +77,7 @@ void kernel_main(void)
 	if (fs_init() < 0)
 		panic("no memory for the root directory");
 	process_init();
+	vdso_init();
 	if (!process_create_first(exec_first, NULL))
 		panic("no memory for the first process");
 	sched_idle();

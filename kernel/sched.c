@@ -11,10 +11,12 @@
  *
  * Runnable threads wait their turn in one queue. What a CPU runs is its own business: its struct
  * local holds what it needs for that, and only the queue is shared. While nobody waits, there is no
- * slice and no timer; when somebody does, the running thread has SLICE_NS from when it began, after
- * which need_resched makes it yield at its next return to user mode. A thread that an interrupt
- * wakes has waited for the outside world: it goes to the head of the queue, and what runs gives way
- * at once.
+ * slice and no timer; when somebody does, the running thread has a slice from when it began, after
+ * which need_resched makes it yield at its next return to user mode. Slices are as long as nice(2)
+ * wants shares to be large. A thread that an interrupt wakes has waited for the outside world: unless
+ * it is nicer than what runs, it goes to the head of the queue, and what runs gives way at once. So
+ * does a thread of a real-time policy whenever it wakes; but when its slice is over others run, too,
+ * so that nobody can take the machine away from them.
  *
  * The switch. The queue's lock is not held across it. A thread that has been put to sleep, and even
  * one that has been woken again, cannot be picked by another CPU before its registers are saved:
@@ -30,8 +32,12 @@
 #include "kernel/string.h"
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/stack_guard.h"
+#include <linux/sched.h>
 
-#define SLICE_NS (10 * NSEC_PER_MSEC)
+#define SLICE_NS     (10 * NSEC_PER_MSEC) /* of nice 0 */
+#define SLICE_MIN_NS (1 * NSEC_PER_MSEC)
+#define SLICE_MAX_NS (100 * NSEC_PER_MSEC) /* also the real-time policies' */
+#define TICK_NS      (4 * NSEC_PER_MSEC)   /* Linux's at 250 Hz */
 
 /* Known to switch_stacks() and the entry code, which get at a thread by these. */
 _Static_assert(offsetof(struct thread, kernel_sp) == 0, "kernel/x86_64/switch.S knows it");
@@ -56,9 +62,9 @@ static struct runqueue {
 /* What a CPU needs for its own scheduling; that CPU with interrupts off. */
 static struct local {
 	struct thread *previous; /* between switch_stacks() and finish_switch() */
-	struct timer slice;
+	struct timer slice, tick;
 	bool previous_dead;
-	bool slice_armed;
+	bool slice_armed, tick_armed;
 } locals[CPU_MAX];
 
 static struct thread boot_idle;
@@ -68,6 +74,7 @@ static struct waitq reaper_work = WAITQ_INIT(reaper_work, "reaper");
 static struct waitq reaper_done = WAITQ_INIT(reaper_done, "reaped");
 
 static void (*switch_space_hook)(struct thread *prev, struct thread *next);
+static void (*tick_hook)(struct thread *thread);
 static bool started;
 
 static struct local *local(void)
@@ -85,6 +92,11 @@ void sched_register_switch_space(void (*switch_space)(struct thread *prev, struc
 	switch_space_hook = switch_space;
 }
 
+void sched_register_tick(void (*tick)(struct thread *thread))
+{
+	tick_hook = tick;
+}
+
 void sched_get_stats(struct sched_stats *out)
 {
 	spin_lock(&runqueue.lock);
@@ -92,6 +104,73 @@ void sched_get_stats(struct sched_stats *out)
 	spin_unlock(&runqueue.lock);
 	out->switches = runqueue.switches;
 	out->idle_ns = runqueue.idle_ns;
+}
+
+/* --- policies ------------------------------------------------------------------------------------------- */
+
+/* Linux's weights: each step of nice is a quarter more or less; nice 0 is WEIGHT_NORMAL. */
+#define WEIGHT_NORMAL 1024
+#define WEIGHT_IDLE   3
+static const uint32_t weights[NICE_MAX - NICE_MIN + 1] = {
+	88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916,
+	9548,  7620,  6100,  4904,  3906,  3121,  2501,  1991,  1586,  1277,
+	1024,  820,   655,   526,   423,   335,   272,   215,   172,   137,
+	110,   87,    70,    56,    45,    36,    29,    23,    18,    15,
+};
+
+static bool is_realtime(const struct sched_params *params)
+{
+	return params->policy == SCHED_FIFO || params->policy == SCHED_RR;
+}
+
+static uint32_t weight_of(const struct sched_params *params)
+{
+	return params->policy == SCHED_IDLE ? WEIGHT_IDLE : weights[params->nice - NICE_MIN];
+}
+
+uint64_t sched_slice_ns(const struct sched_params *params)
+{
+	uint64_t ns = SLICE_NS * weight_of(params) / WEIGHT_NORMAL;
+
+	return is_realtime(params) ? SLICE_MAX_NS : MIN(MAX(ns, SLICE_MIN_NS), SLICE_MAX_NS);
+}
+
+/* True if a thread that wakes goes before all that wait, and what runs gives way. */
+static bool goes_first(const struct thread *woken, const struct thread *running, bool in_interrupt)
+{
+	if (is_realtime(&woken->sched) || running->group == NULL)
+		return in_interrupt || is_realtime(&woken->sched);
+	return in_interrupt && weight_of(&woken->sched) >= weight_of(&running->sched);
+}
+
+struct sched_params sched_get_params(struct thread *thread)
+{
+	struct sched_params params;
+
+	spin_lock(&runqueue.lock);
+	params = thread->sched;
+	spin_unlock(&runqueue.lock);
+	return params;
+}
+
+void sched_set_params(struct thread *thread, const struct sched_params *params)
+{
+	spin_lock(&runqueue.lock);
+	thread->sched = *params;
+	spin_unlock(&runqueue.lock);
+}
+
+void sched_inherit(struct thread *child)
+{
+	struct sched_params params = sched_get_params(current);
+
+	if (params.reset_on_fork) {
+		params.reset_on_fork = false;
+		params.nice = is_realtime(&params) ? 0 : MAX(params.nice, (int8_t)0);
+		params.policy = is_realtime(&params) ? SCHED_NORMAL : params.policy;
+		params.rt_priority = 0;
+	}
+	child->sched = params;
 }
 
 /* --- slices --------------------------------------------------------------------------------------------- */
@@ -159,22 +238,24 @@ static struct thread *dequeue(void)
 
 /* --- the switch ------------------------------------------------------------------------------------------ */
 
-/*
- * The time since the last charge was spent by `thread`, which runs here. Which part of it was user
- * mode's would take two readings of the clock in each system call: a program's time all counts as
- * its own. Interrupts off.
- */
+/* The time since the last charge was spent by `thread`, which runs here. Interrupts off. */
 static void charge(struct thread *thread, uint64_t now)
 {
 	uint64_t spent = now - thread->account_ns;
 
 	thread->account_ns = now;
-	if (thread == this_cpu()->idle)
-		runqueue.idle_ns += spent;
-	else if (thread->fpu != NULL)
-		thread->user_ns += spent;
-	else
+	if (thread->group == NULL) {
+		if (thread == this_cpu()->idle)
+			runqueue.idle_ns += spent;
+		else
+			thread->system_ns += spent;
+	} else if (thread->in_system) {
 		thread->system_ns += spent;
+		thread->group->system_ns += spent;
+	} else {
+		thread->user_ns += spent;
+		thread->group->user_ns += spent;
+	}
 }
 
 void sched_charge(void)
@@ -182,6 +263,46 @@ void sched_charge(void)
 	irq_push_off();
 	charge(current, clock_ns());
 	irq_pop_off();
+}
+
+/* It sleeps, or has to give way: its state says which. Interrupts off. */
+static void count_switch(struct thread *thread)
+{
+	if (thread->group == NULL)
+		return;
+	if (thread->state == THREAD_RUNNABLE) {
+		thread->involuntary++;
+		thread->group->involuntary++;
+	} else {
+		thread->voluntary++;
+		thread->group->voluntary++;
+	}
+}
+
+/* Only user threads are sampled: an idle machine has no tick. Interrupts off. */
+static void tick_arm(const struct thread *running, uint64_t now)
+{
+	struct local *here = local();
+
+	if (here->tick_armed || running->group == NULL)
+		return;
+	here->tick_armed = true;
+	timer_set(&here->tick, now + TICK_NS);
+}
+
+static void tick(struct timer *timer)
+{
+	struct thread *running = current;
+	uint64_t now = clock_ns();
+
+	local()->tick_armed = false;
+	if (running->group == NULL)
+		return;
+	running->in_system = !this_cpu()->interrupted_user;
+	charge(running, now);
+	tick_arm(running, now);
+	if (tick_hook != NULL)
+		tick_hook(running);
 }
 
 static void save_user_state(struct thread *thread)
@@ -252,10 +373,12 @@ static void switch_away(void)
 
 	uint64_t now = clock_ns();
 	charge(previous, now);
+	count_switch(previous);
 	next->account_ns = now;
-	next->slice_end_ns = now + SLICE_NS;
+	next->slice_end_ns = now + sched_slice_ns(&next->sched);
 	runqueue.switches++;
 	slice_arm(next);
+	tick_arm(next, now);
 
 	bool irq_was_on = cpu->irq_was_on;
 	save_user_state(previous);
@@ -307,7 +430,7 @@ void thread_park(bool (*stay)(const void *arg), const void *arg)
 
 void thread_unpark(struct thread *thread)
 {
-	bool woken = false;
+	bool woken = false, first = false;
 
 	irq_push_off();
 	struct cpu *cpu = this_cpu();
@@ -315,12 +438,13 @@ void thread_unpark(struct thread *thread)
 
 	spin_lock(&runqueue.lock);
 	if (thread->state == THREAD_SLEEPING) {
-		enqueue(thread, in_interrupt);
+		first = goes_first(thread, cpu->thread, in_interrupt);
+		enqueue(thread, first);
 		woken = true;
 	}
 	spin_unlock(&runqueue.lock);
 
-	if (woken && in_interrupt)
+	if (woken && first)
 		cpu->need_resched = true;
 	else if (woken)
 		slice_arm(cpu->thread);
@@ -359,6 +483,7 @@ void thread_init(struct thread *thread, const char *name, vaddr_t stack_base,
 	thread->entry = entry;
 	thread->arg = arg;
 	thread->release = release;
+	thread->sched.cpus = UINT64_MAX;
 
 	struct first_frame *frame = (struct first_frame *)thread->stack_top - 1;
 	*frame = (struct first_frame){ .return_address = (uint64_t)thread_begin };
@@ -449,6 +574,7 @@ void sched_init(void)
 	cpu->idle = &boot_idle;
 	cpu->thread = &boot_idle;
 	timer_init(&local()->slice, slice_over);
+	timer_init(&local()->tick, tick);
 
 	thread_init(&reaper, "reaper", (vaddr_t)reaper_stack.stack, reap, NULL, NULL);
 	thread_start(&reaper);

@@ -34,6 +34,24 @@ struct cpu;
 /* Sleeping locks that one thread may hold at a time. */
 #define SLEEP_LOCKS_MAX 12
 
+/* What the threads of one process have used together; the CPUs that run them add to it. */
+struct cpu_usage {
+	_Atomic uint64_t user_ns, system_ns;
+	_Atomic uint64_t voluntary, involuntary; /* switches: it slept, or had to give way */
+};
+
+/* How a thread takes its turns (sched(7)); Linux's numbers. */
+struct sched_params {
+	uint8_t policy; /* SCHED_* */
+	int8_t nice;
+	uint8_t rt_priority; /* 1 … 99 with SCHED_FIFO and SCHED_RR */
+	bool reset_on_fork;
+	uint64_t cpus; /* that it may run on, as a mask */
+};
+#define NICE_MIN        (-20)
+#define NICE_MAX        19
+#define RT_PRIORITY_MAX 99
+
 enum thread_state { THREAD_NEW, THREAD_RUNNABLE, THREAD_RUNNING, THREAD_SLEEPING, THREAD_DEAD };
 
 struct thread {
@@ -47,9 +65,13 @@ struct thread {
 	TAILQ_ENTRY(thread) run_link; /* run queue lock */
 	struct cpu *cpu;              /* the CPU it runs or last ran on; run queue lock */
 	_Atomic bool on_cpu;          /* its context is still live there; see kernel/sched.c */
+	struct sched_params sched;    /* run queue lock */
 	uint64_t slice_end_ns;
 	uint64_t user_ns, system_ns; /* CPU time used, see sched_charge(); the running CPU only */
 	uint64_t account_ns;         /* when the present accounting interval began */
+	uint64_t voluntary, involuntary; /* switches; the running CPU only */
+	bool in_system;                  /* where the last tick found it; the running CPU only */
+	struct cpu_usage *group;         /* its process's; NULL in kernel threads */
 
 	/* Set from any CPU: reasons to leave a sleep early. */
 	_Atomic bool kill_pending;   /* must end; killable sleeps end with -EINTR */
@@ -132,8 +154,22 @@ void thread_signal(struct thread *thread);
 
 void sched_yield(void);
 
-/* Brings the current thread's user_ns and system_ns up to now. */
+struct sched_params sched_get_params(struct thread *thread);
+void sched_set_params(struct thread *thread, const struct sched_params *params);
+/* Of a thread that has not started: as the calling one. */
+void sched_inherit(struct thread *child);
+/* How long it may run while others wait. */
+uint64_t sched_slice_ns(const struct sched_params *params);
+
+/*
+ * Brings the current thread's user_ns and system_ns, and its group's, up to now. What it has used is
+ * exact; which of the two it counts as is sampled by a tick (as Linux does it), which runs only while
+ * user threads do.
+ */
 void sched_charge(void);
+
+/* Called by each tick, in its interrupt: `thread` runs and has been charged. Once, at start. */
+void sched_register_tick(void (*tick)(struct thread *thread));
 
 /* True if a runnable thread waits and the current slice is over; asked on return to user mode. */
 bool sched_needs_resched(void);

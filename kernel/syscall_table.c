@@ -15,6 +15,8 @@
 
 #define ROOM_PROC(call)                                                                            \
 	/* capabilities.c */ call(capget) call(capset)                                             \
+	/* clocks.c */ call(clock_gettime) call(clock_getres) call(clock_settime)                  \
+	    call(gettimeofday) call(settimeofday) call(time) call(adjtimex) call(clock_adjtime)    \
 	/* clone.c */ call(fork) call(vfork) call(clone) call(clone3)                              \
 	/* credentials.c */ call(getuid) call(geteuid) call(getgid) call(getegid)                  \
 	    call(getresuid) call(getresgid) call(getgroups) call(setuid) call(setgid)              \
@@ -25,6 +27,9 @@
 	/* hostname.c */ call(sethostname) call(setdomainname)                                     \
 	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getpgid) call(getpgrp)       \
 	    call(getsid) call(setsid) call(setpgid)                                                \
+	/* itimers.c */ call(getitimer) call(setitimer) call(alarm)                                \
+	/* posix_timers.c */ call(timer_create) call(timer_settime) call(timer_gettime)            \
+	    call(timer_getoverrun) call(timer_delete)                                              \
 	/* process_vm.c */ call(process_vm_readv) call(process_vm_writev)                         \
 	/* robust.c */ call(set_tid_address) call(set_robust_list) call(get_robust_list)           \
 	/* pidfd.c */ call(pidfd_open) call(pidfd_send_signal) call(pidfd_getfd)                  \
@@ -36,11 +41,15 @@
 	/* signalfd.c */ call(signalfd) call(signalfd4)                                            \
 	/* signal_frame.c */ call(rt_sigreturn)                                                    \
 	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
+	/* attributes.c */ call(personality)                                                       \
+	/* sched_calls.c */ call(sched_setscheduler) call(sched_setparam) call(sched_getscheduler) \
+	    call(sched_getparam) call(sched_get_priority_max) call(sched_get_priority_min)         \
+	    call(sched_rr_get_interval) call(sched_setattr) call(sched_getattr)                    \
+	    call(sched_setaffinity) call(sched_getaffinity) call(getpriority) call(setpriority)    \
+	    call(ioprio_get) call(ioprio_set)                                                      \
 	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(sched_yield)                   \
-	    call(sched_getaffinity) call(getcpu)                                               \
-	/* time.c */ call(clock_gettime) call(clock_getres) call(clock_settime)                    \
-	    call(gettimeofday) call(time) call(nanosleep) call(clock_nanosleep)                    \
-	    call(times) call(getrusage)                                                            \
+	    call(getcpu)                                                                           \
+	/* time.c */ call(nanosleep) call(clock_nanosleep) call(times) call(getrusage)             \
 	/* wait.c */ call(wait4) call(waitid)
 
 #define ROOM_FS(call)                                                                              \
@@ -83,6 +92,7 @@
 	    call(fadvise64) call(readahead) call(getxattr) call(lgetxattr) call(fgetxattr)         \
 	    call(listxattr) call(llistxattr) call(flistxattr) call(setxattr) call(lsetxattr)       \
 	    call(fsetxattr) call(removexattr) call(lremovexattr) call(fremovexattr)                \
+	/* timerfd.c */ call(timerfd_create) call(timerfd_settime) call(timerfd_gettime)         \
 	/* times.c */ call(utimensat) call(futimesat) call(utimes) call(utime)
 
 #define ROOM_MM(call)                                                                              \

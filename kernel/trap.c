@@ -350,6 +350,7 @@ void trap_dispatch(struct trapframe *tf)
 
 	if (tf->vector >= VECTOR_EXCEPTIONS) {
 		cpu->interrupt_depth++;
+		cpu->interrupted_user = user;
 		irq_dispatch((unsigned)tf->vector);
 		if (unlikely(unknown_nmi == NMI_SEEN))
 			tell_of_nmi();

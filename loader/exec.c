@@ -19,6 +19,7 @@
 #include "kernel/x86_64/trapframe.h"
 #include "loader/image.h"
 #include "loader/stack.h"
+#include "loader/vdso.h"
 #include "mm/layout.h"
 #include "mm/space.h"
 #include "proc/cred.h"
@@ -26,12 +27,15 @@
 #include <asm/hwcap2.h>
 #include <asm/processor-flags.h>
 #include <linux/mman.h>
+#include <linux/personality.h>
 
 /* Below the arguments, what a new program's stack has at once (Linux's stack_expand). */
 #define STACK_EXTRA (128 * KIB)
 /* Linux: arguments never take more than three quarters of the default stack of 8 MiB. */
 #define STRINGS_LIMIT_MAX (6 * MIB)
 #define STRINGS_LIMIT_MIN (128 * KIB)
+/* What one page table of the lowest level covers. */
+#define PAGE_TABLE_SPAN (2 * MIB)
 
 /* What reserve() has acquired. */
 struct exec {
@@ -66,7 +70,19 @@ static int check_strings(const struct exec_request *request)
 /* A random distance of less than `pages` pages; none with `norandmaps`. */
 static uint64_t random_distance(uint64_t pages)
 {
-	return cmdline_flag("norandmaps") ? 0 : random_below(pages) << PAGE_SHIFT;
+	if (cmdline_flag("norandmaps") ||
+	    (current_process()->attributes.personality & ADDR_NO_RANDOMIZE))
+		return 0;
+	return random_below(pages) << PAGE_SHIFT;
+}
+
+/* Above the stack, as Linux; under the same page table, of which there will be no other. */
+static vaddr_t place_vdso(const struct space *space)
+{
+	vaddr_t end = MIN(ALIGN_UP(space->stack_top, PAGE_TABLE_SPAN), USER_MAX);
+	uint64_t room = end - space->stack_top;
+
+	return space->stack_top + random_distance((room - vdso_size()) / PAGE_SIZE + 1);
 }
 
 /* The stack at the top, the mmap area below it with room for the stack to grow; as Linux. */
@@ -74,7 +90,9 @@ static void place_areas(struct space *space)
 {
 	uint64_t gap = MIN(space->limits.stack, USER_MAX / 6 * 5 - STACK_GUARD_GAP);
 
-	space->stack_top = USER_MAX - random_distance(STACK_RANDOM_PAGES);
+	space->stack_top = USER_MAX - vdso_size() - random_distance(STACK_RANDOM_PAGES);
+	if (ALIGN_UP(space->stack_top, PAGE_TABLE_SPAN) - space->stack_top < vdso_size())
+		space->stack_top -= vdso_size();
 	gap = MAX(ALIGN_UP(gap, PAGE_SIZE) + STACK_GUARD_GAP, MMAP_MIN_GAP);
 	space->mmap_top = space->stack_top - gap - random_distance(MMAP_RANDOM_PAGES);
 }
@@ -134,6 +152,7 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 		.context = space,
 	};
 	uint64_t bias;
+	vaddr_t vdso;
 	int error;
 
 	space->limits = (struct space_limits){
@@ -146,12 +165,15 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 	error = plan_bias(plan, PIE_BASE + random_distance(PIE_RANDOM_PAGES), &bias);
 	if (error == 0)
 		error = image_map(&exec->image, space, bias);
+	if (error == 0)
+		error = vdso_map(space, place_vdso(space), &vdso);
 	if (error != 0)
 		return error;
 	space_set_brk_start(space, plan_end(plan) + bias + random_distance(BRK_RANDOM_PAGES));
 
 	stack.top = space->stack_top;
 	fill_aux(&stack.aux, exec, bias);
+	stack.aux.vdso = vdso;
 	error = map_stack(space, stack_size(&stack), plan->executable_stack);
 	if (error == 0)
 		error = stack_build(&stack, &exec->stack);

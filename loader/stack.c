@@ -15,7 +15,7 @@
 static const char platform[] = "x86_64";
 
 #define STACK_ALIGNMENT 16
-#define AUX_PAIRS       19
+#define AUX_PAIRS       19 /* without AT_SYSINFO_EHDR */
 
 /* A cursor that writes words upwards. */
 struct words {
@@ -90,7 +90,8 @@ struct places {
 
 static struct places find_places(const struct stack_request *request)
 {
-	size_t words = 1 + (request->argv->count + 1) + (request->envp->count + 1) + 2 * AUX_PAIRS;
+	size_t pairs = AUX_PAIRS + (request->aux.vdso != 0);
+	size_t words = 1 + (request->argv->count + 1) + (request->envp->count + 1) + 2 * pairs;
 	struct places at;
 
 	at.program = request->top - sizeof(uint64_t) - (strlen(request->program) + 1);
@@ -117,6 +118,8 @@ static int write_table(const struct stack_request *request, const struct places 
 	word_pointers(&words, request->argv, at->arg);
 	word_pointers(&words, request->envp, at->env);
 
+	if (values->vdso != 0)
+		aux(&words, AT_SYSINFO_EHDR, values->vdso);
 	/* AUX_PAIRS of them. */
 	aux(&words, AT_HWCAP, values->hwcap);
 	aux(&words, AT_PAGESZ, PAGE_SIZE);

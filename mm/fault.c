@@ -328,8 +328,8 @@ static enum outcome fault_device(struct fault *f, const struct region *region)
 		return STARVED;
 	}
 	pmap_enter(pmap, f->page, address,
-		   PTE_SPECIAL | PTE_UNCACHED | rights(region) |
-			   (region->prot & PROT_WRITE ? PTE_WRITE : 0));
+		   PTE_SPECIAL | (object->ops->device_is_memory ? 0 : PTE_UNCACHED) |
+			   rights(region) | (region->prot & PROT_WRITE ? PTE_WRITE : 0));
 	spin_unlock(&pmap->lock);
 	return DONE;
 }

@@ -44,6 +44,7 @@ struct object_ops {
 	void (*release)(struct object *object);
 	/* Devices only: the physical address of page `index`; the mapping is SPECIAL, not counted. */
 	int (*device_page)(struct object *object, uint64_t index, paddr_t *out);
+	bool device_is_memory; /* its pages are RAM, and are cached as such */
 };
 
 /* Several objects' common room; each holds it. */

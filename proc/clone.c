@@ -146,6 +146,7 @@ static void give_state(struct task *task, const struct clone_request *request)
 	/* Two programs in one memory must not use one stack: sigaltstack(2). */
 	if (!(flags & CLONE_VM) || (flags & CLONE_VFORK))
 		task->alternate_stack = self->alternate_stack;
+	process_inherit_attributes(task);
 	give_registers(&task->thread, task->registers, request);
 	if (flags & CLONE_CHILD_SETTID)
 		task->set_child_tid = request->child_tid;

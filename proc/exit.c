@@ -167,6 +167,7 @@ static void leave_family(void)
 	struct process *self = current_process();
 	struct process *child;
 
+	timers_end(self);
 	mutex_lock(&family_lock);
 	self->zombie = true;
 	signal_orphaned_group(self->pgid);

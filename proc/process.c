@@ -17,6 +17,7 @@
 #include "kernel/trap.h"
 #include "mm/slab.h"
 #include "mm/space.h"
+#include "proc/clocks.h"
 #include "proc/cred.h"
 #include "proc/oom.h"
 #include "proc/procfs.h"
@@ -41,6 +42,8 @@ struct process *process_alloc(void)
 	spin_init(&process->signal_lock, "signals", RANK_SIGNAL);
 	mutex_init(&process->exec_lock, "exec", RANK_FAMILY);
 	limits_init(&process->limits);
+	timers_init(process);
+	process->attributes.dumpable = true;
 	strlcpy(process->command, "hawser", sizeof(process->command));
 	process->start_ns = clock_ns();
 	return process;
@@ -200,6 +203,8 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 		change_handlers(process, handlers);
 	handlers_reset(process->handlers);
 	current_task()->alternate_stack = (struct alternate_stack){ 0 };
+	timers_exec(process);
+	process_exec_attributes(process);
 	task_release_parent();
 
 	if (old_exe) {
@@ -302,6 +307,7 @@ void process_init(void)
 	tty_register_job_hooks(&job_hooks);
 	signal_register_hooks(&signals);
 	futex_init();
+	cpu_timers_init();
 	oom_init();
 	procfs_init_processes();
 	procfs_init_system();

@@ -8,6 +8,7 @@
 #include "kernel/limits.h"
 #include "kernel/lock.h"
 #include "kernel/sched.h"
+#include "proc/timers.h"
 #include <bsd/sys/queue.h>
 
 #define NSIG_KERNEL 64
@@ -69,6 +70,9 @@ struct task {
 	bool in_procfs; /* it has had a directory in /proc/PID/task; family lock */
 	int death_signal; /* PR_SET_PDEATHSIG: when the thread that has made its process ends; family lock */
 
+	uint64_t timer_slack_ns; /* PR_SET_TIMERSLACK; this thread only */
+	uint16_t io_priority;    /* ioprio_set(2); family lock; 0: goes by nice */
+
 	/* Until it runs. */
 	struct trapframe *registers; /* to begin with; kalloc()ed, its own */
 	vaddr_t set_child_tid;       /* CLONE_CHILD_SETTID: where to; 0: nowhere */
@@ -99,8 +103,15 @@ struct process {
 	int exit_status;   /* as wait(2) encodes it; family lock */
 	struct process_times times;          /* of the threads that have ended; family lock */
 	struct process_times children_times; /* of those it has waited for; family lock */
-	struct waitq child_events;           /* a child has something to be waited for */
-	struct waitq ended;                  /* it is a zombie, or has been waited for: pidfds */
+	struct cpu_usage usage;              /* of all its threads, so far */
+	struct process_timers timers;
+	struct waitq child_events; /* a child has something to be waited for */
+	struct waitq ended;        /* it is a zombie, or has been waited for: pidfds */
+
+	struct process_attributes { /* prctl(2), personality(2); single words, whoever writes last */
+		uint32_t personality;
+		bool dumpable;
+	} attributes;
 
 	struct limits limits;
 	struct cred *cred;                     /* held: as others see it; family lock */
@@ -252,6 +263,14 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 		       struct handlers *handlers);
 /* A copy of the calling process's handlers for exec, if it shares them. -ENOMEM. */
 int process_unshare_handlers(struct handlers **out);
+
+/* prctl(2)'s options that proc/thread.c has not. */
+int64_t process_control(int option, uint64_t argument);
+#define TIMER_SLACK_DEFAULT_NS (50 * NSEC_PER_USEC)
+/* A new thread, perhaps of a new process, has them as the calling one. */
+void process_inherit_attributes(struct task *child);
+/* exec: some go back to what they are at first. */
+void process_exec_attributes(struct process *process);
 
 /* exit_group(2): ends the calling process with a wait(2) status. */
 __noreturn void process_exit(int status);

@@ -158,7 +158,8 @@ void procfs_print_region(struct text *text, const struct space *space, const str
 		    (region->prot & PROT_READ) ? 'r' : '-', (region->prot & PROT_WRITE) ? 'w' : '-',
 		    (region->prot & PROT_EXEC) ? 'x' : '-',
 		    (region->flags & REGION_SHARED) ? 's' : 'p',
-		    region->object ? region->offset : 0, region->name ? 1 : 0,
+		    region->object ? region->offset : 0,
+		    region->name && region->name->inode_number != 0 ? 1 : 0,
 		    region->name ? region->name->inode_number : 0);
 	if (label) {
 		size_t column = text->length - before;

@@ -259,6 +259,7 @@ static int generate_interrupts(struct text *text, uint32_t number)
 		else
 			text_printf(text, "MSI: %10lu  MSI  %s\n", count, name);
 	}
+	text_printf(text, "LOC: %10lu  Local timer interrupts\n", irq_timer_count());
 	return 0;
 }
 

@@ -90,10 +90,12 @@ static int enqueue(const struct process *process, struct pending_signals *pendin
 	int signal = info->si_signo;
 	struct queued_signal *queued = NULL;
 
-	if (signal < SIGRTMIN && (pending->set & SIGNAL_BIT(signal)))
+	/* A timer has one at most, which is not to be mistaken for another's, and counts as a timer. */
+	if (signal < SIGRTMIN && (pending->set & SIGNAL_BIT(signal)) && info->si_code != SI_TIMER)
 		return 0;
 	/* The limit is one word, and whoever changes it now may as well have been too late. */
-	if (signal < SIGRTMIN || queued_count < process->limits.limit[RLIMIT_SIGPENDING].rlim_cur)
+	if (signal < SIGRTMIN || info->si_code == SI_TIMER ||
+	    queued_count < process->limits.limit[RLIMIT_SIGPENDING].rlim_cur)
 		queued = kalloc(sizeof(*queued));
 	if (!queued && must_queue(info))
 		return -EAGAIN;
@@ -293,6 +295,23 @@ int signal_post(struct process *process, const siginfo_t *info)
 int signal_post_task(struct task *task, const siginfo_t *info)
 {
 	return post(task->thread.process, task, info);
+}
+
+int signal_post_tid(struct process *process, uint32_t tid, const siginfo_t *info)
+{
+	struct task *task;
+	int error = 0;
+
+	spin_lock(&process->signal_lock);
+	TAILQ_FOREACH (task, &process->tasks, sibling) {
+		if (task->thread.tid == tid) {
+			error = post_locked(process, task, info);
+			break;
+		}
+	}
+	spin_unlock(&process->signal_lock);
+	signal_announce();
+	return error;
 }
 
 void process_post_signal(struct process *process, int signal)

@@ -31,6 +31,8 @@
  */
 int signal_post(struct process *process, const siginfo_t *info);
 int signal_post_task(struct task *task, const siginfo_t *info); /* on its process's list */
+/* The same to one of its threads by number, if it is still there. */
+int signal_post_tid(struct process *process, uint32_t tid, const siginfo_t *info);
 /*
  * The calling thread has done what it may not. Its handler is run if there is one that is not blocked;
  * otherwise the process is ended, whatever it has asked for. `fatal`: in any case.

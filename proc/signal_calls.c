@@ -205,6 +205,8 @@ static int take_awaited(uint64_t set, siginfo_t *info)
 	if (signal != 0 && !(signal_pending_set() & ~self->signal_mask))
 		current->signal_pending = process->stop_signal != 0;
 	spin_unlock(&process->signal_lock);
+	if (signal != 0)
+		timers_signal_taken(info);
 	return signal;
 }
 

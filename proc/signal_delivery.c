@@ -96,6 +96,8 @@ static int next(struct delivery *d)
 		self->stop_taken = d->action.handler == (vaddr_t)SIG_DFL;
 	}
 	spin_unlock(&process->signal_lock);
+	if (d->signal != 0)
+		timers_signal_taken(&d->info);
 	return d->signal;
 }
 

@@ -40,6 +40,8 @@ static int take_one(const struct signalfd *s, siginfo_t *info)
 	spin_lock(&process->signal_lock);
 	signal = signal_take(s->set, info);
 	spin_unlock(&process->signal_lock);
+	if (signal != 0)
+		timers_signal_taken(info);
 	return signal;
 }
 

@@ -66,6 +66,8 @@ struct task *task_create(struct process *process, void (*entry)(void *arg), void
 	task->thread.process = process;
 	task->thread.limits = &process->limits;
 	cred_inherit(process, &task->thread);
+	task->thread.group = &process->usage;
+	task->timer_slack_ns = TIMER_SLACK_DEFAULT_NS;
 	task->start_ns = clock_ns();
 	signal_init_pending(&task->pending);
 	waitq_init(&task->vfork_wait, "vfork");

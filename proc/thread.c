@@ -80,7 +80,7 @@ static int64_t set_subreaper(bool is_one)
 	return 0;
 }
 
-SYSCALL3(prctl, int, option, uint64_t, argument, uint64_t, argument2)
+SYSCALL5(prctl, int, option, uint64_t, argument, uint64_t, third, uint64_t, fourth, uint64_t, fifth)
 {
 	switch (option) {
 	case PR_SET_PDEATHSIG:
@@ -95,8 +95,18 @@ SYSCALL3(prctl, int, option, uint64_t, argument, uint64_t, argument2)
 		return set_name(argument);
 	case PR_GET_NAME:
 		return get_name(argument);
+	case PR_GET_NO_NEW_PRIVS:
+	case PR_SET_NO_NEW_PRIVS:
+		return cred_prctl(option, argument, third | fourth | fifth);
+	case PR_GET_KEEPCAPS:
+	case PR_SET_KEEPCAPS:
+	case PR_GET_SECUREBITS:
+	case PR_CAPBSET_READ:
+	case PR_CAPBSET_DROP:
+	case PR_CAP_AMBIENT:
+		return cred_prctl(option, argument, third);
 	default:
-		return cred_prctl(option, argument, argument2);
+		return process_control(option, argument);
 	}
 }
 
@@ -110,20 +120,6 @@ SYSCALL0(sched_yield)
 {
 	sched_yield();
 	return 0;
-}
-
-/* The CPUs that run, as a bit mask in whole words. */
-SYSCALL3(sched_getaffinity, int, pid, uint32_t, length, vaddr_t, mask)
-{
-	uint64_t cpus_mask = cpu_count >= 64 ? UINT64_MAX : (UINT64_C(1) << cpu_count) - 1;
-	int error;
-
-	if (length < sizeof(cpus_mask) || !IS_ALIGNED(length, (uint32_t)sizeof(cpus_mask)))
-		return -EINVAL;
-	if (pid != 0 && (uint32_t)pid != current->tid)
-		return -ESRCH;
-	error = put_user(mask, cpus_mask);
-	return error != 0 ? error : (int64_t)sizeof(cpus_mask);
 }
 
 SYSCALL3(getcpu, vaddr_t, cpu, vaddr_t, node, vaddr_t, unused)

@@ -51,6 +51,7 @@ struct cpu {
 	uint32_t irq_off_depth;   /* irq_push_off() nesting */
 	bool irq_was_on;          /* to be restored at depth 0 */
 	uint32_t interrupt_depth; /* >0: in an interrupt handler */
+	bool interrupted_user;    /* there: user code, not the kernel's, was interrupted */
 	uint64_t spin_ranks;      /* ranks of held spinlocks, debug */
 	uint32_t spin_count;      /* held spinlocks */
 	_Atomic bool need_resched;

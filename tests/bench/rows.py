@@ -19,6 +19,7 @@ import linux_peer
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAMS = {
     "vm": "memory and processes",
+    "unix": "what processes say to each other",
 }
 LEAN = "mitigations=off nopti init_on_alloc=0 cgroup_disable=memory audit=0"
 MACHINE = ["--boot", "direct", "--icount", "--cpu", "qemu64", "--mem", "1024"]

@@ -1,0 +1,818 @@
+/*
+ * Random calls of the whole table, from several processes at once, for as long as it is told: afterwards
+ * the kernel is alive, and no frame is missing.
+ *
+ *	fuzz [CALLS [SEED [WORKERS]]]		as the first process of a machine that is nobody's
+ *
+ * The supervisor starts workers, each in a session and a directory of its own, and counts what they do in
+ * memory that they share. A worker may do anything to itself: give its memory away, block its signals,
+ * wait for ever, replace or end itself. One that ends is replaced; one that makes no progress is killed
+ * first. What could end the machine, or take from the supervisor what it needs, is left out by argument
+ * and not by call: pid 1, every process (-1), the way to /proc. At the end everybody is killed, every
+ * file removed, and the census compared with that before, which was taken after a first short run.
+ */
+#define _GNU_SOURCE
+#include "../tap.h"
+
+#include <asm/unistd_64.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/time_types.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define CALLS_DEFAULT   200000
+#define WORKERS_DEFAULT 4
+#define WORKERS_MAX     16
+#define WARM_UP         10000 /* calls before the first census */
+#define LIFE            4000  /* calls of one worker */
+#define STUCK_ROUNDS    20    /* looks without progress, then it is killed */
+#define LOOK_NS         10000000
+#define SLAB_SLACK      4 /* frames */
+#define SCRATCH         "/tmp/fuzz"
+#define TABLE_END       470 /* numbers of calls are below this */
+#define PAGE            4096
+#define BUFFER_SIZE     (32 * 1024)
+#define ARENA_SIZE      (1 << 20)
+#define VECTORS         8
+#define FILE_MAX        (256 * 1024)
+
+/*
+ * What arguments are:
+ *	f descriptor  D the same or AT_FDCWD  p path to do anything to  n path to look at
+ *	b memory  w words that are filled in before  v vectors  l length  c small count
+ *	a address in the arena  A length in it  i small number  x anything  s offset or size
+ *	t a short time  T two times  o open flags  m mode  r rights  g mmap flags  G advice
+ *	P pid of this session  S signal  z size of a signal set  k clone flags  K socket address
+ *	F futex operation  R resource limit  L its value  M reboot's magic, wrong  0 zero
+ */
+/* clang-format off */
+#define CALL(name, arguments) { __NR_##name, arguments, 1 },
+#define OFTEN(name, arguments, weight) { __NR_##name, arguments, weight },
+static const struct known {
+	long number;
+	const char *arguments;
+	unsigned weight;
+} known[] = {
+	/* files */
+	OFTEN(open, "pom", 4) OFTEN(openat, "Dpom", 4) CALL(openat2, "Dpwi") CALL(creat, "pm")
+	OFTEN(read, "fbl", 2) OFTEN(write, "fbl", 2) CALL(pread64, "fbls") CALL(pwrite64, "fbls")
+	CALL(readv, "fvc") CALL(writev, "fvc") CALL(preadv, "fvcs") CALL(pwritev, "fvcs")
+	CALL(preadv2, "fvcs0i") CALL(pwritev2, "fvcs0i") CALL(lseek, "fsi")
+	CALL(ftruncate, "fs") CALL(truncate, "ps") CALL(fallocate, "fiss") CALL(fsync, "f")
+	CALL(fdatasync, "f") CALL(sync_file_range, "fssi") CALL(syncfs, "f") CALL(sync, "")
+	CALL(fadvise64, "fssi") CALL(readahead, "fsl") CALL(copy_file_range, "fwfwli")
+	OFTEN(close, "f", 2) CALL(close_range, "ffi") CALL(dup, "f") CALL(dup2, "ff")
+	CALL(dup3, "ffo") CALL(fcntl, "fiw") CALL(fcntl, "fxx") CALL(ioctl, "fxb") CALL(flock, "fi")
+	CALL(stat, "nb") CALL(lstat, "nb") CALL(fstat, "fb") CALL(newfstatat, "Dnbi")
+	CALL(statx, "Dnixb") CALL(statfs, "nb") CALL(fstatfs, "fb") CALL(ustat, "xb")
+	CALL(access, "ni") CALL(faccessat, "Dni") CALL(faccessat2, "Dnii") CALL(getdents64, "fbl")
+	CALL(getdents, "fbl") CALL(getcwd, "bl") CALL(chdir, "p") CALL(fchdir, "f")
+	CALL(umask, "m") CALL(mkdir, "pm") CALL(mkdirat, "Dpm") CALL(mknod, "pmx")
+	CALL(mknodat, "Dpmx") CALL(rmdir, "p") CALL(unlink, "p") CALL(unlinkat, "Dpi")
+	CALL(rename, "pp") CALL(renameat, "DpDp") CALL(renameat2, "DpDpi") CALL(link, "pp")
+	CALL(linkat, "DpDpi") CALL(symlink, "pp") CALL(symlinkat, "pDp") CALL(readlink, "nbl")
+	CALL(readlinkat, "Dnbl") CALL(chmod, "pm") CALL(fchmod, "fm") CALL(fchmodat, "Dpm")
+	CALL(chown, "pii") CALL(fchown, "fii") CALL(lchown, "pii") CALL(fchownat, "Dpiii")
+	CALL(utime, "pw") CALL(utimes, "pw") CALL(utimensat, "DpTi") CALL(futimesat, "Dpw")
+	CALL(setxattr, "ppbli") CALL(lsetxattr, "ppbli") CALL(fsetxattr, "fpbli")
+	CALL(getxattr, "npbl") CALL(lgetxattr, "npbl") CALL(fgetxattr, "fpbl")
+	CALL(listxattr, "nbl") CALL(llistxattr, "nbl") CALL(flistxattr, "fbl")
+	CALL(removexattr, "pp") CALL(lremovexattr, "pp") CALL(fremovexattr, "fp")
+	CALL(mount, "ppbi0") CALL(umount2, "pi") CALL(name_to_handle_at, "Dnwbi")
+	CALL(open_by_handle_at, "fwo") CALL(quotactl, "xpxb")
+	/* pipes, sockets, what is waited for */
+	OFTEN(pipe, "w", 2) CALL(pipe2, "wo") CALL(sendfile, "ffwl") CALL(splice, "fwfwli")
+	CALL(tee, "ffli") CALL(vmsplice, "fvci") OFTEN(socket, "iii", 2)
+	OFTEN(socketpair, "1i0w", 2) CALL(bind, "fKl") CALL(connect, "fKl") CALL(listen, "fi")
+	CALL(accept, "fbw") CALL(accept4, "fbwo") CALL(shutdown, "fi") CALL(getsockname, "fbw")
+	CALL(getpeername, "fbw") CALL(setsockopt, "fiibl") CALL(getsockopt, "fiibw")
+	CALL(sendto, "fbliKl") CALL(recvfrom, "fblibw") CALL(sendmsg, "fwi") CALL(recvmsg, "fwi")
+	CALL(sendmmsg, "fwci") CALL(recvmmsg, "fwcit") CALL(poll, "wci") CALL(ppoll, "wctwz")
+	CALL(select, "iwwwt") CALL(pselect6, "iwwwtw") CALL(epoll_create, "i")
+	OFTEN(epoll_create1, "o", 2) OFTEN(epoll_ctl, "fifw", 3) CALL(epoll_wait, "fbci")
+	CALL(epoll_pwait, "fbciwz") CALL(epoll_pwait2, "fbctwz") CALL(eventfd, "i")
+	CALL(eventfd2, "ii") CALL(eventfd2, "io") CALL(signalfd, "fwz") CALL(signalfd4, "fwzo")
+	OFTEN(timerfd_create, "io", 2) CALL(timerfd_settime, "fiTb") CALL(timerfd_gettime, "fb")
+	CALL(inotify_init, "") CALL(inotify_init1, "o") CALL(inotify_add_watch, "fpx")
+	CALL(inotify_rm_watch, "fi") CALL(fanotify_init, "xo") CALL(fanotify_mark, "fixfp")
+	CALL(memfd_create, "pi") CALL(memfd_secret, "i") CALL(pidfd_open, "Pi")
+	CALL(pidfd_send_signal, "fSbi") CALL(pidfd_getfd, "ffi") CALL(userfaultfd, "o")
+	CALL(io_setup, "iw") CALL(io_destroy, "x") CALL(io_submit, "xiw") CALL(io_getevents, "xiibt")
+	CALL(io_uring_setup, "iw") CALL(io_uring_enter, "fiiibz") CALL(io_uring_register, "fibi")
+	CALL(mq_open, "pomw") CALL(mq_unlink, "p") CALL(shmget, "xsx") CALL(shmctl, "iib")
+	CALL(semget, "xii") CALL(semctl, "iiib") CALL(msgget, "xi") CALL(msgctl, "iib")
+	/* memory */
+	OFTEN(mmap, "aArgfs", 5) OFTEN(munmap, "aA", 2) OFTEN(mprotect, "aAr", 2)
+	OFTEN(madvise, "aAG", 2) OFTEN(mremap, "aAAia", 3) CALL(msync, "aAi") CALL(mincore, "aAb")
+	CALL(mlock, "aA") CALL(mlock2, "aAi") CALL(munlock, "aA") CALL(mlockall, "i")
+	CALL(munlockall, "") CALL(remap_file_pages, "aAiii") CALL(mbind, "aAibii")
+	CALL(get_mempolicy, "bbiai") CALL(set_mempolicy, "ibi") CALL(migrate_pages, "Pibb")
+	CALL(move_pages, "Piwbbi") CALL(brk, "x") CALL(process_vm_readv, "Pvcvci")
+	CALL(process_vm_writev, "Pvcvci") CALL(process_madvise, "fvcGi") CALL(process_mrelease, "fi")
+	CALL(pkey_alloc, "ii") CALL(pkey_free, "i") CALL(pkey_mprotect, "aAri")
+	CALL(membarrier, "iii") CALL(shmat, "iai") CALL(shmdt, "a")
+	/* processes and threads */
+	CALL(clone, "k0000") CALL(clone3, "wi") CALL(fork, "") CALL(execve, "nww")
+	CALL(execveat, "Dnwwi") CALL(exit, "i") CALL(exit_group, "i") CALL(wait4, "Pwib")
+	CALL(waitid, "iPwib") CALL(getpid, "") CALL(gettid, "") CALL(getppid, "") CALL(getpgid, "P")
+	CALL(getpgrp, "") CALL(getsid, "P") CALL(setpgid, "PP") CALL(setsid, "")
+	CALL(getuid, "") CALL(geteuid, "") CALL(getgid, "") CALL(getegid, "") CALL(getresuid, "bbb")
+	CALL(getresgid, "bbb") CALL(getgroups, "ib") CALL(setgroups, "iw") CALL(setuid, "i")
+	CALL(setgid, "i") CALL(setreuid, "ii") CALL(setregid, "ii") CALL(setresuid, "iii")
+	CALL(setresgid, "iii") CALL(setfsuid, "i") CALL(setfsgid, "i") CALL(capget, "wb")
+	CALL(capset, "ww") CALL(prctl, "ibiii") CALL(prctl, "xxxxx") CALL(arch_prctl, "xb")
+	CALL(personality, "x") CALL(set_tid_address, "b") CALL(set_robust_list, "wl")
+	CALL(get_robust_list, "Pbb") CALL(rseq, "bliz") CALL(futex, "wFitwi") CALL(futex, "wiitwi")
+	CALL(futex_waitv, "wcit0") CALL(unshare, "i") CALL(setns, "fi") CALL(ptrace, "iPaa")
+	CALL(kcmp, "PPiff") CALL(chroot, "p") CALL(pivot_root, "pp") CALL(seccomp, "iib")
+	CALL(landlock_create_ruleset, "bli") CALL(landlock_add_rule, "fibi")
+	CALL(landlock_restrict_self, "fi") CALL(bpf, "iwl") CALL(perf_event_open, "wPifi")
+	CALL(keyctl, "ixxxx") CALL(add_key, "ppbli") CALL(request_key, "pppi")
+	CALL(modify_ldt, "ibl") CALL(ioperm, "iii") CALL(iopl, "i") CALL(acct, "p")
+	/* signals */
+	CALL(kill, "PS") CALL(tkill, "PS") CALL(tgkill, "PPS") CALL(rt_sigqueueinfo, "PSw")
+	CALL(rt_tgsigqueueinfo, "PPSw") CALL(rt_sigaction, "S0bz") CALL(rt_sigaction, "Swbz")
+	CALL(rt_sigprocmask, "iwbz") CALL(rt_sigpending, "bz") CALL(rt_sigsuspend, "wz")
+	CALL(rt_sigtimedwait, "wbtz") CALL(rt_sigreturn, "") CALL(sigaltstack, "wb")
+	CALL(pause, "") CALL(restart_syscall, "")
+	/* time */
+	CALL(nanosleep, "tb") CALL(clock_nanosleep, "iitb") CALL(clock_gettime, "xb")
+	CALL(clock_gettime, "ib") CALL(clock_getres, "ib") CALL(clock_settime, "iT")
+	CALL(clock_adjtime, "iw") CALL(adjtimex, "w") CALL(gettimeofday, "bb")
+	CALL(settimeofday, "wb") CALL(time, "b") CALL(times, "b") CALL(alarm, "i")
+	CALL(getitimer, "ib") CALL(setitimer, "iwb") OFTEN(timer_create, "i0b", 2)
+	CALL(timer_create, "iwb") CALL(timer_settime, "iiTb") CALL(timer_gettime, "ib")
+	CALL(timer_getoverrun, "i") CALL(timer_delete, "i")
+	/* limits, scheduling, the machine */
+	CALL(getrlimit, "ib") CALL(setrlimit, "RL") CALL(prlimit64, "PRLb") CALL(getrusage, "ib")
+	CALL(sched_yield, "") CALL(sched_getaffinity, "Plb") CALL(sched_setaffinity, "Plw")
+	CALL(sched_getparam, "Pb") CALL(sched_setparam, "Pw") CALL(sched_getscheduler, "P")
+	CALL(sched_setscheduler, "Piw") CALL(sched_get_priority_max, "i")
+	CALL(sched_get_priority_min, "i") CALL(sched_rr_get_interval, "Pb")
+	CALL(sched_setattr, "Pwi") CALL(sched_getattr, "Pbli") CALL(getpriority, "iP")
+	CALL(setpriority, "iPi") CALL(ioprio_get, "iP") CALL(ioprio_set, "iPi")
+	CALL(getcpu, "bb0") CALL(sysinfo, "b") CALL(uname, "b") CALL(sethostname, "bi")
+	CALL(setdomainname, "bi") CALL(getrandom, "bli") CALL(syslog, "ibl") CALL(reboot, "Mxxx")
+	CALL(vhangup, "") CALL(swapon, "pi") CALL(swapoff, "p") CALL(sysfs, "ixb")
+	CALL(init_module, "blb") CALL(finit_module, "fbi") CALL(delete_module, "pi")
+	CALL(kexec_load, "xxbx") CALL(lookup_dcookie, "xbl") CALL(nfsservctl, "ibb")
+	CALL(mount_setattr, "Dpiwl") CALL(open_tree, "Dpi") CALL(move_mount, "DpDpi")
+	CALL(fsopen, "pi") CALL(fsconfig, "fipbi") CALL(fsmount, "fii") CALL(fspick, "Dpi")
+};
+/* clang-format on */
+
+/* In the worker's directory. */
+static const char *const paths[] = {
+	"a",   "b",     "c",  "d",  "e",   "d/a", "d/b", "d/e", "d/e/f", "e/../a",
+	"./a", "./d/b", "a/", "d/", "a/b", "",    ".",   "x/y", "d//a",  "memory",
+};
+/* To be looked at, opened for reading, run. */
+static const char *const places[] = {
+	"/",         "..",           "/bin/sh",         "/bin/busybox",    "/proc/self/exe",
+	"/proc",     "/proc/self",   "/proc/self/fd",   "/proc/self/maps", "/proc/meminfo",
+	"/dev/null", "/dev/zero",    "/dev/full",       "/dev/urandom",    "/dev/ptmx",
+	"/dev/tty",  "/no/such",     "/proc/stat",      "/proc/1/status",  "/dev/shm",
+	"/dev/kmsg", "/proc/mounts", "/proc/self/stat", "/proc/self/mem",  "/dev/console",
+};
+
+static struct shared {
+	_Atomic unsigned long calls;
+	_Atomic unsigned long progress[WORKERS_MAX];
+	_Atomic long last_call[WORKERS_MAX];
+	_Atomic bool bad_space;
+} * shared;
+
+static uint64_t state;
+static unsigned char *buffer; /* BUFFER_SIZE bytes, then a page without any right */
+static unsigned char *arena;
+static unsigned total_weight;
+static bool hawser;
+static pid_t friends[2]; /* whom this worker may signal, besides itself */
+
+static uint64_t next(void)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+static uint64_t below(uint64_t limit)
+{
+	return next() % limit;
+}
+
+#define PICK(array) ((array)[below(sizeof(array) / sizeof((array)[0]))])
+
+/* --- arguments ---------------------------------------------------------------------------------------- */
+
+static uint64_t any_number(void)
+{
+	switch (below(7)) {
+	case 0:
+		return 0;
+	case 1:
+		return below(300);
+	case 2:
+		return -below(300);
+	case 3:
+		return UINT64_C(1) << below(64);
+	case 4:
+		return (UINT64_C(1) << below(64)) - 1;
+	case 5:
+		return below(UINT32_MAX);
+	default:
+		return next();
+	}
+}
+
+static uint64_t any_pointer(void)
+{
+	static const uint64_t edges[] = {
+		0,
+		1,
+		PAGE - 1,
+		0x7ffffffff000 - 1,
+		0x7ffffffff000,
+		0x7fffffffffff,
+		0x800000000000,
+		0xffff800000000000,
+		0xffffffff80000000,
+		UINT64_MAX - 7,
+		UINT64_MAX,
+	};
+
+	switch (below(10)) {
+	case 0:
+		return PICK(edges);
+	case 1:
+		return (uintptr_t)buffer + BUFFER_SIZE - below(64);
+	case 2:
+		return (uintptr_t)arena + below(ARENA_SIZE);
+	case 3:
+		return (uintptr_t)buffer + PAGE * below(BUFFER_SIZE / PAGE) + PAGE - below(32);
+	default:
+		return (uintptr_t)buffer + 8 * below(BUFFER_SIZE / 16);
+	}
+}
+
+/* Words that mean something to many calls: descriptors, small numbers, addresses, sizes. */
+static uint64_t any_words(void)
+{
+	uint64_t *at = (uint64_t *)(buffer + 8 * below(64));
+
+	if (below(8) == 0)
+		return any_pointer();
+	for (unsigned i = 0; i < 16; i++) {
+		switch (below(6)) {
+		case 0:
+			at[i] = any_number();
+			break;
+		case 1:
+			at[i] = any_pointer();
+			break;
+		case 2:
+			at[i] = (3 + below(12)) | below(2) << 32;
+			break;
+		case 3:
+			at[i] = below(16) | (below(64) << 32);
+			break;
+		default:
+			at[i] = below(3);
+		}
+	}
+	return (uintptr_t)at;
+}
+
+static uint64_t any_path(const char *const *from, size_t count)
+{
+	static char longest[PATH_MAX + 2];
+
+	switch (below(24)) {
+	case 0:
+		memset(longest, 'n', NAME_MAX + below(2));
+		longest[NAME_MAX + 1] = '\0';
+		return (uintptr_t)longest;
+	case 1:
+		memset(longest, 'p', PATH_MAX + 1);
+		return (uintptr_t)longest;
+	case 2:
+		return any_pointer();
+	default:
+		return (uintptr_t)from[below(count)];
+	}
+}
+
+static uint64_t any_fd(void)
+{
+	static const int odd[] = { -1, -2, 1000, 1 << 20, INT_MAX, INT_MIN };
+
+	return below(16) == 0 ? (uint64_t)PICK(odd) : 3 + below(below(4) ? 8 : 30);
+}
+
+static uint64_t any_length(void)
+{
+	switch (below(8)) {
+	case 0:
+		return 0;
+	case 1:
+		return any_number();
+	case 2:
+		return below(32);
+	default:
+		return below(BUFFER_SIZE / 2);
+	}
+}
+
+static uint64_t any_open_flags(void)
+{
+	static const int some[] = { O_CREAT,   O_CREAT | O_TRUNC, O_TRUNC,    O_EXCL | O_CREAT,
+				    O_APPEND,  O_DIRECTORY,       O_NOFOLLOW, O_PATH,
+				    O_CLOEXEC, O_NONBLOCK,        O_TMPFILE,  O_DIRECT };
+	uint64_t flags = below(3);
+
+	for (unsigned n = below(4); n > 0; n--)
+		flags |= PICK(some);
+	return below(64) ? flags : flags ^ 1u << below(31);
+}
+
+static uint64_t any_vectors(void)
+{
+	struct iovec *vectors = (struct iovec *)(buffer + 16 * below(64));
+
+	for (unsigned i = 0; i < VECTORS; i++)
+		vectors[i] = (struct iovec){ (void *)any_pointer(), any_length() };
+	return below(16) ? (uintptr_t)vectors : any_pointer();
+}
+
+/* At most a few milliseconds, or none, or nonsense. */
+static uint64_t any_time(bool two)
+{
+	static const long odd[] = { UTIME_NOW, UTIME_OMIT, 0, 999999999, 1000000000, -1, LONG_MIN };
+	struct __kernel_timespec *times = (void *)(buffer + 16 * below(64));
+
+	if (below(12) == 0)
+		return below(2) ? 0 : any_pointer();
+	for (unsigned i = 0; i < 2; i++)
+		times[i] =
+			(struct __kernel_timespec){ two && below(3) == 0 ? (long long)any_number()
+									 : 0,
+						    below(8) ? (long)below(2000000) : PICK(odd) };
+	return (uintptr_t)times;
+}
+
+static uint64_t any_socket_address(void)
+{
+	struct sockaddr_un *address = (void *)(buffer + 16 * below(64));
+
+	memset(address, 0, sizeof(*address));
+	address->sun_family = below(8) ? AF_UNIX : (sa_family_t)below(20);
+	strcpy(address->sun_path + below(2), PICK(paths));
+	return (uintptr_t)address;
+}
+
+/* Never pid 1, nor all there are. */
+static uint64_t any_pid(void)
+{
+	switch (below(4)) {
+	case 0:
+		return (uint64_t)friends[below(2)];
+	case 1:
+		return 0;
+	case 2:
+		return 100000 + below(100000);
+	default:
+		return (uint64_t)syscall(SYS_getpid);
+	}
+}
+
+static uint64_t argument(char kind)
+{
+	static const uint64_t advice[] = { MADV_NORMAL,
+					   MADV_DONTNEED,
+					   MADV_WILLNEED,
+					   MADV_FREE,
+					   MADV_DONTDUMP,
+					   MADV_DONTFORK,
+					   MADV_WIPEONFORK,
+					   14,
+					   15,
+					   MADV_REMOVE,
+					   21,
+					   22,
+					   999 };
+	static const uint64_t map_flags[] = { 0x22,   0x21,   0x02,    0x01, 0x122,
+					      0x4022, 0x8022, 0x20022, 0x03, 0x100022 };
+	static const int signals[] = { 0,       SIGUSR1, SIGCHLD, SIGALRM, SIGWINCH,
+				       SIGCONT, SIGTERM, 34,      64,      65,
+				       -1,      SIGSEGV, SIGSTOP, SIGTSTP, SIGURG };
+
+	switch (kind) {
+	case 'f':
+		return any_fd();
+	case 'D':
+		return below(3) ? (uint64_t)AT_FDCWD : any_fd();
+	case 'p':
+		return any_path(paths, sizeof(paths) / sizeof(paths[0]));
+	case 'n':
+		return below(2) ? any_path(paths, sizeof(paths) / sizeof(paths[0]))
+				: any_path(places, sizeof(places) / sizeof(places[0]));
+	case 'b':
+		return any_pointer();
+	case 'w':
+		return any_words();
+	case 'v':
+		return any_vectors();
+	case 'l':
+		return any_length();
+	case 'c':
+		return below(16) ? below(VECTORS + 1) : any_number();
+	case 'a':
+		return (uintptr_t)arena + PAGE * below(ARENA_SIZE / PAGE) +
+		       (below(16) ? 0 : below(PAGE));
+	case 'A':
+		return below(16) ? PAGE * below(ARENA_SIZE / PAGE / (1 + below(16))) + below(2)
+				 : any_number();
+	case 'i':
+		return below(8) ? below(16) : any_number();
+	case '1':
+		return 1;
+	case 's':
+		return below(8) ? below(FILE_MAX) : any_number();
+	case 't':
+		return any_time(false);
+	case 'T':
+		return any_time(true);
+	case 'o':
+		return any_open_flags();
+	case 'm':
+		return below(8) ? 0700 | below(01000) |
+					  PICK(((const int[]){ 0, 0, S_IFIFO, S_IFREG, S_IFSOCK }))
+				: next();
+	case 'r':
+		return below(16) ? below(8) : any_number();
+	case 'g':
+		return PICK(map_flags) | (below(4) ? MAP_FIXED : 0);
+	case 'G':
+		return PICK(advice);
+	case 'P':
+		return any_pid();
+	case 'S':
+		return (uint64_t)PICK(signals);
+	case 'z':
+		return below(8) ? 8 : any_number();
+	case 'k':
+		return SIGCHLD | (below(3) ? 0 : any_number() & 0x2f00);
+	case 'K':
+		return any_socket_address();
+	case 'F':
+		return below(13) | (below(2) ? 128 : 0);
+	case 'R':
+		return below(17);
+	case 'L':
+		return any_words();
+	case 'M':
+		return below(1000);
+	case '0':
+		return 0;
+	default:
+		return below(2) ? any_pointer() : any_number();
+	}
+}
+
+/* --- a worker ----------------------------------------------------------------------------------------- */
+
+/* A child of a call does a little and ends; its parent reaps it some time, or the supervisor does. */
+static void child_of_worker(void)
+{
+	state = next() ^ (uint64_t)syscall(SYS_getpid) * UINT64_C(0x9e3779b97f4a7c15);
+	for (unsigned i = 0; i < 4; i++) {
+		static volatile char *touched;
+
+		touched = (volatile char *)buffer + below(BUFFER_SIZE);
+		*touched = 1;
+		syscall(SYS_close, any_fd());
+	}
+	syscall(SYS_exit_group, 0);
+}
+
+/* What the table's weights pick. */
+static const struct known *any_known(void)
+{
+	unsigned at = (unsigned)below(total_weight);
+	const struct known *call = known;
+
+	while (at >= call->weight)
+		at -= (call++)->weight;
+	return call;
+}
+
+static void call_one(unsigned slot)
+{
+	uint64_t a[6] = { 0 };
+	long number, result;
+
+	if (below(32) == 0) {
+		/* A number that nobody knows, or one that is known with arguments of no kind. */
+		number = below(2) ? (long)(TABLE_END + below(UINT32_MAX)) : (long)any_number();
+		if ((uint32_t)number < TABLE_END)
+			number |= 0x1000;
+	} else {
+		const struct known *call = any_known();
+
+		/* These end most lives. */
+		while ((call->number == __NR_rt_sigreturn || call->number == __NR_exit ||
+			call->number == __NR_exit_group || call->number == __NR_execve ||
+			call->number == __NR_vhangup) &&
+		       below(16) != 0)
+			call = any_known();
+		number = call->number;
+		for (unsigned i = 0; call->arguments[i]; i++)
+			a[i] = argument(call->arguments[i]);
+	}
+	atomic_store(&shared->last_call[slot], number);
+	if (number == SYS_clone3) {
+		struct clone_args {
+			uint64_t flags, pidfd, child, parent, signal, stack, size, tls;
+		} *request = (void *)a[0];
+
+		if ((unsigned char *)request < buffer ||
+		    (unsigned char *)request > buffer + BUFFER_SIZE - 1024)
+			return;
+		*request = (struct clone_args){ .flags = any_number() & 0x2f00 };
+		request->signal = SIGCHLD;
+		a[1] = 64;
+	}
+	result = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (result == 0 && (number == SYS_fork || number == SYS_clone || number == SYS_clone3))
+		child_of_worker();
+	if (result > 0 && (number == SYS_fork || number == SYS_clone || number == SYS_clone3))
+		friends[1] = (pid_t)result;
+}
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+/* A call that waits is cut short by a timer, as long as the worker has not lost that. */
+static void begin_life(unsigned slot, uint64_t seed)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval soon = { { 0, 2000 }, { 0, 2000 } };
+	char directory[64];
+	int *ends = (int *)buffer;
+
+	state = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ slot;
+	next();
+	setsid();
+	snprintf(directory, sizeof(directory), SCRATCH "/%u", slot);
+	mkdir(directory, 0700);
+	if (chdir(directory) != 0)
+		_exit(1);
+	friends[0] = friends[1] = getpid();
+	for (int signal = 1; signal < 64; signal++)
+		if (signal != SIGKILL && signal != SIGSTOP && signal != SIGSEGV &&
+		    signal != SIGBUS && signal != SIGFPE && signal != SIGILL)
+			sigaction(signal, &action, NULL);
+	setrlimit(RLIMIT_NPROC, &(struct rlimit){ 64, 64 });
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 64, 64 });
+	setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 1 << 20, 1 << 20 });
+	buffer = mmap(NULL, BUFFER_SIZE + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0);
+	mprotect(buffer + BUFFER_SIZE, PAGE, PROT_NONE);
+	arena = mmap(NULL, ARENA_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ends = (int *)buffer;
+	syscall(SYS_pipe2, ends, O_NONBLOCK);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+	open("a", O_RDWR | O_CREAT, 0600);
+	open("b", O_RDWR | O_CREAT, 0600);
+	setitimer(ITIMER_REAL, &soon, NULL);
+}
+
+static void worker(unsigned slot, uint64_t seed)
+{
+	begin_life(slot, seed);
+	for (unsigned i = 0; i < LIFE; i++) {
+		call_one(slot);
+		atomic_fetch_add(&shared->calls, 1);
+		atomic_fetch_add(&shared->progress[slot], 1);
+	}
+	if (hawser && tap_proc_number("/proc/census", "space_check") == 0)
+		shared->bad_space = true;
+	_exit(0);
+}
+
+/* --- the supervisor ----------------------------------------------------------------------------------- */
+
+static struct slot {
+	pid_t pid;
+	unsigned long progress;
+	unsigned rounds; /* without progress */
+} slots[WORKERS_MAX];
+
+static unsigned long started, killed;
+
+static void start(unsigned slot, uint64_t seed)
+{
+	slots[slot] = (struct slot){ 0 };
+	shared->progress[slot] = 0;
+	slots[slot].pid = fork();
+	if (slots[slot].pid == 0)
+		worker(slot, seed);
+	started++;
+}
+
+/* The dead are buried, whoever they were; whose worker it was starts a new one. */
+static void bury(void)
+{
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		for (unsigned i = 0; i < WORKERS_MAX; i++)
+			if (slots[i].pid == pid)
+				slots[i].pid = 0;
+	}
+}
+
+static void look_after(unsigned slot)
+{
+	unsigned long progress = atomic_load(&shared->progress[slot]);
+
+	if (progress != slots[slot].progress) {
+		slots[slot].progress = progress;
+		slots[slot].rounds = 0;
+	} else if (++slots[slot].rounds == STUCK_ROUNDS) {
+		kill(slots[slot].pid, SIGKILL);
+		killed++;
+	} else if (slots[slot].rounds == 100 * STUCK_ROUNDS) {
+		printf("# worker %u does not die: its last call is %ld\n", slot,
+		       (long)atomic_load(&shared->last_call[slot]));
+	}
+}
+
+static void bury_everybody(void)
+{
+	int64_t patience = 3000;
+
+	/* Sessions of workers, and what their children have made of themselves. */
+	while (patience-- > 0) {
+		kill(-1, SIGKILL);
+		bury();
+		if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
+			return;
+		nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
+	}
+	ok(false, "every process dies");
+}
+
+static bool remove_all(const char *directory)
+{
+	static char listing[BUFFER_SIZE];
+	char name[PATH_MAX];
+	long size;
+	int fd;
+
+	chmod(directory, 0700);
+	for (;;) {
+		bool any = false;
+
+		fd = open(directory, O_RDONLY | O_DIRECTORY);
+		if (fd < 0)
+			return unlink(directory) == 0;
+		while (!any && (size = syscall(SYS_getdents64, fd, listing, sizeof(listing))) > 0) {
+			for (long at = 0; at < size && !any;
+			     at += *(unsigned short *)(listing + at + 16)) {
+				const char *entry = listing + at + 19;
+
+				if (strcmp(entry, ".") == 0 || strcmp(entry, "..") == 0)
+					continue;
+				snprintf(name, sizeof(name), "%s/%s", directory, entry);
+				any = true;
+			}
+		}
+		close(fd);
+		if (!any)
+			return rmdir(directory) == 0;
+		if (unlink(name) != 0 && umount(name) != 0 && !remove_all(name))
+			return false;
+	}
+}
+
+static void run(unsigned long calls, uint64_t seed, unsigned workers)
+{
+	pid_t remover;
+	int status;
+
+	atomic_store(&shared->calls, 0);
+	mkdir(SCRATCH, 0777);
+	while (atomic_load(&shared->calls) < calls) {
+		for (unsigned i = 0; i < workers; i++) {
+			if (slots[i].pid == 0)
+				start(i, seed * 1000003 + started);
+			else
+				look_after(i);
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
+		bury();
+	}
+	bury_everybody();
+	/* In a process of its own: the stack that this takes must not count. */
+	remover = fork();
+	if (remover == 0)
+		_exit(!remove_all(SCRATCH));
+	ok(waitpid(remover, &status, 0) == remover && status == 0, "every file is removed");
+}
+
+/* Every line of the census, to be compared with. */
+static void print_changes(const char *before, const char *after)
+{
+	for (const char *line = after; *line; line = strchr(line, '\n') + 1) {
+		size_t length = (size_t)(strchr(line, '\n') - line);
+
+		if (!memmem(before, strlen(before), line, length + 1))
+			printf("# %.*s\n", (int)length, line);
+	}
+}
+
+static void read_census(char *out, size_t size)
+{
+	int fd = open("/proc/census", O_RDONLY);
+	size_t length = 0;
+	ssize_t got;
+
+	while (length + 1 < size && (got = read(fd, out + length, size - 1 - length)) > 0)
+		length += (size_t)got;
+	out[length] = '\0';
+	close(fd);
+}
+
+static long line_of(const char *census, const char *name)
+{
+	const char *line = strstr(census, name);
+
+	return line ? atol(line + strlen(name)) : -1;
+}
+
+/*
+ * Every kind of frame is as often there as before, but for a few slabs: what is in use in them is the
+ * same, and may lie in others.
+ */
+static bool is_same_census(const char *before, const char *after)
+{
+	long slabs = line_of(after, "nr_kind_slab ") - line_of(before, "nr_kind_slab ");
+	long lost = line_of(before, "nr_free_frames ") - line_of(after, "nr_free_frames ");
+
+	return lost == slabs && slabs <= SLAB_SLACK;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long calls = argc > 1 ? strtoul(argv[1], NULL, 0) : CALLS_DEFAULT;
+	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	unsigned workers = argc > 3 ? (unsigned)atoi(argv[3]) : WORKERS_DEFAULT;
+	static char census[2][16 * 1024];
+
+	tap_begin(argv);
+	hawser = on_hawser();
+	if (getpid() != 1 || !hawser) {
+		printf("# this is for a machine of its own\n");
+		return 2;
+	}
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		total_weight += known[i].weight;
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	memset(census, 1, sizeof(census)); /* our own memory does not grow in between */
+	run(calls < WARM_UP ? calls : WARM_UP, seed + 1, workers);
+	read_census(census[0], sizeof(census[0]));
+	run(calls, seed, workers);
+	read_census(census[1], sizeof(census[1]));
+	ok(true, "%lu calls, seed %lu, by %lu processes, of which %lu had to be killed",
+	   atomic_load(&shared->calls), (unsigned long)seed, started, killed);
+	ok(!shared->bad_space, "no worker's address space was broken");
+	if (!ok(is_same_census(census[0], census[1]),
+		"the census is what it was: no frame is lost")) {
+		printf("# before:\n");
+		print_changes(census[1], census[0]);
+		printf("# after:\n");
+		print_changes(census[0], census[1]);
+	}
+	return done();
+}
