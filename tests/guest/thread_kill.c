@@ -145,6 +145,37 @@ static void yield(void)
 	sched_yield();
 }
 
+/* A lock whose owner the kernel knows, and may see end. */
+static void lock_for_owner(void)
+{
+	static uint32_t owned;
+
+	if (syscall(SYS_futex, &owned, FUTEX_LOCK_PI, 0, NULL, NULL, 0) != 0)
+		return;
+	nap_us(100);
+	syscall(SYS_futex, &owned, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
+}
+
+static void requeue(void)
+{
+	static uint32_t other;
+
+	syscall(SYS_futex, &word, FUTEX_REQUEUE, 1, 2, &other, 0);
+	syscall(SYS_futex, &other, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static void wait_for_signals(void)
+{
+	struct timespec time = { 0, 500000 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGUSR1);
+	sigtimedwait(&set, NULL, &time);
+}
+
 static void exec_away(void)
 {
 	nap_us(3000);
@@ -152,8 +183,9 @@ static void exec_away(void)
 }
 
 static void (*const deeds[])(void) = {
-	wait_in_futex, read_pipe,      fill_pipe,    map_memory, make_thread, fork_and_wait,
-	open_and_poll, vfork_and_exec, lock_and_nap, yield,      exec_away,
+	wait_in_futex,  read_pipe,     fill_pipe,        map_memory,   make_thread,
+	fork_and_wait,  open_and_poll, vfork_and_exec,   lock_and_nap, yield,
+	lock_for_owner, requeue,       wait_for_signals, exec_away,
 };
 #define DEEDS (sizeof(deeds) / sizeof(deeds[0]))
 
