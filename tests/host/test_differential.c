@@ -92,11 +92,12 @@ struct outcome {
 	int16_t bytes[PAGES]; /* SNAPSHOT: -1: cannot be read */
 };
 
-/* Joins what continues each other. */
+/* Joins what continues each other, and leaves out what has grown beyond the arena. */
 static void add_line(struct outcome *out, struct line line)
 {
 	struct line *last = out->lines ? &out->line[out->lines - 1] : NULL;
 
+	line.end = MIN(line.end, PAGE(PAGES));
 	if (last && last->end == line.start && last->prot == line.prot &&
 	    last->shared == line.shared && last->object == line.object &&
 	    (line.object == 0 || last->offset + (last->end - last->start) == line.offset)) {
@@ -598,7 +599,7 @@ static void adapt(struct operation *op, const bool *begins)
 	if (op->kind == REMAP && op->new < USER_MIN)
 		op->new = USER_MAX;
 	/* Far beyond the arena there is only what the child itself needs. */
-	if (op->kind == ADVISE && !inside && end >= op->start)
+	if ((op->kind == ADVISE || op->kind == UNMAP) && !inside && end >= op->start)
 		op->length = MIN(op->length, PAGE_SIZE);
 	/* Pages that cannot be had are an error after the fact. */
 	if (op->kind == LOCK && op->flags == 1 && beyond_end(op->start, end))
@@ -705,7 +706,7 @@ static void play(struct operation op, struct outcome *linux_, unsigned seed, uns
 	adapt(&op, linux_->begins);
 	hawser.error = hawser_do(&op, &hawser);
 	/* Linux advises region by region: of one page nothing can be done half. */
-	if (op.kind == ADVISE && hawser.error == -EINVAL && op.length > PAGE_SIZE &&
+	if (op.kind == ADVISE && hawser.error && hawser.error != -ENOMEM && op.length > PAGE_SIZE &&
 	    op.advice != MADV_POPULATE_READ && op.advice != MADV_POPULATE_WRITE) {
 		op.length = PAGE_SIZE;
 		hawser.error = hawser_do(&op, &hawser);
