@@ -189,7 +189,8 @@ static void start_watching(struct epoll_item *item)
 	waitq_wake_all(&item->epoll->waiting);
 }
 
-static void remove_item(struct epoll_item *item)
+/* It is in nothing any more, and goes to `removed`, for free_items(). */
+static void remove_item(struct epoll_item *item, struct ready_list *removed)
 {
 	poll_forget(&item->table);
 	spin_lock(&watch_lock);
@@ -197,8 +198,18 @@ static void remove_item(struct epoll_item *item)
 	spin_unlock(&watch_lock);
 	RB_REMOVE(epoll_items, &item->epoll->items, item);
 	LIST_REMOVE(item, of_file);
-	kfree(item);
+	TAILQ_INSERT_TAIL(removed, item, ready_link);
 	item_count--;
+}
+
+static void free_items(struct ready_list *removed)
+{
+	struct epoll_item *item;
+
+	while ((item = TAILQ_FIRST(removed)) != NULL) {
+		TAILQ_REMOVE(removed, item, ready_link);
+		kfree(item);
+	}
 }
 
 /* How many levels of epoll files there are from this one down; circles do not exist. */
@@ -294,6 +305,7 @@ static int modify(struct epoll_item *item, const struct epoll_event *event)
 static int control(struct epoll *epoll, int operation, struct file *file, int fd,
 		   const struct epoll_event *event)
 {
+	struct ready_list removed = TAILQ_HEAD_INITIALIZER(removed);
 	struct epoll_item *item = find(epoll, file, fd);
 
 	switch (operation) {
@@ -307,7 +319,8 @@ static int control(struct epoll *epoll, int operation, struct file *file, int fd
 	case EPOLL_CTL_DEL:
 		if (item == NULL)
 			return -ENOENT;
-		remove_item(item);
+		remove_item(item, &removed);
+		free_items(&removed);
 		return 0;
 	default:
 		return -EINVAL;
@@ -316,12 +329,14 @@ static int control(struct epoll *epoll, int operation, struct file *file, int fd
 
 void epoll_forget_file(struct file *file)
 {
+	struct ready_list removed = TAILQ_HEAD_INITIALIZER(removed);
 	struct epoll_item *item;
 
 	mutex_lock(&epoll_lock);
 	while ((item = LIST_FIRST(&file->epoll_items)) != NULL)
-		remove_item(item);
+		remove_item(item, &removed);
 	mutex_unlock(&epoll_lock);
+	free_items(&removed);
 }
 
 /* --- waiting ------------------------------------------------------------------------------------------ */
@@ -424,12 +439,14 @@ static unsigned poll_epoll(struct file *file, struct poll_table *table)
 static void release_epoll(struct file *file)
 {
 	struct epoll *epoll = file->private;
+	struct ready_list removed = TAILQ_HEAD_INITIALIZER(removed);
 	struct epoll_item *item;
 
 	mutex_lock(&epoll_lock);
 	while ((item = RB_MIN(epoll_items, &epoll->items)) != NULL)
-		remove_item(item);
+		remove_item(item, &removed);
 	mutex_unlock(&epoll_lock);
+	free_items(&removed);
 	kfree(epoll);
 }
 

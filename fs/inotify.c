@@ -47,21 +47,19 @@ struct inotify {
 	unsigned count;                              /* lock */
 	size_t bytes;                                /* lock */
 	struct waitq readable;
-	LIST_HEAD(, inotify_watch) watches; /* root_lock */
-	int last_number;                    /* root_lock */
+	TAILQ_HEAD(watch_list, inotify_watch) watches; /* root_lock */
+	int last_number;                               /* root_lock */
 };
 
 struct inotify_watch {
-	LIST_ENTRY(inotify_watch) of_inode;    /* root_lock, unless it is over */
-	LIST_ENTRY(inotify_watch) of_instance; /* root_lock */
-	struct inotify *instance;              /* fixed */
-	struct inode *inode;                   /* held; fixed */
-	int number;                            /* fixed */
-	uint32_t mask;                         /* root_lock */
-	bool over;                             /* root_lock */
+	LIST_ENTRY(inotify_watch) of_inode;     /* root_lock, unless it is over */
+	TAILQ_ENTRY(inotify_watch) of_instance; /* root_lock */
+	struct inotify *instance;               /* fixed */
+	struct inode *inode;                    /* held; fixed */
+	int number;                             /* fixed */
+	uint32_t mask;                          /* root_lock */
+	bool over;                              /* root_lock */
 };
-
-LIST_HEAD(watch_list, inotify_watch);
 
 _Atomic uint32_t inotify_watch_count;
 static _Atomic uint32_t instance_count;
@@ -212,28 +210,28 @@ static void collect(struct inotify *in, bool all, struct watch_list *freed)
 {
 	struct inotify_watch *watch, *next;
 
-	for (watch = LIST_FIRST(&in->watches); watch != NULL; watch = next) {
-		next = LIST_NEXT(watch, of_instance);
+	for (watch = TAILQ_FIRST(&in->watches); watch != NULL; watch = next) {
+		next = TAILQ_NEXT(watch, of_instance);
 		if (all && !watch->over)
 			LIST_REMOVE(watch, of_inode);
 		if (!all && !watch->over)
 			continue;
-		LIST_REMOVE(watch, of_instance);
-		LIST_INSERT_HEAD(freed, watch, of_instance);
+		TAILQ_REMOVE(&in->watches, watch, of_instance);
+		TAILQ_INSERT_TAIL(freed, watch, of_instance);
 	}
 }
 
 /* No lock held. */
 static void free_watches(struct inotify *in, bool all)
 {
-	struct watch_list freed = LIST_HEAD_INITIALIZER(freed);
+	struct watch_list freed = TAILQ_HEAD_INITIALIZER(freed);
 	struct inotify_watch *watch;
 
 	mutex_lock(&root_lock);
 	collect(in, all, &freed);
 	mutex_unlock(&root_lock);
-	while ((watch = LIST_FIRST(&freed)) != NULL) {
-		LIST_REMOVE(watch, of_instance);
+	while ((watch = TAILQ_FIRST(&freed)) != NULL) {
+		TAILQ_REMOVE(&freed, watch, of_instance);
 		inode_put(watch->inode);
 		kfree(watch);
 		atomic_fetch_sub(&inotify_watch_count, 1);
@@ -369,6 +367,7 @@ static int64_t create(int flags)
 	}
 	mutex_init(&in->lock, "inotify", RANK_STREAM);
 	TAILQ_INIT(&in->events);
+	TAILQ_INIT(&in->watches);
 	waitq_init(&in->readable, "inotify");
 	file->private = in;
 	fd = files_install(current->files, file, 0, (flags & O_CLOEXEC) != 0);
@@ -399,7 +398,6 @@ static int get_instance(int fd, struct file **file, struct inotify **out)
 		return -EINVAL;
 	}
 	*out = (*file)->private;
-	free_watches(*out, false);
 	return 0;
 }
 
@@ -424,7 +422,7 @@ static int64_t enter_watch(struct inotify *in, struct inode *inode, uint32_t mas
 		.instance = in, .inode = inode, .number = ++in->last_number, .mask = mask
 	};
 	LIST_INSERT_HEAD(&inode->watches, watch, of_inode);
-	LIST_INSERT_HEAD(&in->watches, watch, of_instance);
+	TAILQ_INSERT_TAIL(&in->watches, watch, of_instance);
 	return watch->number;
 }
 
@@ -473,6 +471,7 @@ SYSCALL3(inotify_add_watch, int, fd, vaddr_t, user_path, uint32_t, mask)
 	if (result == 0)
 		result = add_watch(in, place.inode, mask);
 	names_done(path, &place);
+	free_watches(in, false);
 	file_put(file);
 	return result;
 }
@@ -488,7 +487,7 @@ SYSCALL2(inotify_rm_watch, int, fd, int, number)
 		return result;
 	result = -EINVAL;
 	mutex_lock(&root_lock);
-	LIST_FOREACH (watch, &in->watches, of_instance) {
+	TAILQ_FOREACH (watch, &in->watches, of_instance) {
 		if (watch->number == number && !watch->over) {
 			end_watch(watch);
 			result = 0;
