@@ -12,7 +12,7 @@ from harness import BUILD, Guest, boot, make_root
 
 PROGRAMS = os.path.join(BUILD, "guest")
 # What does not take part in a boot's list of tests.
-TOOLS = {"suite", "die", "agent", "malformed", "fill", "oom", "picture", "fuzz"}
+TOOLS = {"suite", "die", "agent", "malformed", "fill", "heap", "oom", "picture", "fuzz"}
 FIRST, LAST = "startup", "exec_loop"  # the last one counts frames after all the others
 
 
