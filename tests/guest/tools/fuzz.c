@@ -44,6 +44,7 @@
 #define STUCK_ROUNDS    20    /* looks without progress, then it is killed */
 #define LOOK_NS         10000000
 #define SLAB_SLACK      4 /* frames */
+#define SHARED_AT       0x200000000000
 #define SCRATCH         "/tmp/fuzz"
 #define TABLE_END       470 /* numbers of calls are below this */
 #define PAGE            4096
@@ -797,8 +798,9 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		total_weight += known[i].weight;
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		      0);
+	/* Far from all that a worker gives addresses and lengths of. */
+	shared = mmap((void *)SHARED_AT, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	memset(census, 1, sizeof(census)); /* our own memory does not grow in between */
 	run(calls < WARM_UP ? calls : WARM_UP, seed + 1, workers);
 	read_census(census[0], sizeof(census[0]));
