@@ -283,11 +283,11 @@ static const struct device devices[] = {
 	{ "full", MKDEV(MEM_MAJOR, 7), open_full },
 	{ "random", MKDEV(MEM_MAJOR, 8), open_random },
 	{ "urandom", MKDEV(MEM_MAJOR, 9), open_random },
-	{ "kmsg", MKDEV(MEM_MAJOR, 11), open_kmsg },
+	{ "kmsg", MKDEV(MEM_MAJOR, 11), open_kmsg, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH },
 	{ "tty", MKDEV(TTYAUX_MAJOR, 0), tty_open_controlling },
-	{ "console", MKDEV(TTYAUX_MAJOR, 1), console_open },
+	{ "console", MKDEV(TTYAUX_MAJOR, 1), console_open, S_IRUSR | S_IWUSR },
 	{ "ptmx", MKDEV(TTYAUX_MAJOR, 2), pty_open_master },
-	{ "ttyS0", MKDEV(TTY_MAJOR, 64), console_open,
+	{ "ttyS0", MKDEV(TTY_MAJOR, 64), console_open, S_IRUSR | S_IWUSR | S_IWGRP,
 	  tty_offer }, /* 64: Linux's first serial line */
 };
 

@@ -13,11 +13,13 @@
  */
 #include "fs/dev.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/poll.h"
 #include "fs/root.h"
 #include "fs/tty_core.h"
+#include "kernel/cred.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
 #include "mm/user.h"
@@ -490,6 +492,7 @@ int pty_open_master(struct file *file)
 	}
 	pty->node->device = &nodes[pty->index];
 	pty->node->device_number = nodes[pty->index].number;
+	pty->node->uid = current_cred()->fsuid;
 	pty->node->gid = TTY_GROUP;
 	pty->locked = pty->has_master = true;
 	tty_setup(&pty->tty, &driver, nodes[pty->index].number);
@@ -514,7 +517,7 @@ void pty_init(void)
 		nodes[i].offer = tty_offer;
 	}
 	mutex_lock(&root_lock);
-	table.directory = inode_child(inode_child(root_inode, "dev"), "pts");
+	table.directory = inode_child(mount_top(inode_child(root_inode, "dev")), "pts");
 	inode_get(table.directory);
 	mutex_unlock(&root_lock);
 }

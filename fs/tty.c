@@ -9,11 +9,13 @@
 #include "fs/poll.h"
 #include "fs/tty_core.h"
 #include "kernel/clock.h"
+#include "kernel/cred.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
 #include "mm/user.h"
 #include <asm/poll.h>
 #include <asm/signal.h>
+#include <linux/capability.h>
 
 #define PIECE       256 /* bytes that are moved at a time, on the stack */
 #define PIECE_GROWS 8   /* a tab may become so many blanks */
@@ -47,8 +49,15 @@ void tty_put(struct tty *tty)
 
 int tty_attach(struct file *file, struct tty *tty, const struct file_ops *ops)
 {
-	struct tty_file *own = kalloc(sizeof(*own));
+	struct tty_file *own;
+	bool refused;
 
+	mutex_lock(&tty->lock);
+	refused = tty->exclusive && !capable(CAP_SYS_ADMIN);
+	mutex_unlock(&tty->lock);
+	if (refused)
+		return -EBUSY;
+	own = kalloc(sizeof(*own));
 	if (own == NULL)
 		return -ENOMEM;
 	tty_get(tty);

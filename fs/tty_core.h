@@ -69,7 +69,7 @@ void tty_setup(struct tty *tty, const struct tty_driver *driver, uint32_t number
 void tty_get(struct tty *tty);
 void tty_put(struct tty *tty); /* may sleep */
 
-/* Makes `file` one of the terminal, with `ops`. 0 or -ENOMEM. */
+/* Makes `file` one of the terminal, with `ops`. 0, -ENOMEM, -EBUSY (TIOCEXCL). */
 int tty_attach(struct file *file, struct tty *tty, const struct file_ops *ops);
 /* Undoes it: the ops' release, or part of it. */
 void tty_detach(struct file *file);

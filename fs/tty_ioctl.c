@@ -3,9 +3,11 @@
  */
 #include "fs/ops.h"
 #include "fs/tty_core.h"
+#include "kernel/cred.h"
 #include "kernel/string.h"
 #include "mm/user.h"
 #include <asm/signal.h>
+#include <linux/capability.h>
 #include <linux/tty.h>
 
 /* --- speeds: means nothing here, but is kept as it was set ------------------------------------------- */
@@ -286,6 +288,8 @@ static int control_queues(struct tty *tty, unsigned request, vaddr_t argument)
 	case TCSBRKP:
 		return drain(tty);
 	case TIOCVHANGUP:
+		if (!capable(CAP_SYS_ADMIN))
+			return -EPERM;
 		tty_hang_up(tty);
 		return 0;
 	default:

@@ -8,8 +8,10 @@
  */
 #include "fs/tty.h"
 #include "fs/tty_core.h"
+#include "kernel/cred.h"
 #include "mm/user.h"
 #include <asm/signal.h>
+#include <linux/capability.h>
 
 static struct {
 	struct mutex lock;      /* RANK_STREAM; no other of that rank is held with it */
@@ -170,7 +172,7 @@ static int take_control(struct tty *tty, bool steal)
 	session = session_without();
 	if (controls_caller(tty) && atomic_load(&hooks)->leads())
 		error = 0;
-	else if (session == 0 || (tty->session != 0 && !steal))
+	else if (session == 0 || (tty->session != 0 && !(steal && capable(CAP_SYS_ADMIN))))
 		error = -EPERM;
 	else
 		give(tty, session, atomic_load(&hooks)->group());

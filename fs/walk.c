@@ -13,8 +13,10 @@
 #include "fs/file.h"
 #include "fs/inode.h"
 #include "fs/links.h"
+#include "fs/mount.h"
 #include "fs/path.h"
 #include "fs/pathname.h"
+#include "fs/permission.h"
 #include "fs/root.h"
 #include "fs/stat.h"
 #include "fs/synthetic.h"
@@ -349,6 +351,9 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 
 	if (!S_ISDIR(w->here->mode))
 		return -ENOTDIR;
+	error = inode_may_search(w->here);
+	if (error != 0)
+		return error;
 	if (w->dots) {
 		if (component_is_dotdot(c) && w->here == w->root)
 			return (flags & WALK_BENEATH) != 0 ? -EXDEV : 0;
@@ -390,7 +395,7 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 			return follow_to_thing(w, child->synthetic, child->number_of, 0, out);
 		return follow_text(w, child);
 	}
-	w->here = child;
+	w->here = mount_top(child);
 	w->cookie = found->cookie;
 	return 0;
 }
@@ -398,6 +403,7 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 static int walk_since(int dirfd, char *path, unsigned flags, uint64_t since_ns, struct place *out)
 {
 	struct walker w = { .path = path, .cursor = path, .flags = flags, .since_ns = since_ns };
+	const struct filesystem *first;
 	struct component c;
 	int error;
 
@@ -409,6 +415,7 @@ static int walk_since(int dirfd, char *path, unsigned flags, uint64_t since_ns, 
 		return error;
 
 	w.here = w.anchor;
+	first = w.anchor->filesystem;
 	mutex_lock(&root_lock);
 	while (error == 0 && out->inode == NULL && pathname_next(&w.cursor, &c)) {
 		w.dots = component_is_dot(&c) || component_is_dotdot(&c);
@@ -420,6 +427,9 @@ static int walk_since(int dirfd, char *path, unsigned flags, uint64_t since_ns, 
 			w.rest = pathname_pop(path, w.rest);
 		else if (!w.dots)
 			w.rest = pathname_push(path, w.rest, &c);
+		if (error == 0 && (flags & WALK_NO_XDEV) != 0 &&
+		    (out->inode ?: w.here)->filesystem != first)
+			error = -EXDEV;
 	}
 	out->slash = w.cursor > path && w.cursor[-1] == '/';
 	out->dots = w.dots;
