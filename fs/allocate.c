@@ -8,6 +8,7 @@
 #include "fs/inode.h"
 #include "fs/ops.h"
 #include "fs/path.h"
+#include "fs/permission.h"
 #include "kernel/limits.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
@@ -89,6 +90,7 @@ static int make_memfd(struct file *file, const char *name, unsigned flags)
 	file->inode = inode_create(S_IFREG | S_IRWXU | S_IRWXG | S_IRWXO);
 	if (file->inode == NULL)
 		return -ENOMEM;
+	inode_set_owner(file->inode, NULL);
 	(void)snprintf(text, sizeof(text), MEMFD_NAME, name);
 	file->name = file_name_create(text, file->inode->number);
 	if (file->name == NULL)

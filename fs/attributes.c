@@ -4,11 +4,14 @@
 #include "fs/attributes.h"
 #include "fs/inode.h"
 #include "fs/inotify.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
+#include "fs/permission.h"
 #include "fs/synthetic.h"
 #include "fs/walk.h"
 #include "kernel/clock.h"
+#include "kernel/cred.h"
 #include "kernel/limits.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
@@ -66,7 +69,14 @@ static int64_t change_mode(int error, struct inode *inode, uint32_t mode)
 	mutex_lock(&root_lock);
 	if (S_ISLNK(inode->mode)) {
 		error = -EOPNOTSUPP;
+	} else if (inode_mounted_with(inode, MS_RDONLY)) {
+		error = -EROFS;
+	} else if (inode->is_synthetic || !inode_is_mine(inode)) {
+		error = -EPERM;
 	} else {
+		/* Nobody makes programs run for a group that is not theirs. */
+		if (!capable(CAP_FSETID) && !cred_in_group(current_cred(), inode->gid))
+			mode &= ~(uint32_t)S_ISGID;
 		inode->mode = (inode->mode & S_IFMT) | (mode & MODE_PERMISSIONS);
 		inode->changed_ns = clock_wall_ns();
 		inotify_inode(inode, IN_ATTRIB);
@@ -100,20 +110,44 @@ SYSCALL3(fchmodat, int, dirfd, vaddr_t, path, uint32_t, mode)
 	return change_mode(error, inode, mode);
 }
 
+/* chown(2): who is not privileged may give a file of his to a group of his. root_lock held. */
+static int may_change_owner(const struct inode *inode, uint32_t uid, uint32_t gid)
+{
+	const struct cred *cred = current_cred();
+	bool mine = inode->uid == cred->fsuid;
+
+	if (inode_mounted_with(inode, MS_RDONLY))
+		return -EROFS;
+	if (inode->is_synthetic)
+		return -EPERM;
+	if (cred_has(cred, CAP_CHOWN))
+		return 0;
+	if (uid != ID_KEEP && (!mine || uid != inode->uid))
+		return -EPERM;
+	if (gid != ID_KEEP && (!mine || (gid != inode->gid && !cred_in_group(cred, gid))))
+		return -EPERM;
+	return 0;
+}
+
 static int64_t change_owner(int error, struct inode *inode, uint32_t uid, uint32_t gid)
 {
 	if (error != 0)
 		return error;
 	mutex_lock(&root_lock);
-	if (uid != ID_KEEP)
-		inode->uid = uid;
-	if (gid != ID_KEEP)
-		inode->gid = gid;
-	inode->changed_ns = clock_wall_ns();
-	inotify_inode(inode, IN_ATTRIB);
+	error = may_change_owner(inode, uid, gid);
+	if (error == 0) {
+		if (uid != ID_KEEP)
+			inode->uid = uid;
+		if (gid != ID_KEEP)
+			inode->gid = gid;
+		inode->changed_ns = clock_wall_ns();
+		inotify_inode(inode, IN_ATTRIB);
+	}
 	mutex_unlock(&root_lock);
+	if (error == 0)
+		inode_drop_set_id(inode);
 	inode_put(inode);
-	return 0;
+	return error;
 }
 
 SYSCALL3(chown, vaddr_t, path, uint32_t, uid, uint32_t, gid)
@@ -174,12 +208,16 @@ SYSCALL2(truncate, vaddr_t, path, loff_t, size)
 	} else if (!S_ISREG(inode->mode) || inode->is_synthetic) {
 		error = -EINVAL;
 	} else {
-		error = inode_writable(inode, size == 0, &version);
+		error = inode_may(inode, MAY_WRITE);
+		if (error == 0)
+			error = inode_writable(inode, size == 0, &version);
 		if (error == 0) {
 			error = version_resize(version, (uint64_t)size);
 			version_end_write(version);
 			version_put(version);
 			inode_touch(inode);
+			if (!capable(CAP_FSETID))
+				inode_drop_set_id(inode);
 		}
 	}
 	inode_put(inode);

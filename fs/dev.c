@@ -282,9 +282,9 @@ static const struct device devices[] = {
 	{ "full", MKDEV(MEM_MAJOR, 7), open_full },
 	{ "random", MKDEV(MEM_MAJOR, 8), open_random },
 	{ "urandom", MKDEV(MEM_MAJOR, 9), open_random },
-	{ "kmsg", MKDEV(MEM_MAJOR, 11), open_kmsg },
+	{ "kmsg", MKDEV(MEM_MAJOR, 11), open_kmsg, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH },
 	{ "tty", MKDEV(TTYAUX_MAJOR, 0), tty_open_controlling },
-	{ "console", MKDEV(TTYAUX_MAJOR, 1), tty_open },
+	{ "console", MKDEV(TTYAUX_MAJOR, 1), tty_open, S_IRUSR | S_IWUSR },
 };
 
 const struct device *dev_find(uint32_t number)

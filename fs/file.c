@@ -9,14 +9,46 @@
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/stat.h"
+#include "kernel/cred.h"
+#include "mm/frame.h"
 #include "mm/slab.h"
+
+/* Linux's rule: a tenth of memory for them, at a KiB each, and at least so many. */
+#define FILE_MAX_LEAST 8192
+
+static _Atomic uint64_t open_files;
+
+uint64_t file_count(void)
+{
+	return atomic_load(&open_files);
+}
+
+uint64_t file_max(void)
+{
+	struct frame_census census;
+
+	frame_census(&census);
+	return MAX(census.total * (PAGE_SIZE / KIB) / 10, (uint64_t)FILE_MAX_LEAST);
+}
+
+static bool is_full(void)
+{
+	return file_count() >= FILE_MAX_LEAST && file_count() >= file_max() &&
+	       !capable(CAP_SYS_ADMIN);
+}
+
+int file_create_error(void)
+{
+	return is_full() ? -ENFILE : -ENOMEM;
+}
 
 struct file *file_create(const struct file_ops *ops, uint32_t flags)
 {
-	struct file *file = kzalloc(sizeof(*file));
+	struct file *file = is_full() ? NULL : kzalloc(sizeof(*file));
 
 	if (file == NULL)
 		return NULL;
+	atomic_fetch_add(&open_files, 1);
 	atomic_init(&file->refs, 1);
 	atomic_init(&file->flags, flags);
 	file->ops = ops;
@@ -46,6 +78,7 @@ void file_put(struct file *file)
 		version_put(file->version);
 	file_name_put(file->name);
 	inode_put(file->inode);
+	atomic_fetch_sub(&open_files, 1);
 	kfree(file);
 }
 

@@ -69,7 +69,16 @@ struct file {
 	_Atomic bool in_epoll;               /* has ever been in one */
 };
 
-struct file *file_create(const struct file_ops *ops, uint32_t flags); /* NULL: no memory */
+/* Slots of the largest descriptor table: kalloc()'s largest piece. */
+#define FILES_MAX (UINT32_C(1) << 18)
+
+/* NULL: no memory, or too many are open for one without CAP_SYS_ADMIN. */
+struct file *file_create(const struct file_ops *ops, uint32_t flags);
+/* What to say if file_create() has just given NULL: -ENFILE or -ENOMEM. */
+int file_create_error(void);
+/* Open files of the machine, and how many there may be. */
+uint64_t file_count(void);
+uint64_t file_max(void);
 void file_get(struct file *file);
 void file_put(struct file *file); /* may sleep */
 

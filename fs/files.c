@@ -14,8 +14,7 @@
 #include "mm/slab.h"
 #include "mm/user.h"
 
-#define FILES_FIRST 32                  /* slots of a new table */
-#define FILES_MAX   (UINT32_C(1) << 18) /* of the largest: kalloc()'s largest piece */
+#define FILES_FIRST 32 /* slots of a new table */
 
 struct slot {
 	struct file *file; /* held; NULL: free */

@@ -4,7 +4,9 @@
 #include "fs/inode.h"
 #include "fs/inotify.h"
 #include "fs/locks.h"
+#include "fs/mount.h"
 #include "fs/stat.h"
+#include "fs/synthetic.h"
 #include "kernel/clock.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
@@ -14,8 +16,8 @@
 /* stat(2): st_blocks counts these, whatever st_blksize says. */
 #define STAT_BLOCK 512
 
-/* The device of everything here; Linux gives file systems without a disk minors of this one. */
-#define ROOT_DEVICE MKDEV(UNNAMED_MAJOR, 1)
+/* Of what has no file system: minor 0 is nobody's. */
+#define NO_DEVICE MKDEV(UNNAMED_MAJOR, 0)
 
 struct mutex root_lock;
 struct inode *root_inode;
@@ -67,6 +69,7 @@ static void inode_free(struct inode *inode)
 		kfree(inode->target);
 	}
 	lock_set_free(atomic_load(&inode->locks));
+	filesystem_put(inode->filesystem);
 	slab_free(&inodes, inode);
 }
 
@@ -123,14 +126,14 @@ struct name *inode_name(const struct inode *inode, uint64_t cookie)
 
 struct inode *inode_parent(const struct inode *dir)
 {
-	const struct name *name = TAILQ_FIRST(&dir->names);
+	const struct name *name = TAILQ_FIRST(&mount_bottom(dir)->names);
 
 	return name != NULL ? name->dir : NULL;
 }
 
 bool inode_is_attached(const struct inode *dir)
 {
-	return dir == root_inode || dir->links > 0;
+	return dir->root_of != NULL || dir->links > 0;
 }
 
 struct name *name_create(const char *text, struct inode *inode)
@@ -210,6 +213,8 @@ void name_enter(struct inode *dir, struct name *name)
 	TAILQ_INSERT_TAIL(&dir->order, name, in_order);
 	name->dir = dir;
 	inode_get(dir);
+	if (name->inode != NULL)
+		inode_join(name->inode, dir->filesystem);
 	give_name(name, name->inode);
 	if (name->inode != NULL)
 		dir->modified_ns = dir->changed_ns = clock_wall_ns();
@@ -302,14 +307,22 @@ int inode_path(struct inode *inode, char *out, size_t size)
 
 int inode_path_below(const struct inode *root, struct inode *inode, char *out, size_t size)
 {
+	mutex_lock(&root_lock);
+	int error = inode_path_locked(root, inode, out, size);
+	mutex_unlock(&root_lock);
+	return error;
+}
+
+int inode_path_locked(const struct inode *root, const struct inode *inode, char *out, size_t size)
+{
 	size_t at = size;
 	int error = 0;
 
 	/* Written from the end of the buffer towards its beginning, then moved. */
-	mutex_lock(&root_lock);
 	out[--at] = '\0';
 	for (const struct inode *i = inode; i != root;) {
-		const struct name *name = TAILQ_FIRST(&i->names);
+		const struct name *name =
+			TAILQ_FIRST(&(S_ISDIR(i->mode) ? mount_bottom(i) : i)->names);
 		if (name == NULL) {
 			error = -ENOENT;
 			break;
@@ -324,7 +337,6 @@ int inode_path_below(const struct inode *root, struct inode *inode, char *out, s
 		out[--at] = '/';
 		i = name->dir;
 	}
-	mutex_unlock(&root_lock);
 	if (error != 0)
 		return error;
 	if (at == size - 1)
@@ -344,7 +356,10 @@ void inode_touch(struct inode *inode)
 int inode_stat(struct inode *inode, struct version *version, struct stat *out)
 {
 	uint64_t size = 0, pages = 0;
+	uint32_t uid = 0, gid = 0;
 
+	if (inode->is_synthetic)
+		synthetic_owner(inode, &uid, &gid);
 	if (version != NULL) {
 		int error = version_size(version, &size);
 		if (error != 0)
@@ -358,14 +373,14 @@ int inode_stat(struct inode *inode, struct version *version, struct stat *out)
 	}
 	memset(out, 0, sizeof(*out));
 	mutex_lock(&root_lock);
-	out->st_dev = ROOT_DEVICE;
+	out->st_dev = inode->filesystem != NULL ? inode->filesystem->device : NO_DEVICE;
 	out->st_ino = inode->number;
 	out->st_mode = inode->mode;
 	out->st_nlink = S_ISDIR(inode->mode) ? 2 + inode->directories : inode->links;
 	if (inode->entries != NULL)
 		out->st_nlink = S_ISDIR(inode->mode) ? 2 : 1;
-	out->st_uid = inode->uid;
-	out->st_gid = inode->gid;
+	out->st_uid = inode->is_synthetic ? uid : inode->uid;
+	out->st_gid = inode->is_synthetic ? gid : inode->gid;
 	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode))
 		out->st_rdev = inode->device_number;
 	if (S_ISLNK(inode->mode) && !inode->is_synthetic)
@@ -391,5 +406,5 @@ int inode_init(void)
 	if (root_inode == NULL)
 		return -ENOMEM;
 	root_inode->wire = true;
-	return 0;
+	return mount_tree("tftp", NULL, root_inode, NULL);
 }

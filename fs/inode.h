@@ -29,7 +29,9 @@
 
 struct file;
 struct file_ops;
+struct filesystem;
 struct lock_set;
+struct mount;
 struct pipe;
 struct stat;
 struct synthetic;
@@ -42,6 +44,7 @@ struct device {
 	const char *name;
 	uint32_t number; /* MKDEV of <linux/kdev_t.h> */
 	int (*open)(struct file *file);
+	uint32_t permissions; /* 0: all may read and write */
 };
 
 /*
@@ -72,6 +75,8 @@ struct inode {
 	union {
 		struct {                                  /* S_IFDIR */
 			RB_HEAD(name_tree, name) by_text; /* root_lock */
+			struct mount *covered_by;         /* what is mounted on it; root_lock */
+			struct mount *root_of;            /* root_lock */
 			struct name_list order;           /* oldest first; root_lock */
 			uint32_t directories;             /* among the children; root_lock */
 			bool wire;                        /* fixed */
@@ -92,6 +97,7 @@ struct inode {
 	};
 	LIST_HEAD(, inotify_watch) watches; /* root_lock */
 	struct lock_set *_Atomic locks;     /* NULL: it was never locked (fs/locks.c) */
+	struct filesystem *filesystem;      /* held; set once, with its first name or before */
 	bool linkable;      /* it has no name yet, and may get one: O_TMPFILE; root_lock */
 	bool is_synthetic;  /* it and all around it is made up: /proc; fixed */
 	uint32_t number_of; /* the numbered directory that a file of /proc is in, or 0; fixed */
@@ -161,6 +167,8 @@ bool inode_is_above(const struct inode *dir, const struct inode *inode);
 int inode_path(struct inode *inode, char *out, size_t size);
 /* The same, as it is seen from a directory above; -ENOENT if it is not above. */
 int inode_path_below(const struct inode *root, struct inode *inode, char *out, size_t size);
+/* The same with root_lock held. */
+int inode_path_locked(const struct inode *root, const struct inode *inode, char *out, size_t size);
 
 /* Fills in struct stat (fs/stat.h); the size of a regular file is that of `version`. */
 int inode_stat(struct inode *inode, struct version *version, struct stat *out);

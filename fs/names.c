@@ -10,9 +10,11 @@
 #include "fs/inotify.h"
 #include "fs/ops.h"
 #include "fs/path.h"
+#include "fs/permission.h"
 #include "fs/root.h"
 #include "fs/walk.h"
 #include "kernel/clock.h"
+#include "kernel/cred.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
@@ -41,6 +43,7 @@ void names_done(char *path, struct place *place)
 
 int names_enter(int dirfd, char *path, struct inode *inode)
 {
+	bool new = inode->filesystem == NULL;
 	struct place place;
 	int error = walk_find(dirfd, path, WALK_NOFOLLOW, FRESH_STAT, &place);
 
@@ -52,8 +55,17 @@ int names_enter(int dirfd, char *path, struct inode *inode)
 		   (!place.slash || S_ISDIR(inode->mode))) {
 		mutex_lock(&root_lock);
 		/* The last name may have gone since the inode was found: it does not come back. */
+		int denied = dir_may_make(place.dir);
+		if (!new &&place.dir->filesystem != inode->filesystem)
+			denied = -EXDEV;
+		if (denied == 0 && !new)
+			denied = inode_may_link(inode);
+		if (denied == 0 && new)
+			inode_set_owner(inode, place.dir);
 		if (inode_child(place.dir, place.rest) != NULL)
 			error = -EEXIST;
+		else if (denied != 0)
+			error = denied;
 		else if (inode->links > 0 || inode->linkable)
 			error = inode_link(place.dir, place.rest, inode);
 		if (error == 0) {
@@ -105,7 +117,7 @@ static uint32_t without_umask(uint32_t mode)
 
 static int64_t make_directory(int dirfd, vaddr_t path, uint32_t mode)
 {
-	mode = without_umask(mode) & (MODE_PERMISSIONS & ~S_ISUID);
+	mode = without_umask(mode) & (S_ISVTX | S_IRWXU | S_IRWXG | S_IRWXO);
 	return make(dirfd, path, inode_create(S_IFDIR | mode));
 }
 
@@ -160,6 +172,8 @@ static int64_t make_node(int dirfd, vaddr_t path, uint32_t mode, uint32_t number
 {
 	struct inode *inode;
 
+	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !capable(CAP_MKNOD))
+		return -EPERM;
 	switch (mode & S_IFMT) {
 	case 0:
 		mode |= S_IFREG;
@@ -212,6 +226,8 @@ static int64_t make_link(int from_fd, vaddr_t from, int to_fd, vaddr_t to, int f
 
 	if ((flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) != 0)
 		return -EINVAL;
+	if ((flags & AT_EMPTY_PATH) != 0 && !capable(CAP_DAC_READ_SEARCH))
+		return -ENOENT;
 	error = names_find(from_fd, from, walk_flags, &path, &place);
 	if (error == 0) {
 		if (S_ISDIR(place.inode->mode))
@@ -239,8 +255,15 @@ SYSCALL5(linkat, int, from_fd, vaddr_t, from, int, to_fd, vaddr_t, to, int, flag
 
 int names_check_removal(const struct name *name)
 {
+	int error;
+
 	if (name->inode->is_synthetic)
 		return name->inode == proc_inode ? -EBUSY : -EPERM;
+	error = name_may_go(name);
+	if (error != 0)
+		return error;
+	if (S_ISDIR(name->inode->mode) && name->inode->covered_by != NULL)
+		return -EBUSY;
 	if (S_ISDIR(name->inode->mode) && !inode_is_empty(name->inode))
 		return -ENOTEMPTY;
 	return 0;
@@ -258,7 +281,7 @@ int names_whiteout_for(const struct name *name, struct name **out)
 /* What is wrong with a name that is not there any more: it may be another's by now. */
 int names_lost(const struct inode *inode)
 {
-	if (inode == root_inode)
+	if (S_ISDIR(inode->mode) && inode->root_of != NULL)
 		return -EBUSY;
 	/* One that nobody could name comes from a link in /proc. */
 	return inode->links == 0 ? (inode->is_synthetic ? -EPERM : -ENOENT) : -EAGAIN;

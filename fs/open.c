@@ -4,9 +4,12 @@
 #include "fs/file.h"
 #include "fs/inode.h"
 #include "fs/inotify.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
+#include "fs/permission.h"
 #include "fs/pipe.h"
+#include "fs/synthetic.h"
 #include "fs/walk.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
@@ -25,7 +28,6 @@
 #define PATH_FLAGS       (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 #define MODE_PERMISSIONS (S_ISUID | S_ISGID | S_ISVTX | S_IRWXU | S_IRWXG | S_IRWXO)
-#define MODE_EXECUTE     (S_IXUSR | S_IXGRP | S_IXOTH)
 
 static bool wants_write(int flags)
 {
@@ -50,6 +52,7 @@ static struct inode *create_file(uint32_t mode)
 		inode_put(inode);
 		return NULL;
 	}
+	inode_set_owner(inode, NULL);
 	return inode;
 }
 
@@ -68,7 +71,11 @@ static int create_at(struct place *place, uint32_t mode, bool exclusive)
 	mutex_lock(&root_lock);
 	there = inode_child(place->dir, place->rest);
 	if (there == NULL) {
-		error = inode_link(place->dir, place->rest, inode);
+		error = dir_may_make(place->dir);
+		if (error == 0) {
+			inode_set_owner(inode, place->dir);
+			error = inode_link(place->dir, place->rest, inode);
+		}
 		if (error == 0)
 			inotify_name(place->dir, place->rest, inode, IN_CREATE, 0);
 		there = inode;
@@ -98,6 +105,9 @@ static int create_nameless(struct place *place, int flags, uint32_t mode)
 		return -ENOTDIR;
 	if (place->inode->is_synthetic)
 		return -EOPNOTSUPP;
+	error = dir_may_make(place->inode);
+	if (error != 0)
+		return error;
 	if (!fill_has_room())
 		return -ENOSPC;
 	path = kalloc(PATH_MAX);
@@ -106,6 +116,8 @@ static int create_nameless(struct place *place, int flags, uint32_t mode)
 	if (error == 0) {
 		size_t length = strlen(path);
 
+		inode_set_owner(inode, place->inode);
+		inode_join(inode, place->inode->filesystem);
 		inode->linkable = (flags & O_EXCL) == 0;
 		(void)snprintf(path + length, PATH_MAX - length, "%s#%lu",
 			       path[length - 1] == '/' ? "" : "/", inode->number);
@@ -137,6 +149,24 @@ static int check_kind(const struct inode *inode, const struct place *place, int 
 	return 0;
 }
 
+/* Whether the caller may open an inode, which it has not just made, in this way. */
+static int check_permission(struct inode *inode, int flags)
+{
+	unsigned wanted = 0;
+	int error;
+
+	if ((flags & O_PATH) != 0)
+		return 0;
+	if ((flags & O_ACCMODE) != O_WRONLY)
+		wanted |= MAY_READ;
+	if (wants_write(flags) || (flags & O_TRUNC) != 0)
+		wanted |= MAY_WRITE;
+	error = inode->is_synthetic ? synthetic_may(inode, wanted) : inode_may(inode, wanted);
+	if (error == 0 && (flags & O_NOATIME) != 0 && !inode_is_mine(inode))
+		error = -EPERM;
+	return error;
+}
+
 /* Gives `file` its operations by the kind of its inode. */
 static int attach(struct file *file, struct place *place, int flags, bool created)
 {
@@ -152,6 +182,8 @@ static int attach(struct file *file, struct place *place, int flags, bool create
 	}
 	if (S_ISDIR(inode->mode))
 		return directory_open(file);
+	if ((S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) && inode_mounted_with(inode, MS_NODEV))
+		return -EACCES;
 	if (S_ISCHR(inode->mode) && inode->device != NULL)
 		return inode->device->open(file);
 	if (inode->is_synthetic)
@@ -261,12 +293,15 @@ static int open_at(int dirfd, char *path, int flags, uint32_t mode, unsigned wal
 	error = find_or_create(dirfd, path, flags, mode, walk_flags, &place, &created);
 	if (error == 0 && (flags & __O_TMPFILE) == 0)
 		error = check_kind(place.inode, &place, flags);
+	if (error == 0 && !created && place.file == NULL)
+		error = check_permission(place.inode, flags);
 	if (error != 0)
 		goto out;
-	error = -ENOMEM;
 	file = file_create(NULL, (uint32_t)(flags & OPEN_FLAGS & ~OPEN_ONLY_FLAGS) | O_LARGEFILE);
-	if (file == NULL)
+	if (file == NULL) {
+		error = file_create_error();
 		goto out;
+	}
 	if (place.file != NULL && (flags & O_PATH) == 0) {
 		error = place.file->ops->reopen != NULL ? place.file->ops->reopen(place.file, file)
 							: -ENXIO;
@@ -365,6 +400,8 @@ static unsigned resolve_to_walk(uint64_t resolve)
 		flags |= WALK_NO_LINKS;
 	if ((resolve & RESOLVE_NO_MAGICLINKS) != 0)
 		flags |= WALK_NO_THINGS;
+	if ((resolve & RESOLVE_NO_XDEV) != 0)
+		flags |= WALK_NO_XDEV;
 	if ((resolve & RESOLVE_BENEATH) != 0)
 		flags |= WALK_BENEATH;
 	if ((resolve & RESOLVE_IN_ROOT) != 0)
@@ -400,7 +437,7 @@ SYSCALL4(openat2, int, dirfd, vaddr_t, path, vaddr_t, from, size_t, size)
 /* --- execution ------------------------------------------------------------------------------------- */
 
 int path_open_exec(int dirfd, const char *path, int flags, struct version **version,
-		   struct file_name **name)
+		   struct file_name **name, struct program_owner *owner)
 {
 	unsigned walk_flags = ((flags & AT_EMPTY_PATH) != 0 ? WALK_EMPTY : 0) |
 			      ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? WALK_NOFOLLOW : 0);
@@ -421,13 +458,24 @@ int path_open_exec(int dirfd, const char *path, int flags, struct version **vers
 		goto out;
 	if (S_ISLNK(place.inode->mode))
 		error = -ELOOP;
-	else if (place.version == NULL || (place.inode->mode & MODE_EXECUTE) == 0)
+	else if (place.version == NULL || inode_mounted_with(place.inode, MS_NOEXEC))
 		error = -EACCES;
 	else
+		error = inode_may(place.inode, MAY_EXECUTE);
+	if (error == 0)
 		error = name_of(place.inode, &place, name);
 	if (error == 0) {
 		version_get(place.version);
 		*version = place.version;
+		mutex_lock(&root_lock);
+		*owner = (struct program_owner){
+			.mode = place.inode->mode,
+			.uid = place.inode->uid,
+			.gid = place.inode->gid,
+		};
+		if (inode_mounted_with(place.inode, MS_NOSUID))
+			owner->mode &= ~(uint32_t)(S_ISUID | S_ISGID);
+		mutex_unlock(&root_lock);
 	}
 out:
 	place_put(&place);

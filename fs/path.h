@@ -38,16 +38,22 @@ struct fs_context *fs_context_copy(struct fs_context *from);
 void fs_context_get(struct fs_context *context); /* CLONE_FS */
 void fs_context_put(struct fs_context *context);
 
+/* What set-user-ID and set-group-ID are decided by. */
+struct program_owner {
+	uint32_t mode, uid, gid;
+};
+
 /*
  * Opens a file for execution: looks `path` up (relative to `dirfd` or the working directory; flags
  * AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW), revalidates its origin, and returns the version to run with a
  * reference and the name it was found by. `/proc/self/exe` and an open descriptor give the version
  * they hold, and cost no packet.
- * -ENOENT, -ENOTDIR, -EACCES (a directory, not a regular file), -ELOOP, -ENAMETOOLONG, -EIO,
+ * `owner` tells whose it is.
+ * -ENOENT, -ENOTDIR, -EACCES (not executable, a directory, not a regular file), -ELOOP, -ENAMETOOLONG, -EIO,
  * -ETIMEDOUT, -EHOSTUNREACH, -ENOMEM, -EINTR.
  */
 int path_open_exec(int dirfd, const char *path, int flags, struct version **version,
-		   struct file_name **name);
+		   struct file_name **name, struct program_owner *owner);
 
 /*
  * Where the root comes from: tftp://HOST/PATH. Sets up the root directory, its standard empty

@@ -155,7 +155,7 @@ static int open_both(uint32_t flags, struct file *ends[2])
 			file_put(ends[i]);
 	}
 	pipe_free(pipe);
-	return -ENOMEM;
+	return file_create_error();
 }
 
 static int64_t make_pipe(vaddr_t to, uint32_t flags)

@@ -5,6 +5,8 @@
 #include "fs/inode.h"
 #include "fs/ops.h"
 #include "fs/path.h"
+#include "fs/permission.h"
+#include "kernel/cred.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
@@ -19,9 +21,10 @@ static int64_t change_directory(int error, struct inode *inode, struct inode **w
 
 	if (error != 0)
 		return error;
-	if (!S_ISDIR(inode->mode)) {
+	error = S_ISDIR(inode->mode) ? inode_may_search(inode) : -ENOTDIR;
+	if (error != 0) {
 		inode_put(inode);
-		return -ENOTDIR;
+		return error;
 	}
 	mutex_lock(&fs->lock);
 	old = *which;
@@ -63,6 +66,10 @@ SYSCALL1(chroot, vaddr_t, path)
 	struct inode *inode = NULL;
 	int error = find_inode(AT_FDCWD, path, 0, &inode);
 
+	if (error == 0 && !capable(CAP_SYS_CHROOT)) {
+		inode_put(inode);
+		error = -EPERM;
+	}
 	return change_directory(error, inode, &current->fs->root);
 }
 

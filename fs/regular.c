@@ -6,10 +6,13 @@
  */
 #include "fs/fill.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
+#include "fs/permission.h"
 #include "fs/signal.h"
 #include "fs/stat.h"
 #include "fs/version.h"
+#include "kernel/cred.h"
 #include "kernel/limits.h"
 #include <asm/signal.h>
 #include <linux/mman.h>
@@ -46,6 +49,8 @@ static ssize_t write_regular(struct file *file, vaddr_t from, size_t length, lof
 	if (done > 0) {
 		*offset = (loff_t)start + done;
 		inode_touch(file->inode);
+		if (!capable(CAP_FSETID))
+			inode_drop_set_id(file->inode);
 	}
 	return done;
 }
@@ -120,8 +125,11 @@ static int mmap_regular(struct file *file, struct map_request *request)
 
 static void release_regular(struct file *file)
 {
-	if (is_writable(file))
+	if (is_writable(file)) {
 		version_end_write(file->version);
+		if (file->inode->filesystem != NULL)
+			atomic_fetch_sub(&file->inode->filesystem->writers, 1);
+	}
 	/* What nobody reads is not kept waiting on the server: the inode has a reference, and we. */
 	if (atomic_load(&file->version->object.refs) <= 2)
 		fill_stop(file->version);
@@ -164,5 +172,7 @@ int regular_open(struct file *file, struct version *version)
 {
 	file->version = version;
 	file->ops = &regular_ops;
+	if (is_writable(file) && file->inode->filesystem != NULL)
+		atomic_fetch_add(&file->inode->filesystem->writers, 1);
 	return 0;
 }

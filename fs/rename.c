@@ -7,6 +7,8 @@
 #include "fs/inode.h"
 #include "fs/inotify.h"
 #include "fs/names.h"
+#include "fs/permission.h"
+#include "kernel/cred.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
 #include <linux/fs.h>
@@ -24,10 +26,26 @@ static int check_mover(struct inode *inode, const struct inode *dir)
 {
 	if (inode->is_synthetic)
 		return -EPERM;
+	if (inode->filesystem != dir->filesystem)
+		return -EXDEV;
+	if (S_ISDIR(inode->mode) && inode->covered_by != NULL)
+		return -EBUSY;
 	/* Names below it that only the server knows would not come along: mv(1) copies instead. */
 	if (S_ISDIR(inode->mode) && inode->wire)
 		return -EXDEV;
 	return inode_is_above(inode, dir) ? -EINVAL : 0;
+}
+
+/* The other one moves, too. */
+static int check_exchange(const struct move *move)
+{
+	int error = check_mover(move->to->inode, move->from->dir);
+
+	if (error == 0)
+		error = name_may_go(move->to);
+	if (error == 0 && S_ISDIR(move->to->inode->mode) && move->dir != move->from->dir)
+		error = inode_may(move->to->inode, MAY_WRITE);
+	return error;
 }
 
 static int check(const struct move *move)
@@ -35,10 +53,17 @@ static int check(const struct move *move)
 	struct inode *from = move->from->inode;
 	int error = check_mover(from, move->dir);
 
+	if (error == 0)
+		error = name_may_go(move->from);
+	if (error == 0)
+		error = dir_may_make(move->dir);
+	/* A directory that moves has another ".." afterwards. */
+	if (error == 0 && S_ISDIR(from->mode) && move->dir != move->from->dir)
+		error = inode_may(from, MAY_WRITE);
 	if (error != 0)
 		return error;
 	if ((move->flags & RENAME_EXCHANGE) != 0)
-		return move->to == NULL ? -ENOENT : check_mover(move->to->inode, move->from->dir);
+		return move->to == NULL ? -ENOENT : check_exchange(move);
 	if (move->to == NULL)
 		return 0;
 	if ((move->flags & RENAME_NOREPLACE) != 0)
@@ -58,9 +83,12 @@ static int leave_behind(const struct move *move, struct name **out)
 
 	if ((move->flags & RENAME_WHITEOUT) == 0)
 		return names_whiteout_for(move->from, out);
+	if (!capable(CAP_MKNOD))
+		return -EPERM;
 	inode = inode_create(S_IFCHR);
 	if (inode == NULL)
 		return -ENOMEM;
+	inode_set_owner(inode, move->from->dir);
 	*out = name_create(move->from->text, inode);
 	inode_put(inode);
 	return *out != NULL ? 0 : -ENOMEM;
@@ -119,6 +147,16 @@ static int perform(const struct move *move, struct name_list *freed)
 	return 0;
 }
 
+/* Where another file system is mounted nothing goes, and nothing of it. */
+static int lost_target(const struct inode *inode, const struct name *from)
+{
+	const struct inode *above = S_ISDIR(inode->mode) ? inode_parent(inode) : NULL;
+
+	if (above != NULL && above->filesystem != from->dir->filesystem)
+		return -EXDEV;
+	return names_lost(inode);
+}
+
 /* Both ends are known; root_lock held. -EAGAIN: a name means something else by now. */
 static int rename_locked(const struct place *from, const struct place *to, unsigned flags,
 			 struct name_list *freed)
@@ -131,7 +169,7 @@ static int rename_locked(const struct place *from, const struct place *to, unsig
 	if (to->inode != NULL) {
 		move.to = inode_name(to->inode, to->cookie);
 		if (move.to == NULL)
-			return names_lost(to->inode);
+			return lost_target(to->inode, move.from);
 		move.dir = move.to->dir;
 		move.text = move.to->text;
 	} else {

@@ -4,6 +4,7 @@
 #include "fs/root.h"
 #include "fs/dev.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/origin.h"
 #include "fs/path.h"
 #include "fs/pathname.h"
@@ -23,11 +24,12 @@ static const struct {
 	const char *path;
 	uint32_t mode;
 	bool wire;
+	const char *mounted; /* what is mounted on it; NULL: nothing */
 } directories[] = {
-	{ "bin", MODE_DIRECTORY, true },       { "dev", MODE_DIRECTORY, false },
+	{ "bin", MODE_DIRECTORY, true },       { "dev", MODE_DIRECTORY, false, "devtmpfs" },
 	{ "dev/shm", MODE_SHARED, false },     { "etc", MODE_DIRECTORY, true },
 	{ "home", MODE_DIRECTORY, true },      { "lib", MODE_DIRECTORY, true },
-	{ "lib64", MODE_DIRECTORY, true },     { "proc", MODE_DIRECTORY, false },
+	{ "lib64", MODE_DIRECTORY, true },     { "proc", MODE_DIRECTORY, false, "proc" },
 	{ "root", MODE_PRIVATE, true },        { "run", MODE_DIRECTORY, false },
 	{ "sbin", MODE_DIRECTORY, true },      { "tmp", MODE_SHARED, false },
 	{ "usr", MODE_DIRECTORY, true },       { "usr/bin", MODE_DIRECTORY, true },
@@ -49,6 +51,7 @@ static int make_directory(struct inode *dir, const char *name, uint32_t mode, bo
 	if (child != NULL && !S_ISDIR(child->mode))
 		return -ENOTDIR;
 	if (child != NULL) {
+		child = mount_top(child);
 		inode_get(child);
 		*out = child;
 		return 0;
@@ -102,8 +105,10 @@ int root_make_parents(struct inode *base, const char *path, char *name, struct i
 
 int root_add_device(const struct device *device)
 {
-	struct inode *inode =
-		inode_create(S_IFCHR | S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH);
+	uint32_t permissions = device->permissions != 0
+				       ? device->permissions
+				       : S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
+	struct inode *inode = inode_create(S_IFCHR | permissions);
 	int error;
 
 	if (inode == NULL)
@@ -111,7 +116,7 @@ int root_add_device(const struct device *device)
 	inode->device = device;
 	inode->device_number = device->number;
 	mutex_lock(&root_lock);
-	error = inode_link(inode_child(root_inode, "dev"), device->name, inode);
+	error = inode_link(mount_top(inode_child(root_inode, "dev")), device->name, inode);
 	mutex_unlock(&root_lock);
 	inode_put(inode);
 	return error;
@@ -138,6 +143,14 @@ int root_add_link(const char *path, const char *target)
 	return error;
 }
 
+/* An empty tree, to be filled, is mounted on the directory. */
+static int mount_empty(const char *type, struct inode *on)
+{
+	struct inode *root = inode_create(MODE_DIRECTORY);
+
+	return root != NULL ? mount_tree(type, type, root, on) : -ENOMEM;
+}
+
 static int make_directories(void)
 {
 	int error = 0;
@@ -153,12 +166,14 @@ static int make_directories(void)
 		error = make_directory(dir, name, directories[i].mode, directories[i].wire, &inode);
 		mutex_unlock(&root_lock);
 		inode_put(dir);
+		if (error == 0 && directories[i].mounted != NULL)
+			error = mount_empty(directories[i].mounted, inode);
 		if (error == 0)
 			inode_put(inode); /* the tree has it */
 	}
 	if (error == 0) {
 		mutex_lock(&root_lock);
-		proc_inode = inode_child(root_inode, "proc");
+		proc_inode = mount_top(inode_child(root_inode, "proc"));
 		proc_inode->is_synthetic = true;
 		mutex_unlock(&root_lock);
 	}

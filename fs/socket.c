@@ -8,6 +8,7 @@
 #include "fs/signal.h"
 #include "fs/stat.h"
 #include "kernel/clock.h"
+#include "kernel/cred.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
@@ -503,5 +504,7 @@ SYSCALL5(getsockopt, int, fd, int, level, int, option, vaddr_t, user_value, vadd
 
 void socket_caller(struct ucred *out)
 {
-	*out = (struct ucred){ .pid = process_number() };
+	const struct cred *cred = current_cred();
+
+	*out = (struct ucred){ .pid = process_number(), .uid = cred->euid, .gid = cred->egid };
 }

@@ -3,9 +3,13 @@
  */
 #include "fs/stat.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
+#include "fs/permission.h"
+#include "fs/synthetic.h"
 #include "fs/walk.h"
 #include "kernel/clock.h"
+#include "kernel/cred.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
 #include "mm/frame.h"
@@ -16,11 +20,6 @@
 #include <linux/magic.h>
 
 #define STAT_FLAGS (AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)
-
-/* access(2)'s modes; no UAPI header has them. */
-#define ACCESS_EXECUTE 1
-#define ACCESS_WRITE   2
-#define ACCESS_READ    4
 
 /* A file in the descriptor table that has no inode tells of itself: pipes and the like. */
 static int stat_file(struct file *file, struct stat *out)
@@ -127,7 +126,7 @@ SYSCALL5(statx, int, dirfd, vaddr_t, path, int, flags, unsigned, mask, vaddr_t, 
 	if (error != 0)
 		return error;
 	memset(&x, 0, sizeof(x));
-	x.stx_mask = STATX_BASIC_STATS | (created_ns != 0 ? STATX_BTIME : 0);
+	x.stx_mask = STATX_BASIC_STATS | STATX_MNT_ID | (created_ns != 0 ? STATX_BTIME : 0);
 	x.stx_btime.tv_sec = (int64_t)(created_ns / NSEC_PER_SEC);
 	x.stx_btime.tv_nsec = (uint32_t)(created_ns % NSEC_PER_SEC);
 	x.stx_blksize = (uint32_t)st.st_blksize;
@@ -148,23 +147,50 @@ SYSCALL5(statx, int, dirfd, vaddr_t, path, int, flags, unsigned, mask, vaddr_t, 
 	x.stx_rdev_minor = (uint32_t)MINOR(st.st_rdev);
 	x.stx_dev_major = (uint32_t)MAJOR(st.st_dev);
 	x.stx_dev_minor = (uint32_t)MINOR(st.st_dev);
+	/* Each file system is mounted once. */
+	x.stx_mnt_id = x.stx_dev_minor;
 	return copy_to_user(to, &x, sizeof(x));
 }
 
-/* Everyone is root: all may be read and written, and executed if anyone may execute it. */
+/* What access(2) says of the file, to whoever the thread is for now. */
+static int check_access(int dirfd, vaddr_t user_path, unsigned wanted, int flags)
+{
+	unsigned walk_flags = ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? WALK_NOFOLLOW : 0) |
+			      ((flags & AT_EMPTY_PATH) != 0 ? WALK_EMPTY : 0);
+	struct place place;
+	char *path;
+	int error = path_from_user(user_path, &path);
+
+	if (error != 0)
+		return error;
+	error = walk_find(dirfd, path, walk_flags, FRESH_STAT, &place);
+	if (error == 0 && wanted != 0 && place.file == NULL)
+		error = place.inode->is_synthetic ? synthetic_may(place.inode, wanted)
+						  : inode_may(place.inode, wanted);
+	place_put(&place);
+	kfree(path);
+	return error;
+}
+
+/* The question is about the real user, whatever the effective one may: access(2). */
 static int64_t access_path(int dirfd, vaddr_t path, int mode, int flags)
 {
-	uint64_t created_ns;
-	struct stat st;
+	struct cred *mine = current->cred;
+	struct cred real;
 	int error;
 
-	if ((mode & ~(ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE)) != 0 ||
+	if ((mode & ~(int)(MAY_READ | MAY_WRITE | MAY_EXECUTE)) != 0 ||
 	    (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0)
 		return -EINVAL;
-	error = stat_path(dirfd, path, flags & ~AT_EACCESS, &st, &created_ns);
-	if (error == 0 && (mode & ACCESS_EXECUTE) != 0 && !S_ISDIR(st.st_mode) &&
-	    (st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0)
-		error = -EACCES;
+	if ((flags & AT_EACCESS) == 0) {
+		real = *mine;
+		real.fsuid = mine->uid;
+		real.fsgid = mine->gid;
+		real.effective = mine->uid == ROOT_ID ? mine->permitted : 0;
+		current->cred = &real; /* others look at the process's */
+	}
+	error = check_access(dirfd, path, (unsigned)mode, flags);
+	current->cred = mine;
 	return error;
 }
 
@@ -183,22 +209,52 @@ SYSCALL4(faccessat2, int, dirfd, vaddr_t, path, int, mode, int, flags)
 	return access_path(dirfd, path, mode, flags);
 }
 
+/* statfs(2), f_flags; no UAPI header has these. The first four are mount(2)'s. */
+#define ST_VALID   0x0020
+#define ST_NOATIME 0x0400
+
 /* --- statfs(2): the root's size is the machine's memory ----------------------------------------------- */
 
-static int64_t give_statfs(bool proc, vaddr_t to)
+static uint32_t magic_of(const struct filesystem *filesystem)
 {
+	if (strcmp(filesystem->type, "proc") == 0)
+		return PROC_SUPER_MAGIC;
+	return strcmp(filesystem->type, "devpts") == 0 ? DEVPTS_SUPER_MAGIC : TMPFS_MAGIC;
+}
+
+/* A size of its own, or what the machine has. */
+static void fill_sizes(const struct filesystem *filesystem, struct statfs *fs)
+{
+	uint64_t limit = atomic_load(&filesystem->quota.limit);
+	uint64_t used = atomic_load(&filesystem->quota.pages);
 	struct frame_census census;
+
+	if (limit != 0) {
+		fs->f_blocks = (__kernel_long_t)limit;
+		fs->f_bfree = fs->f_bavail = (__kernel_long_t)(limit - MIN(limit, used));
+		return;
+	}
+	frame_census(&census);
+	fs->f_blocks = (__kernel_long_t)census.total;
+	fs->f_bfree = (__kernel_long_t)census.count[FRAME_FREE];
+	fs->f_bavail = fs->f_bfree - MIN(fs->f_bfree, (__kernel_long_t)fill_reserve());
+}
+
+/* `inode` NULL: of what is in no file system, as a pipe. */
+static int64_t give_statfs(const struct inode *inode, vaddr_t to)
+{
+	const struct filesystem *filesystem = inode != NULL ? inode->filesystem : NULL;
 	struct statfs fs;
 
 	memset(&fs, 0, sizeof(fs));
-	fs.f_type = proc ? PROC_SUPER_MAGIC : TMPFS_MAGIC;
+	fs.f_type = filesystem != NULL ? magic_of(filesystem) : TMPFS_MAGIC;
 	fs.f_bsize = fs.f_frsize = PAGE_SIZE;
 	fs.f_namelen = NAME_MAX;
-	if (!proc) {
-		frame_census(&census);
-		fs.f_blocks = (__kernel_long_t)census.total;
-		fs.f_bfree = (__kernel_long_t)census.count[FRAME_FREE];
-		fs.f_bavail = fs.f_bfree - MIN(fs.f_bfree, (__kernel_long_t)fill_reserve());
+	if (filesystem != NULL) {
+		fs.f_flags = ST_VALID | ST_NOATIME | atomic_load(&filesystem->flags);
+		fs.f_fsid.val[0] = (int)filesystem->device;
+		if (fs.f_type != PROC_SUPER_MAGIC)
+			fill_sizes(filesystem, &fs);
 	}
 	return copy_to_user(to, &fs, sizeof(fs));
 }
@@ -207,26 +263,26 @@ SYSCALL2(statfs, vaddr_t, user_path, vaddr_t, to)
 {
 	struct place place;
 	char *path;
-	bool proc = false;
-	int error = path_from_user(user_path, &path);
+	int64_t error = path_from_user(user_path, &path);
 
 	if (error != 0)
 		return error;
 	error = walk_find(AT_FDCWD, path, 0, FRESH_STAT, &place);
 	if (error == 0)
-		proc = place.inode->is_synthetic;
+		error = give_statfs(place.inode, to);
 	place_put(&place);
 	kfree(path);
-	return error != 0 ? error : give_statfs(proc, to);
+	return error;
 }
 
 SYSCALL2(fstatfs, int, fd, vaddr_t, to)
 {
 	struct file *file = fd_get(fd);
+	int64_t error;
 
 	if (file == NULL)
 		return -EBADF;
-	bool proc = file->inode != NULL && file->inode->is_synthetic;
+	error = give_statfs(file->inode, to);
 	file_put(file);
-	return give_statfs(proc, to);
+	return error;
 }

@@ -3,10 +3,13 @@
  */
 #include "fs/synthetic.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/pathname.h"
+#include "fs/permission.h"
 #include "fs/root.h"
+#include "kernel/cred.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
 #include "mm/user.h"
@@ -266,6 +269,7 @@ int synthetic_entry(const struct inode *dir, const char *name, struct inode **ou
 		return -ENOMEM;
 	inode->entries = entries;
 	inode->entry = entry;
+	inode_join(inode, dir->filesystem);
 	inode->number = entry_inode_number(dir, entry);
 	if (entries->permissions != NULL)
 		inode->mode = (inode->mode & S_IFMT) | entries->permissions(dir->number_of, entry);
@@ -331,6 +335,7 @@ static void make_numbered(struct inode *parent, uint32_t number)
 	if (dir == NULL)
 		return;
 	dir->is_synthetic = true;
+	dir->number_of = number | numbers->mark;
 	name_number(number, name);
 	/* Nothing of /proc has anything to sleep for when it is put. */
 	if (inode_link(parent, name, dir) != 0) {
@@ -382,6 +387,21 @@ void synthetic_remove_number(uint32_t parent, uint32_t number)
 	}
 	mutex_unlock(&root_lock);
 	names_put(&freed);
+}
+
+void synthetic_owner(const struct inode *inode, uint32_t *uid, uint32_t *gid)
+{
+	*uid = *gid = ROOT_ID;
+	if (inode->number_of != 0)
+		proc_inode->numbers->owner(inode->number_of, uid, gid);
+}
+
+int synthetic_may(const struct inode *inode, unsigned wanted)
+{
+	struct inode as_seen = { .mode = inode->mode, .is_synthetic = true };
+
+	synthetic_owner(inode, &as_seen.uid, &as_seen.gid);
+	return inode_may(&as_seen, wanted);
 }
 
 void synthetic_look_for(const struct inode *dir, const char *name)

@@ -80,6 +80,8 @@ struct synthetic_numbers {
 	 */
 	void (*find)(uint32_t parent, uint32_t number);
 	void (*find_all)(uint32_t parent);
+	/* Whose the files are, by the number that they are made with; of the top. No lock is held. */
+	void (*owner)(uint32_t number, uint32_t *uid, uint32_t *gid);
 };
 void synthetic_register_numbers(const struct synthetic_numbers *numbers); /* once, at boot */
 /* Makes the directory if it is not there. Without memory it is not. Takes root_lock. */
@@ -94,6 +96,11 @@ void synthetic_look_for_all(const struct inode *dir);
 int synthetic_entry(const struct inode *dir, const char *name, struct inode **out);
 /* Lists the entries from `*offset` on, a file offset as fs/directory.c has it. */
 void synthetic_list_entries(const struct inode *dir, struct dirent_sink *sink, loff_t *offset);
+
+/* The present owner of a file of /proc. No lock is held. */
+void synthetic_owner(const struct inode *inode, uint32_t *uid, uint32_t *gid);
+/* As inode_may(), of a file of /proc. No lock is held. */
+int synthetic_may(const struct inode *inode, unsigned wanted);
 
 /* Adds it; the caller's memory, for ever. After fs_init(). 0, -ENOMEM, -EEXIST. */
 int synthetic_register(const struct synthetic *entry);

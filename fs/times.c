@@ -4,6 +4,8 @@
 #include "fs/attributes.h"
 #include "fs/inode.h"
 #include "fs/inotify.h"
+#include "fs/mount.h"
+#include "fs/permission.h"
 #include "fs/walk.h"
 #include "kernel/clock.h"
 #include "kernel/syscall.h"
@@ -54,15 +56,27 @@ static int64_t set_times(int dirfd, vaddr_t path, const struct __kernel_timespec
 	if (error != 0)
 		return error;
 	mutex_lock(&root_lock);
+	/* Who may write may say that he has just done so. */
+	if (inode_mounted_with(inode, MS_RDONLY))
+		error = -EROFS;
+	else if (inode->is_synthetic)
+		error = -EPERM;
+	else if (!inode_is_mine(inode))
+		error = ts[0].tv_nsec == UTIME_NOW && ts[1].tv_nsec == UTIME_NOW
+				? inode_may(inode, MAY_WRITE)
+				: -EPERM;
+	if (error != 0)
+		goto out;
 	if (!keep_accessed)
 		inode->accessed_ns = accessed_ns;
 	if (!keep_modified)
 		inode->modified_ns = modified_ns;
 	inode->changed_ns = now_ns;
 	inotify_inode(inode, IN_ATTRIB);
+out:
 	mutex_unlock(&root_lock);
 	inode_put(inode);
-	return 0;
+	return error;
 }
 
 SYSCALL4(utimensat, int, dirfd, vaddr_t, path, vaddr_t, times, int, flags)

@@ -7,6 +7,7 @@
 #include "fs/inode.h"
 #include "fs/names.h"
 #include "fs/path.h"
+#include "fs/permission.h"
 #include "fs/unix.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
@@ -225,6 +226,9 @@ static int find_inode(const struct unix_address *address, struct inode **out)
 	error = walk_find(AT_FDCWD, path, 0, FRESH_STAT, &place);
 	if (error == 0 && !S_ISSOCK(place.inode->mode))
 		error = -ECONNREFUSED;
+	/* Who may write may connect: unix(7), "Pathname socket ownership and permissions". */
+	if (error == 0)
+		error = inode_may(place.inode, MAY_WRITE);
 	if (error == 0) {
 		inode_get(place.inode);
 		*out = place.inode;

@@ -149,9 +149,12 @@ void version_settle(struct version *version)
 
 int version_add_page(struct version *version, uint64_t index, struct frame **out)
 {
+	const struct object_quota *quota = version->object.quota;
 	struct frame *frame = NULL;
 	int error;
 
+	if (quota != NULL && quota->limit != 0 && quota->pages >= quota->limit)
+		return -ENOSPC;
 	if (fill_has_room())
 		frame = fill_frame(FRAME_ZERO);
 	if (frame == NULL)

@@ -12,8 +12,10 @@
 #include "fs/walk.h"
 #include "fs/file.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/path.h"
 #include "fs/pathname.h"
+#include "fs/permission.h"
 #include "fs/root.h"
 #include "fs/stat.h"
 #include "fs/synthetic.h"
@@ -324,9 +326,13 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 	char name[NAME_MAX + 1];
 	struct inode *child;
 	struct name *found;
+	int error;
 
 	if (!S_ISDIR(w->here->mode))
 		return -ENOTDIR;
+	error = inode_may_search(w->here);
+	if (error != 0)
+		return error;
 	if (w->dots) {
 		if (component_is_dotdot(c) && w->here == w->root)
 			return (flags & WALK_BENEATH) != 0 ? -EXDEV : 0;
@@ -362,7 +368,7 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 			return follow_to_thing(w, child->synthetic, child->number_of, 0, out);
 		return follow_text(w, child);
 	}
-	w->here = child;
+	w->here = mount_top(child);
 	w->cookie = found->cookie;
 	return 0;
 }
@@ -370,6 +376,7 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 int walk(int dirfd, char *path, unsigned flags, struct place *out)
 {
 	struct walker w = { .path = path, .cursor = path, .flags = flags };
+	const struct filesystem *first;
 	struct component c;
 	int error;
 
@@ -381,6 +388,7 @@ int walk(int dirfd, char *path, unsigned flags, struct place *out)
 		return error;
 
 	w.here = w.anchor;
+	first = w.anchor->filesystem;
 	mutex_lock(&root_lock);
 	while (error == 0 && out->inode == NULL && pathname_next(&w.cursor, &c)) {
 		w.dots = component_is_dot(&c) || component_is_dotdot(&c);
@@ -392,6 +400,9 @@ int walk(int dirfd, char *path, unsigned flags, struct place *out)
 			w.rest = pathname_pop(path, w.rest);
 		else if (!w.dots)
 			w.rest = pathname_push(path, w.rest, &c);
+		if (error == 0 && (flags & WALK_NO_XDEV) != 0 &&
+		    (out->inode ?: w.here)->filesystem != first)
+			error = -EXDEV;
 	}
 	out->slash = w.cursor > path && w.cursor[-1] == '/';
 	out->dots = w.dots;

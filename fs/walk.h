@@ -25,6 +25,8 @@ struct file;
 #define WALK_BENEATH   0x10u /* -EXDEV instead of leaving what is below the beginning */
 #define WALK_IN_ROOT   0x20u /* the beginning is taken for the root */
 
+#define WALK_NO_XDEV   0x40u /* -EXDEV instead of leaving the file system */
+
 /* Where a walk in RAM ended. */
 struct place {
 	struct inode *inode;     /* held: what the path names; or NULL, and then dir and rest: */

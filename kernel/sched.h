@@ -25,6 +25,7 @@ struct process;
 struct files;
 struct fs_context;
 struct limits;
+struct cred;
 struct trapframe;
 struct cpu;
 
@@ -105,6 +106,7 @@ struct thread {
 	struct files *files;         /* fs/file.h: descriptor table */
 	struct fs_context *fs;       /* fs/path.h: working directory, umask */
 	struct limits *limits;       /* kernel/limits.h */
+	struct cred *cred;           /* kernel/cred.h: held; NULL: the kernel's; family lock */
 	vaddr_t clear_child_tid;     /* proc: set_tid_address(2) */
 	vaddr_t robust_list;         /* proc */
 };

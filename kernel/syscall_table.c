@@ -14,15 +14,19 @@
 	/* execve.c */ call(execve) call(execveat)
 
 #define ROOM_PROC(call)                                                                            \
+	/* capabilities.c */ call(capget) call(capset)                                             \
 	/* clocks.c */ call(clock_gettime) call(clock_getres) call(clock_settime)                  \
 	    call(gettimeofday) call(settimeofday) call(time) call(adjtimex) call(clock_adjtime)    \
 	/* clone.c */ call(fork) call(vfork) call(clone) call(clone3)                              \
+	/* credentials.c */ call(getuid) call(geteuid) call(getgid) call(getegid)                  \
+	    call(getresuid) call(getresgid) call(getgroups) call(setuid) call(setgid)              \
+	    call(setreuid) call(setregid) call(setresuid) call(setresgid) call(setfsuid)           \
+	    call(setfsgid) call(setgroups)                                                         \
 	/* exit.c */ call(exit) call(exit_group)                                                   \
 	/* futex.c */ call(futex)                                                                  \
-	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getuid)                      \
-	    call(geteuid) call(getgid) call(getegid) call(getresuid) call(getresgid)               \
-	    call(getgroups) call(getpgid) call(getpgrp) call(getsid) call(setsid)                  \
-	    call(setpgid)                                                                          \
+	/* hostname.c */ call(sethostname) call(setdomainname)                                     \
+	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getpgid) call(getpgrp)       \
+	    call(getsid) call(setsid) call(setpgid)                                                \
 	/* itimers.c */ call(getitimer) call(setitimer) call(alarm)                                \
 	/* posix_timers.c */ call(timer_create) call(timer_settime) call(timer_gettime)            \
 	    call(timer_getoverrun) call(timer_delete)                                              \
@@ -67,6 +71,7 @@
 	    call(lseek) call(ftruncate) call(ioctl)                                                \
 	/* locks.c */ call(flock)                                                                 \
 	/* mmap.c */ call(mmap)                                                                    \
+	/* mount.c */ call(mount) call(umount2)                                                    \
 	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
 	    call(rmdir) call(unlinkat) call(link) call(linkat) call(mknod) call(mknodat)           \
 	/* open.c */ call(open) call(openat) call(openat2) call(creat)                             \

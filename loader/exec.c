@@ -22,6 +22,7 @@
 #include "loader/vdso.h"
 #include "mm/layout.h"
 #include "mm/space.h"
+#include "proc/cred.h"
 #include "proc/process.h"
 #include <asm/hwcap2.h>
 #include <asm/processor-flags.h>
@@ -40,6 +41,8 @@
 struct exec {
 	struct image image;
 	struct space *space;
+	struct cred *cred;         /* what the program may do */
+	bool secure;               /* which is more than the caller may */
 	struct files *files;       /* a copy of the descriptor table, if it was shared; or NULL */
 	struct handlers *handlers; /* the same of what is done about signals */
 	vaddr_t entry;
@@ -120,8 +123,15 @@ static int write_to_space(void *context, vaddr_t to, const void *from, size_t le
 	return space_write(context, to, from, length);
 }
 
-static void fill_aux(struct stack_aux *aux, const struct image_plan *plan, uint64_t bias)
+static void fill_aux(struct stack_aux *aux, const struct exec *exec, uint64_t bias)
 {
+	const struct image_plan *plan = &exec->image.plan;
+
+	aux->uid = exec->cred->uid;
+	aux->euid = exec->cred->euid;
+	aux->gid = exec->cred->gid;
+	aux->egid = exec->cred->egid;
+	aux->secure = exec->secure;
 	aux->hwcap = cpuid(1, 0).edx;
 	aux->hwcap2 = (read_cr4() & X86_CR4_FSGSBASE) ? HWCAP2_FSGSBASE : 0;
 	aux->phdr = plan->phdr ? plan->phdr + bias : 0;
@@ -162,7 +172,7 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 	space_set_brk_start(space, plan_end(plan) + bias + random_distance(BRK_RANDOM_PAGES));
 
 	stack.top = space->stack_top;
-	fill_aux(&stack.aux, plan, bias);
+	fill_aux(&stack.aux, exec, bias);
 	stack.aux.vdso = vdso;
 	error = map_stack(space, stack_size(&stack), plan->executable_stack);
 	if (error == 0)
@@ -182,6 +192,7 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 
 static void exec_release(struct exec *exec)
 {
+	cred_put(exec->cred);
 	if (exec->handlers)
 		handlers_put(exec->handlers);
 	if (exec->files)
@@ -212,7 +223,9 @@ static int reserve(struct exec_request *request, struct exec *exec)
 
 	error = -ENOMEM;
 	exec->space = space_create();
-	if (!exec->space)
+	exec->cred = cred_for_exec(exec->image.owner.mode, exec->image.owner.uid,
+				   exec->image.owner.gid, &exec->secure);
+	if (!exec->space || !exec->cred)
 		goto bad;
 	if (files_shared(current->files)) {
 		exec->files = files_copy(current->files);
@@ -279,6 +292,7 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	mutex_unlock(&family_lock);
 	process_new_image(exec->image.version, exec->image.name, base_name(request->program),
 			  exec->handlers);
+	cred_commit(exec->cred);
 	reset_registers(exec);
 
 	files_close_on_exec(current->files);

@@ -137,7 +137,7 @@ static int image_open(int dirfd, const char *path, int flags, struct image *imag
 	int error;
 
 	*image = (struct image){ 0 };
-	error = path_open_exec(dirfd, path, flags, &image->version, &image->name);
+	error = path_open_exec(dirfd, path, flags, &image->version, &image->name, &image->owner);
 	if (error != 0)
 		return error;
 	error = version_deny_write(image->version);

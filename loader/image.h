@@ -8,6 +8,7 @@
 #ifndef HAWSER_LOADER_IMAGE_H
 #define HAWSER_LOADER_IMAGE_H
 
+#include "fs/path.h"
 #include "kernel/base.h"
 #include "loader/plan.h"
 #include "loader/strings.h"
@@ -19,7 +20,8 @@ struct file_name;
 struct image {
 	struct version *version; /* held, and denied to writers */
 	struct file_name *name;  /* held */
-	struct image_plan plan;  /* its segments are the image's own */
+	struct program_owner owner;
+	struct image_plan plan; /* its segments are the image's own */
 };
 
 /*

@@ -130,11 +130,11 @@ static int write_table(const struct stack_request *request, const struct places 
 	aux(&words, AT_BASE, values->base);
 	aux(&words, AT_FLAGS, 0);
 	aux(&words, AT_ENTRY, values->entry);
-	aux(&words, AT_UID, 0);
-	aux(&words, AT_EUID, 0);
-	aux(&words, AT_GID, 0);
-	aux(&words, AT_EGID, 0);
-	aux(&words, AT_SECURE, 0);
+	aux(&words, AT_UID, values->uid);
+	aux(&words, AT_EUID, values->euid);
+	aux(&words, AT_GID, values->gid);
+	aux(&words, AT_EGID, values->egid);
+	aux(&words, AT_SECURE, values->secure);
 	aux(&words, AT_RANDOM, at->random);
 	aux(&words, AT_HWCAP2, values->hwcap2);
 	aux(&words, AT_EXECFN, at->program);

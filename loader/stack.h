@@ -30,6 +30,8 @@ struct stack_aux {
 	uint64_t phdr, phnum;   /* 0, 0 for a program without program headers */
 	uint64_t base;          /* of the interpreter, 0 without one */
 	uint64_t entry;
+	uint32_t uid, euid, gid, egid;
+	bool secure;  /* it has rights that whoever starts it has not */
 	vaddr_t vdso; /* 0: there is none, and AT_SYSINFO_EHDR is left out */
 	uint8_t random[STACK_RANDOM_BYTES];
 };

@@ -38,13 +38,22 @@ static void detach(struct object *object, uint64_t index, uint64_t end)
 	while ((frame = radix_next(&object->frames, &index)) && index < end) {
 		radix_remove(&object->frames, index);
 		object->pages--;
+		if (object->quota)
+			atomic_fetch_sub(&object->quota->pages, 1);
 		frame->object = NULL;
 		frame_put(frame);
 	}
 }
 
+void object_quota_put(struct object_quota *quota)
+{
+	if (quota && atomic_fetch_sub(&quota->refs, 1) == 1)
+		quota->release(quota);
+}
+
 void object_put(struct object *object)
 {
+	struct object_quota *quota;
 	uint32_t before = atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel);
 
 	assert(before > 0);
@@ -54,7 +63,9 @@ void object_put(struct object *object)
 	mutex_lock(&object->lock);
 	detach(object, 0, UINT64_MAX);
 	mutex_unlock(&object->lock);
+	quota = object->quota;
 	object->ops->release(object);
+	object_quota_put(quota);
 }
 
 struct frame *object_peek(struct object *object, uint64_t index)
@@ -92,6 +103,8 @@ int object_insert(struct object *object, uint64_t index, struct frame *frame)
 		frame->object = object;
 		frame->index = index;
 		object->pages++;
+		if (object->quota)
+			atomic_fetch_add(&object->quota->pages, 1);
 	}
 	mutex_unlock(&object->lock);
 	return error;

@@ -47,6 +47,14 @@ struct object_ops {
 	bool device_is_memory; /* its pages are RAM, and are cached as such */
 };
 
+/* Several objects' common room; each holds it. */
+struct object_quota {
+	_Atomic uint32_t refs;
+	void (*release)(struct object_quota *quota); /* the last reference is gone */
+	_Atomic uint64_t pages;                      /* frames held by all of them */
+	_Atomic uint64_t limit;                      /* of those; 0: none. Who inserts minds it */
+};
+
 struct object {
 	_Atomic uint32_t refs;
 	const struct object_ops *ops;
@@ -54,9 +62,13 @@ struct object {
 	uint64_t size;               /* bytes; lock */
 	struct radix frames;         /* by page index; lock */
 	uint64_t pages;              /* frames held; lock */
+	struct object_quota *quota;  /* held; NULL: none. Set before the first frame */
 	uint64_t writable;           /* shared regions that may be writable, and claims; lock */
 	LIST_HEAD(, region) regions; /* those that map it, and their bounds; lock */
 };
+
+/* NULL is allowed. */
+void object_quota_put(struct object_quota *quota);
 
 /* All memory the caller's (usually embedded); refs = 1. */
 void object_init(struct object *object, const struct object_ops *ops, uint64_t size);

@@ -6,7 +6,6 @@
 #include "kernel/syscall.h"
 #include "mm/user.h"
 #include "proc/process.h"
-#include <linux/capability.h>
 #include <linux/personality.h>
 #include <linux/prctl.h>
 
@@ -21,7 +20,7 @@ static int64_t set_flag(bool *flag, uint64_t value)
 	return 0;
 }
 
-int64_t process_control(int option, uint64_t argument, bool others_are_zero)
+int64_t process_control(int option, uint64_t argument)
 {
 	struct process_attributes *own = &current_process()->attributes;
 	struct task *task = current_task();
@@ -31,17 +30,6 @@ int64_t process_control(int option, uint64_t argument, bool others_are_zero)
 		return own->dumpable;
 	case PR_SET_DUMPABLE: /* there are no core files to be dumped */
 		return set_flag(&own->dumpable, argument);
-	case PR_GET_KEEPCAPS:
-		return own->keep_capabilities;
-	case PR_SET_KEEPCAPS:
-		return set_flag(&own->keep_capabilities, argument);
-	case PR_GET_NO_NEW_PRIVS:
-		return argument == 0 && others_are_zero ? own->no_new_privileges : -EINVAL;
-	case PR_SET_NO_NEW_PRIVS: /* no program here gives any */
-		if (argument != 1 || !others_are_zero)
-			return -EINVAL;
-		own->no_new_privileges = true;
-		return 0;
 	case PR_GET_TIMERSLACK:
 		return (int64_t)task->timer_slack_ns;
 	case PR_SET_TIMERSLACK: /* timers are exact */
@@ -49,7 +37,6 @@ int64_t process_control(int option, uint64_t argument, bool others_are_zero)
 		return 0;
 	case PR_GET_TID_ADDRESS:
 		return put_user(argument, current->clear_child_tid);
-	case PR_GET_SECUREBITS:
 	case PR_GET_SECCOMP:
 	case PR_GET_TIMING:
 		return 0;
@@ -59,8 +46,6 @@ int64_t process_control(int option, uint64_t argument, bool others_are_zero)
 		return put_user(argument, (int)PR_TSC_ENABLE);
 	case PR_SET_TSC:
 		return argument == PR_TSC_ENABLE ? 0 : -EINVAL;
-	case PR_CAPBSET_READ:
-		return argument <= CAP_LAST_CAP ? 1 : -EINVAL;
 	default:
 		return -EINVAL;
 	}
@@ -77,7 +62,6 @@ void process_inherit_attributes(struct task *child)
 void process_exec_attributes(struct process *process)
 {
 	process->attributes.dumpable = true;
-	process->attributes.keep_capabilities = false;
 }
 
 /* ADDR_NO_RANDOMIZE is what exec obeys (loader/exec.c). */

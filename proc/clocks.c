@@ -8,6 +8,7 @@
 #include "proc/clocks.h"
 
 #include "kernel/clock.h"
+#include "kernel/cred.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
@@ -162,6 +163,8 @@ SYSCALL1(time, vaddr_t, out)
 
 static int set_wall_clock(uint64_t ns)
 {
+	if (!capable(CAP_SYS_TIME))
+		return -EPERM;
 	/* A time that cannot be told in signed nanoseconds; one before the machine started. */
 	if (ns > INT64_MAX || ns < clock_ns())
 		return -EINVAL;
@@ -203,6 +206,8 @@ SYSCALL2(settimeofday, vaddr_t, in, vaddr_t, zone)
 		/* Linux: farther from Greenwich than 15 hours is nowhere. */
 		if (tz.tz_minuteswest > 15 * 60 || tz.tz_minuteswest < -15 * 60)
 			return -EINVAL;
+		if (!capable(CAP_SYS_TIME))
+			return -EPERM;
 		clock_set_zone((struct clock_zone){ tz.tz_minuteswest, tz.tz_dsttime });
 	}
 	return in != 0 ? set_wall_clock(ns) : 0;

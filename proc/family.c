@@ -14,10 +14,9 @@
 #include "fs/synthetic.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
+#include "proc/cred.h"
 #include "proc/signal.h"
 
-/* Linux's defaults: pid_max, and where numbers begin anew. */
-#define PID_MAX      32768
 #define PID_RESERVED 300
 
 #define PID_BUCKETS  256
@@ -114,10 +113,25 @@ static uint32_t choose_pid(void)
 	return 0;
 }
 
-/* A number for one more thread. All are root's, so all count; Linux spares root. */
-static int count_one_more(uint32_t *number)
+/* Threads of the user, and zombies. Where all are one user's, as mostly, nobody counts. */
+static uint64_t count_of_user(uint32_t uid)
 {
-	if (family.count >= limit_get(RLIMIT_NPROC))
+	const struct process *process;
+	uint64_t count = 0;
+
+	if (family.count < limit_get(RLIMIT_NPROC))
+		return family.count;
+	TAILQ_FOREACH (process, &family.members, all) {
+		if (process->cred->uid == uid)
+			count += MAX(process->task_count, 1u);
+	}
+	return count;
+}
+
+/* A number for one more thread of the user. Linux spares root; here it is what bounds a fork bomb. */
+static int count_one_more(uint32_t uid, uint32_t *number)
+{
+	if (count_of_user(uid) >= limit_get(RLIMIT_NPROC))
 		return -EAGAIN;
 	*number = choose_pid();
 	if (*number == 0)
@@ -141,7 +155,7 @@ int family_add(struct process *process, struct task *task, struct process *paren
 	int error;
 
 	assert(mutex_held(&family_lock));
-	error = count_one_more(&pid);
+	error = count_one_more(process->cred->uid, &pid);
 	if (error != 0)
 		return error;
 	process->pid = pid;
@@ -167,7 +181,7 @@ int family_add_task(struct task *task)
 	int error;
 
 	assert(mutex_held(&family_lock));
-	error = count_one_more(&tid);
+	error = count_one_more(process->cred->uid, &tid);
 	if (error != 0)
 		return error;
 	spin_lock(&process->signal_lock);

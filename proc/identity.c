@@ -1,10 +1,7 @@
 /*
- * proc/identity.c - who a process is: numbers, groups, sessions, users.
- *
- * Every process is root's; there are no other users on a machine without a disk.
+ * proc/identity.c - who a process is: numbers, groups, sessions.
  */
 #include "kernel/syscall.h"
-#include "mm/user.h"
 #include "proc/process.h"
 
 SYSCALL0(getpid)
@@ -20,54 +17,6 @@ SYSCALL0(gettid)
 SYSCALL0(getppid)
 {
 	return current_process()->parent_pid;
-}
-
-SYSCALL0(getuid)
-{
-	return 0;
-}
-
-SYSCALL0(geteuid)
-{
-	return 0;
-}
-
-SYSCALL0(getgid)
-{
-	return 0;
-}
-
-SYSCALL0(getegid)
-{
-	return 0;
-}
-
-static int64_t put_three_roots(vaddr_t real, vaddr_t effective, vaddr_t saved)
-{
-	uint32_t root = 0;
-	int error = put_user(real, root);
-
-	if (error == 0)
-		error = put_user(effective, root);
-	if (error == 0)
-		error = put_user(saved, root);
-	return error;
-}
-
-SYSCALL3(getresuid, vaddr_t, real, vaddr_t, effective, vaddr_t, saved)
-{
-	return put_three_roots(real, effective, saved);
-}
-
-SYSCALL3(getresgid, vaddr_t, real, vaddr_t, effective, vaddr_t, saved)
-{
-	return put_three_roots(real, effective, saved);
-}
-
-/* No supplementary groups. */
-SYSCALL2(getgroups, int, size, vaddr_t, list)
-{
-	return size < 0 ? -EINVAL : 0;
 }
 
 /* The process that a number means: 0 is the caller's own. NULL: ESRCH. Family lock held. */

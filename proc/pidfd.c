@@ -13,6 +13,7 @@
 #include "fs/synthetic.h"
 #include "kernel/syscall.h"
 #include "mm/user.h"
+#include "proc/cred.h"
 #include "proc/signal.h"
 #include <asm/poll.h>
 #include <linux/pidfd.h>
@@ -139,6 +140,8 @@ SYSCALL4(pidfd_send_signal, int, fd, int, signal, vaddr_t, from, uint32_t, flags
 		mutex_lock(&family_lock);
 		if (!is_known(process))
 			error = -ESRCH;
+		else if (!cred_may_signal(process, signal))
+			error = -EPERM;
 		else if (signal != 0)
 			error = signal_post(process, &info);
 		mutex_unlock(&family_lock);
@@ -153,7 +156,7 @@ SYSCALL3(pidfd_getfd, int, fd, int, theirs, uint32_t, flags)
 	struct files *files;
 	struct process *process;
 	struct file *file = NULL;
-	bool unused;
+	bool unused, may;
 	int result;
 
 	if (flags != 0)
@@ -162,13 +165,14 @@ SYSCALL3(pidfd_getfd, int, fd, int, theirs, uint32_t, flags)
 	if (result != 0)
 		return result;
 	mutex_lock(&family_lock);
-	files = process_files(process);
+	may = cred_may_inspect(process);
+	files = may ? process_files(process) : NULL;
 	if (files)
 		files_get(files);
 	mutex_unlock(&family_lock);
 	process_put(process);
 	if (!files)
-		return -ESRCH;
+		return may ? -ESRCH : -EPERM;
 	file = files_lookup(files, theirs);
 	files_put(files);
 	if (!file)

@@ -18,6 +18,7 @@
 #include "mm/slab.h"
 #include "mm/space.h"
 #include "proc/clocks.h"
+#include "proc/cred.h"
 #include "proc/oom.h"
 #include "proc/procfs.h"
 #include "proc/signal.h"
@@ -60,6 +61,7 @@ void process_put(struct process *process)
 	signal_forget_all(&process->shared_pending);
 	if (process->handlers)
 		handlers_put(process->handlers);
+	cred_put(process->cred);
 	kfree(process);
 }
 
@@ -309,4 +311,6 @@ void process_init(void)
 	oom_init();
 	procfs_init_processes();
 	procfs_init_system();
+	procfs_init_sys();
+	procfs_init_net();
 }

@@ -12,6 +12,8 @@
 #include <bsd/sys/queue.h>
 
 #define NSIG_KERNEL 64
+/* Numbers are below this: Linux's default for pid_max. */
+#define PID_MAX 32768
 
 struct version;
 struct file_name;
@@ -108,10 +110,11 @@ struct process {
 
 	struct process_attributes { /* prctl(2), personality(2); single words, whoever writes last */
 		uint32_t personality;
-		bool dumpable, keep_capabilities, no_new_privileges;
+		bool dumpable;
 	} attributes;
 
 	struct limits limits;
+	struct cred *cred;                     /* held: as others see it; family lock */
 	struct spinlock signal_lock;           /* RANK_SIGNAL */
 	struct handlers *handlers;             /* signal_lock; held */
 	struct pending_signals shared_pending; /* signal_lock; for any of its threads */
@@ -261,8 +264,8 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 /* A copy of the calling process's handlers for exec, if it shares them. -ENOMEM. */
 int process_unshare_handlers(struct handlers **out);
 
-/* prctl(2)'s options that proc/thread.c has not. `others_are_zero`: the arguments after the first. */
-int64_t process_control(int option, uint64_t argument, bool others_are_zero);
+/* prctl(2)'s options that proc/thread.c has not. */
+int64_t process_control(int option, uint64_t argument);
 #define TIMER_SLACK_DEFAULT_NS (50 * NSEC_PER_USEC)
 /* A new thread, perhaps of a new process, has them as the calling one. */
 void process_inherit_attributes(struct task *child);

@@ -9,6 +9,7 @@
 #include "mm/frame.h"
 #include "mm/space.h"
 #include "mm/user.h"
+#include "proc/cred.h"
 #include "proc/process.h"
 #include <linux/limits.h>
 #include <linux/uio.h>
@@ -103,15 +104,16 @@ static ssize_t transfer(struct space *space, struct cursor *local, struct cursor
 	return done > 0 ? done : error;
 }
 
-/* The space of a living process, with a reference; NULL: there is none. */
-static struct space *find_space(uint32_t pid)
+/* The space of a living process, with a reference; NULL: there is none, or it is not to be looked into. */
+static struct space *find_space(uint32_t pid, bool *may)
 {
 	struct space *space = NULL;
 	struct process *process;
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process)
+	*may = !process || cred_may_inspect(process);
+	if (process && *may)
 		space = process_space(process);
 	mutex_unlock(&family_lock);
 	return space;
@@ -122,6 +124,7 @@ static ssize_t process_vm(uint32_t pid, struct cursor *local, struct cursor *rem
 {
 	size_t here, there;
 	struct space *space;
+	bool may;
 	ssize_t result;
 
 	if (flags != 0)
@@ -132,9 +135,9 @@ static ssize_t process_vm(uint32_t pid, struct cursor *local, struct cursor *rem
 	result = check_list(remote->list, remote->count, &there);
 	if (result != 0 || there == 0)
 		return result;
-	space = find_space(pid);
+	space = find_space(pid, &may);
 	if (!space)
-		return -ESRCH;
+		return may ? -ESRCH : -EPERM;
 	result = transfer(space, local, remote, write);
 	space_put(space);
 	return result;

@@ -18,6 +18,19 @@ struct synthetic_entries;
 /* Register the files about processes, and about the machine. Boot, after fs_init(). */
 void procfs_init_processes(void);
 void procfs_init_system(void);
+void procfs_init_sys(void);
+void procfs_init_net(void);
+
+/* Of /proc/PID. (proc/procfs_small.c) */
+int procfs_generate_limits(struct text *text, uint32_t pid);
+int procfs_generate_mounts(struct text *text, uint32_t pid);
+int procfs_generate_mountinfo(struct text *text, uint32_t pid);
+int procfs_generate_wchan(struct text *text, uint32_t pid);
+int procfs_generate_loginuid(struct text *text, uint32_t pid);
+
+/* The lines of /proc/PID/status about users and capabilities. (proc/procfs_cred.c) */
+void procfs_describe_identity(struct text *text, uint32_t pid);
+void procfs_describe_capabilities(struct text *text, uint32_t pid);
 
 /*
  * The process's memory, with a reference, or NULL if it has none any more. -ESRCH. And a region of it as a
@@ -32,9 +45,6 @@ int procfs_generate_smaps_rollup(struct text *text, uint32_t pid);
 int procfs_generate_oom_score(struct text *text, uint32_t pid);
 int procfs_generate_oom_score_adj(struct text *text, uint32_t pid);
 int procfs_write_oom_score_adj(uint32_t pid, const char *bytes, size_t length);
-
-/* /proc/mounts is each process's, too. */
-int procfs_generate_mounts(struct text *text, uint32_t number);
 
 /* Of /proc/PID: descriptors, and where the process is. (proc/procfs_fd.c) */
 extern const struct synthetic_entries procfs_fd, procfs_fdinfo;

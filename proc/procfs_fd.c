@@ -7,6 +7,7 @@
  */
 #include "fs/file.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/stat.h"
@@ -14,11 +15,12 @@
 #include "fs/walk.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
+#include "proc/cred.h"
 #include "proc/process.h"
 #include "proc/procfs.h"
 #include <linux/fcntl.h>
 
-/* The process's descriptors, with a reference; NULL: it has none (any more). */
+/* The process's descriptors, with a reference; NULL: it has none (any more), or is not to be looked into. */
 static struct files *files_of(uint32_t pid)
 {
 	struct process *process;
@@ -26,7 +28,7 @@ static struct files *files_of(uint32_t pid)
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process)
+	if (process && cred_may_inspect(process))
 		files = process_files(process);
 	if (files)
 		files_get(files);
@@ -187,8 +189,8 @@ static int generate_fdinfo(struct text *text, uint32_t pid, uint32_t fd)
 	mutex_unlock(&file->offset_lock);
 	if (file->ops->stat)
 		(void)file->ops->stat(file, &st);
-	text_printf(text, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t1\nino:\t%lu\n", (long)offset, flags,
-		    st.st_ino);
+	text_printf(text, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%u\nino:\t%lu\n", (long)offset, flags,
+		    file->inode ? filesystem_number(file->inode->filesystem) : 0, st.st_ino);
 	if (file->ops->describe)
 		file->ops->describe(file, text);
 	file_put(file);
@@ -209,7 +211,7 @@ static struct fs_context *context_of(uint32_t pid)
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process)
+	if (process && cred_may_inspect(process))
 		fs = process_fs(process);
 	if (fs)
 		fs_context_get(fs);

@@ -5,6 +5,7 @@
  * The formats are Linux's (fs/proc/task_mmu.c, show_smap()); what Hawser does not have is 0.
  */
 #include "fs/synthetic.h"
+#include "kernel/cred.h"
 #include "kernel/string.h"
 #include "mm/usage.h"
 #include "proc/oom.h"
@@ -199,14 +200,18 @@ static bool parse_adjustment(const char *bytes, size_t length, int *out)
 int procfs_write_oom_score_adj(uint32_t pid, const char *bytes, size_t length)
 {
 	struct process *process;
-	int value;
+	int value, error;
 
 	if (!parse_adjustment(bytes, length, &value))
 		return -EINVAL;
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process)
+	/* Only root makes itself less likely to be killed. */
+	error = !process                                                       ? -ESRCH
+		: value < process->oom_score_adj && !capable(CAP_SYS_RESOURCE) ? -EACCES
+									       : 0;
+	if (error == 0)
 		process->oom_score_adj = value;
 	mutex_unlock(&family_lock);
-	return process ? 0 : -ESRCH;
+	return error;
 }

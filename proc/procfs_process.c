@@ -16,6 +16,8 @@
 #include "kernel/panic.h"
 #include "kernel/string.h"
 #include "mm/space.h"
+#include "proc/cred.h"
+#include "proc/process.h"
 #include "proc/procfs.h"
 #include "proc/signal.h"
 #include <asm/param.h>
@@ -359,8 +361,9 @@ static int generate_status(struct text *text, uint32_t pid)
 	subject_put(&s);
 	text_printf(text,
 		    "Name:\t%s\nState:\t%c (%s)\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\n"
-		    "TracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t \n",
+		    "TracerPid:\t0\n",
 		    s.command, s.state, state_name(s.state), s.pid, s.tid, s.ppid);
+	procfs_describe_identity(text, s.pid);
 	if (has_memory)
 		print_memory(text, &usage);
 	text_printf(text, "Threads:\t%u\n", s.threads);
@@ -369,6 +372,7 @@ static int generate_status(struct text *text, uint32_t pid)
 		    "SigCgt:\t%016lx\n",
 		    signals.pending, signals.shared, signals.blocked, signals.ignored,
 		    signals.caught);
+	procfs_describe_capabilities(text, s.pid);
 	return 0;
 }
 
@@ -487,7 +491,9 @@ static int follow_exe(uint32_t pid, uint32_t unused, struct place *out)
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process && process->exe) {
+	if (process && !cred_may_inspect(process)) {
+		error = -EACCES;
+	} else if (process && process->exe) {
 		version_get(process->exe);
 		file_name_get(process->exe_name);
 		out->version = process->exe;
@@ -569,6 +575,20 @@ static void find_tasks(uint32_t pid)
 	mutex_unlock(&family_lock);
 }
 
+static void owner_of(uint32_t number, uint32_t *uid, uint32_t *gid)
+{
+	const struct process *process;
+	struct task *task;
+
+	mutex_lock(&family_lock);
+	process = find(number, &task);
+	if (process) {
+		*uid = process->cred->euid;
+		*gid = process->cred->egid;
+	}
+	mutex_unlock(&family_lock);
+}
+
 void procfs_init_processes(void)
 {
 	static const struct synthetic task_files[] = {
@@ -578,7 +598,7 @@ void procfs_init_processes(void)
 		{ .path = "stat", .generate = generate_stat },
 		{ .path = "comm", .generate = generate_comm, .write = write_comm },
 		{ .path = "cmdline", .generate = generate_cmdline },
-		{ .path = "environ", .generate = generate_environ },
+		{ .path = "environ", .generate = generate_environ, .permissions = S_IRUSR },
 	};
 	static const struct synthetic_numbers tasks = {
 		.files = task_files,
@@ -603,9 +623,13 @@ void procfs_init_processes(void)
 		{ .path = "status", .generate = generate_status },
 		{ .path = "stat", .generate = generate_stat },
 		{ .path = "comm", .generate = generate_comm, .write = write_comm },
+		{ .path = "limits", .generate = procfs_generate_limits },
+		{ .path = "wchan", .generate = procfs_generate_wchan },
+		{ .path = "loginuid", .generate = procfs_generate_loginuid },
 		{ .path = "cmdline", .generate = generate_cmdline },
-		{ .path = "environ", .generate = generate_environ },
+		{ .path = "environ", .generate = generate_environ, .permissions = S_IRUSR },
 		{ .path = "mounts", .generate = procfs_generate_mounts },
+		{ .path = "mountinfo", .generate = procfs_generate_mountinfo },
 		{ .path = "exe", .generate = generate_exe, .follow = follow_exe, .link = true },
 		{ .path = "cwd",
 		  .generate = procfs_generate_cwd,
@@ -625,6 +649,7 @@ void procfs_init_processes(void)
 		.count = ARRAY_SIZE(files),
 		.find = find_directory,
 		.find_all = find_directories,
+		.owner = owner_of,
 	};
 	static const struct synthetic self = {
 		.path = "self",

@@ -23,11 +23,11 @@
 #include "mm/pmap.h"
 #include "mm/slab.h"
 #include "mm/space.h"
-#include "net/net.h"
 #include "proc/process.h"
 #include "proc/procfs.h"
 #include "proc/version.h"
 #include <asm/param.h>
+#include <linux/major.h>
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
@@ -236,19 +236,13 @@ static int generate_cmdline(struct text *text, uint32_t number)
 
 static int generate_filesystems(struct text *text, uint32_t number)
 {
-	text_printf(text, "nodev\ttftp\nnodev\ttmpfs\nnodev\tproc\n");
+	text_printf(text, "nodev\ttftp\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\n");
 	return 0;
 }
 
-/* The root, with the address that `root=` gave it as its device, and what is always there. */
-int procfs_generate_mounts(struct text *text, uint32_t number)
+static int generate_mounts_link(struct text *text, uint32_t number)
 {
-	char root[256];
-
-	if (!cmdline_value("root", root, sizeof(root)))
-		strlcpy(root, "tftp", sizeof(root));
-	text_printf(text, "%s / tftp rw 0 0\ndev /dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\n",
-		    root);
+	text_printf(text, "self/mounts");
 	return 0;
 }
 
@@ -280,25 +274,26 @@ static int generate_cpuinfo(struct text *text, uint32_t number)
 	return 0;
 }
 
-/* Linux's columns, of which the cards count packets, bytes and what was dropped. */
-static int generate_net_dev(struct text *text, uint32_t number)
-{
-	struct net_config config;
-	struct net_stats stats;
+/* --- what is not there ---------------------------------------------------------------------------- */
 
-	net_get_config(&config);
-	net_get_stats(&stats);
+static int generate_partitions(struct text *text, uint32_t number)
+{
+	text_printf(text, "major minor  #blocks  name\n\n");
+	return 0;
+}
+
+static int generate_swaps(struct text *text, uint32_t number)
+{
+	text_printf(text, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+	return 0;
+}
+
+static int generate_devices(struct text *text, uint32_t number)
+{
 	text_printf(text,
-		    "Inter-|   Receive                                                |  Transmit\n"
-		    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    "
-		    "packets errs drop fifo colls carrier compressed\n");
-	if (config.interface[0])
-		text_printf(
-			text,
-			"%6s: %7lu %7lu    0 %4lu    0     0          0         0 %8lu %7lu    0 "
-			"%4lu    0     0       0          0\n",
-			config.interface, stats.rx_bytes, stats.rx_packets, stats.rx_dropped,
-			stats.tx_bytes, stats.tx_packets, stats.tx_dropped);
+		    "Character devices:\n%3d mem\n%3d /dev/tty\n%3d /dev/console\n\n"
+		    "Block devices:\n",
+		    MEM_MAJOR, TTYAUX_MAJOR, TTYAUX_MAJOR);
 	return 0;
 }
 
@@ -315,10 +310,12 @@ void procfs_init_system(void)
 		{ .path = "version", .generate = generate_version },
 		{ .path = "cmdline", .generate = generate_cmdline },
 		{ .path = "filesystems", .generate = generate_filesystems },
-		{ .path = "mounts", .generate = procfs_generate_mounts },
+		{ .path = "mounts", .generate = generate_mounts_link, .link = true },
 		{ .path = "interrupts", .generate = generate_interrupts },
 		{ .path = "cpuinfo", .generate = generate_cpuinfo },
-		{ .path = "net/dev", .generate = generate_net_dev },
+		{ .path = "partitions", .generate = generate_partitions },
+		{ .path = "swaps", .generate = generate_swaps },
+		{ .path = "devices", .generate = generate_devices },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

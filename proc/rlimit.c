@@ -3,6 +3,7 @@
  *
  * Limits on memory are also the space's business, which has a copy under its own lock.
  */
+#include "kernel/cred.h"
 #include "kernel/limits.h"
 #include "kernel/syscall.h"
 #include "mm/space.h"
@@ -40,14 +41,20 @@ static void tell_space(unsigned resource, uint64_t soft)
 	rw_write_unlock(&space->lock);
 }
 
-/* Everybody is root: the hard limit may be raised, too. */
 static int write_limit(struct limits *limits, unsigned resource, const struct rlimit64 *limit)
 {
+	bool may_raise = capable(CAP_SYS_RESOURCE);
+	bool raised;
+
 	if (limit->rlim_cur > limit->rlim_max)
 		return -EINVAL;
 	spin_lock(&limits->lock);
-	limits->limit[resource] = *limit;
+	raised = limit->rlim_max > limits->limit[resource].rlim_max;
+	if (!raised || may_raise)
+		limits->limit[resource] = *limit;
 	spin_unlock(&limits->lock);
+	if (raised && !may_raise)
+		return -EPERM;
 	tell_space(resource, limit->rlim_cur);
 	return 0;
 }

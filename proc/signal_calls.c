@@ -7,6 +7,7 @@
 #include "kernel/syscall.h"
 #include "kernel/x86_64/trapframe.h"
 #include "mm/user.h"
+#include "proc/cred.h"
 #include "proc/signal.h"
 #include <linux/time_types.h>
 
@@ -260,6 +261,7 @@ siginfo_t signal_from_caller(int signal, int code)
 	info.si_signo = signal;
 	info.si_code = code;
 	info.si_pid = (int)current_process()->pid;
+	info.si_uid = current_cred()->uid;
 	return info;
 }
 
@@ -277,7 +279,7 @@ static bool is_meant(const struct process *process, int pid)
 	return process->pgid == (uint32_t)-pid;
 }
 
-/* Every process is root's, so that all may signal all. Zombies are there, and feel nothing. */
+/* Zombies are there, and feel nothing. Of many, it is enough that one may be signalled. */
 SYSCALL2(kill, int, pid, int, signal)
 {
 	siginfo_t info = signal_from_caller(signal, SI_USER);
@@ -290,6 +292,10 @@ SYSCALL2(kill, int, pid, int, signal)
 	for (struct process *p = family_next(NULL); p; p = family_next(p)) {
 		if (!is_meant(p, pid))
 			continue;
+		if (valid && !cred_may_signal(p, signal)) {
+			result = result == -ESRCH ? -EPERM : result;
+			continue;
+		}
 		if (valid && signal != 0)
 			(void)signal_post(p, &info);
 		result = valid ? 0 : -EINVAL;
@@ -322,6 +328,8 @@ static int64_t signal_thread(int pid, int tid, const siginfo_t *info)
 	process = task ? task->thread.process : family_find((uint32_t)tid);
 	if (process && (pid == 0 || process->pid == (uint32_t)pid)) {
 		result = is_signal(info->si_signo) ? 0 : -EINVAL;
+		if (result == 0 && !cred_may_signal(process, info->si_signo))
+			result = -EPERM;
 		if (result == 0 && task && info->si_signo != 0)
 			result = signal_post_task(task, info);
 	}
@@ -338,6 +346,8 @@ static int64_t signal_process(int pid, const siginfo_t *info)
 	process = pid > 0 ? family_find((uint32_t)pid) : NULL;
 	if (process) {
 		result = is_signal(info->si_signo) ? 0 : -EINVAL;
+		if (result == 0 && !cred_may_signal(process, info->si_signo))
+			result = -EPERM;
 		if (result == 0 && info->si_signo != 0)
 			result = signal_post(process, info);
 	}

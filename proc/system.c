@@ -4,6 +4,7 @@
 #include "dev/console.h"
 #include "dev/machine.h"
 #include "kernel/clock.h"
+#include "kernel/cred.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/sched.h"
@@ -12,7 +13,7 @@
 #include "mm/frame.h"
 #include "mm/slab.h"
 #include "mm/user.h"
-#include "net/net.h"
+#include "proc/hostname.h"
 #include "proc/process.h"
 #include "proc/version.h"
 #include <linux/reboot.h>
@@ -27,13 +28,9 @@ SYSCALL1(uname, vaddr_t, out)
 		.version = UNAME_VERSION,
 		.machine = UNAME_MACHINE,
 	};
-	struct net_config config;
 
-	net_get_config(&config);
-	strlcpy(name.nodename, config.hostname[0] ? config.hostname : "hawser",
-		sizeof(name.nodename));
-	strlcpy(name.domainname, config.domain[0] ? config.domain : "(none)",
-		sizeof(name.domainname));
+	hostname_get(name.nodename);
+	hostname_get_domain(name.domainname);
 	return put_user(out, name);
 }
 
@@ -60,6 +57,8 @@ SYSCALL4(reboot, uint32_t, magic, uint32_t, magic2, uint32_t, command, vaddr_t, 
 	    (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A &&
 	     magic2 != LINUX_REBOOT_MAGIC2B && magic2 != LINUX_REBOOT_MAGIC2C))
 		return -EINVAL;
+	if (!capable(CAP_SYS_BOOT))
+		return -EPERM;
 	switch (command) {
 	case LINUX_REBOOT_CMD_RESTART:
 		log_notice("%s asks for a restart", current->name);

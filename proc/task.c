@@ -13,6 +13,7 @@
 #include "mm/kmap.h"
 #include "mm/slab.h"
 #include "mm/space.h"
+#include "proc/cred.h"
 #include "proc/process.h"
 
 /* FPU areas are 64-byte aligned, and of a size that only the processor knows. */
@@ -46,6 +47,7 @@ static void task_free(struct thread *thread)
 	fpu_area_free(thread->fpu);
 	signal_forget_all(&task->pending);
 	kfree(task->registers);
+	cred_put(thread->cred);
 	process_put(thread->process);
 	kfree(task);
 }
@@ -63,6 +65,7 @@ struct task *task_create(struct process *process, void (*entry)(void *arg), void
 	process_get(process);
 	task->thread.process = process;
 	task->thread.limits = &process->limits;
+	cred_inherit(process, &task->thread);
 	task->thread.group = &process->usage;
 	task->timer_slack_ns = TIMER_SLACK_DEFAULT_NS;
 	task->start_ns = clock_ns();

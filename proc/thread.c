@@ -7,6 +7,7 @@
 #include "kernel/x86_64/cpu.h"
 #include "mm/layout.h"
 #include "mm/user.h"
+#include "proc/cred.h"
 #include "proc/process.h"
 #include <asm/prctl.h>
 #include <linux/prctl.h>
@@ -94,8 +95,18 @@ SYSCALL5(prctl, int, option, uint64_t, argument, uint64_t, third, uint64_t, four
 		return set_name(argument);
 	case PR_GET_NAME:
 		return get_name(argument);
+	case PR_GET_NO_NEW_PRIVS:
+	case PR_SET_NO_NEW_PRIVS:
+		return cred_prctl(option, argument, third | fourth | fifth);
+	case PR_GET_KEEPCAPS:
+	case PR_SET_KEEPCAPS:
+	case PR_GET_SECUREBITS:
+	case PR_CAPBSET_READ:
+	case PR_CAPBSET_DROP:
+	case PR_CAP_AMBIENT:
+		return cred_prctl(option, argument, third);
 	default:
-		return process_control(option, argument, (third | fourth | fifth) == 0);
+		return process_control(option, argument);
 	}
 }
 

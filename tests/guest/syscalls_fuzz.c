@@ -6,7 +6,8 @@
  * Calls that the table below knows get arguments of the kinds that they take, often enough sensible
  * to reach what lies behind the checks. The others get anything, but only on Hawser: a Linux on
  * which a developer is root is not to be experimented upon. Left out are calls that would end the
- * program, block it, start another, take its memory away, or change the machine.
+ * program, block it, make what it would block on, start another, take its memory away, or change the
+ * machine.
  */
 #define _GNU_SOURCE
 #include "tap.h"
@@ -99,6 +100,8 @@ static const struct known {
 	{ SYS_rename, "pp" },
 	{ SYS_renameat, "DpDp" },
 	{ SYS_renameat2, "DpDpi" },
+	{ SYS_link, "pp" },
+	{ SYS_linkat, "DpDpi" },
 	{ SYS_symlink, "pp" },
 	{ SYS_symlinkat, "pDp" },
 	{ SYS_readlink, "nbl" },
@@ -111,6 +114,15 @@ static const struct known {
 	{ SYS_lchown, "pii" },
 	{ SYS_fchownat, "Dpiii" },
 	{ SYS_utimensat, "DpTi" },
+	{ SYS_futimesat, "DpT" },
+	{ SYS_utimes, "pT" },
+	{ SYS_getdents, "fbl" },
+	{ SYS_fadvise64, "fssi" },
+	{ SYS_readahead, "fsl" },
+	{ SYS_sync_file_range, "fssi" },
+	{ SYS_syncfs, "f" },
+	{ SYS_getxattr, "nbbl" },
+	{ SYS_listxattr, "nbl" },
 	{ SYS_mmap, "arrgfs" }, /* its own case */
 	{ SYS_mmap, "arrgfs" },
 	{ SYS_munmap, "al" },
@@ -180,7 +192,9 @@ static const long left_out[] = {
 	SYS_iopl, SYS_ioperm, SYS_syslog, SYS_vhangup, SYS_acct, SYS_unshare, SYS_setns,
 	SYS_sched_setscheduler, SYS_sched_setparam, SYS_sched_setattr, SYS_sched_setaffinity,
 	SYS_personality, SYS_userfaultfd, SYS_io_uring_enter, SYS_unlink, SYS_unlinkat, SYS_rmdir,
-	SYS_rename, SYS_renameat, SYS_renameat2, SYS_link, SYS_linkat, SYS_truncate,
+	SYS_rename, SYS_renameat, SYS_renameat2, SYS_link, SYS_linkat, SYS_truncate, SYS_mknod,
+	SYS_mknodat, SYS_eventfd, SYS_eventfd2, SYS_signalfd, SYS_signalfd4, SYS_timerfd_create,
+	SYS_inotify_init, SYS_inotify_init1, SYS_pipe, SYS_pipe2, SYS_socketpair, SYS_socket,
 };
 /* clang-format on */
 

@@ -1,0 +1,152 @@
+/*
+ * proc/cred.c - credentials made, shared and replaced. See the header.
+ */
+#include "proc/cred.h"
+
+#include "mm/slab.h"
+#include "proc/process.h"
+#include <asm/signal.h>
+#include <linux/stat.h>
+
+void cred_get(struct cred *cred)
+{
+	atomic_fetch_add(&cred->refs, 1);
+}
+
+void cred_put(struct cred *cred)
+{
+	if (!cred || atomic_fetch_sub(&cred->refs, 1) != 1)
+		return;
+	if (cred->groups && atomic_fetch_sub(&cred->groups->refs, 1) == 1)
+		kfree(cred->groups);
+	kfree(cred);
+}
+
+struct cred *cred_copy(void)
+{
+	const struct cred *from = current_cred();
+	struct cred *copy = kalloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = (struct cred){
+		.refs = 1,
+		.uid = from->uid,
+		.euid = from->euid,
+		.suid = from->suid,
+		.fsuid = from->fsuid,
+		.gid = from->gid,
+		.egid = from->egid,
+		.sgid = from->sgid,
+		.fsgid = from->fsgid,
+		.permitted = from->permitted,
+		.effective = from->effective,
+		.inheritable = from->inheritable,
+		.ambient = from->ambient,
+		.bounding = from->bounding,
+		.keeps_capabilities = from->keeps_capabilities,
+		.no_new_privileges = from->no_new_privileges,
+		.groups = from->groups,
+	};
+	if (copy->groups)
+		atomic_fetch_add(&copy->groups->refs, 1);
+	return copy;
+}
+
+void cred_commit(struct cred *cred)
+{
+	struct process *process = current_process();
+	struct cred *mine, *seen;
+
+	cred_get(cred); /* one for the thread, one for the process */
+	mutex_lock(&family_lock);
+	mine = current->cred;
+	seen = process->cred;
+	current->cred = cred;
+	process->cred = cred;
+	mutex_unlock(&family_lock);
+	cred_put(mine);
+	cred_put(seen);
+}
+
+void cred_inherit(struct process *process, struct thread *thread)
+{
+	struct cred *cred = current->cred ? current->cred : &root_cred;
+
+	cred_get(cred);
+	thread->cred = cred;
+	if (process->cred)
+		return; /* another thread of a process that has them */
+	cred_get(cred);
+	process->cred = cred;
+}
+
+/* capabilities(7), "Transformation of capabilities during execve()"; files have none of their own. */
+static void transform(struct cred *cred, uint32_t old_uid, uint32_t old_euid, bool set_id)
+{
+	bool root = cred->uid == ROOT_ID || cred->euid == ROOT_ID;
+
+	if (set_id || old_uid != old_euid)
+		cred->ambient = 0;
+	cred->permitted = cred->ambient;
+	if (root)
+		cred->permitted = cred->bounding | cred->inheritable;
+	cred->effective = cred->euid == ROOT_ID ? cred->permitted : cred->ambient;
+	cred->keeps_capabilities = false;
+}
+
+static bool is_same(const struct cred *a, const struct cred *b)
+{
+	return a->euid == b->euid && a->suid == b->suid && a->fsuid == b->fsuid &&
+	       a->egid == b->egid && a->sgid == b->sgid && a->fsgid == b->fsgid &&
+	       a->permitted == b->permitted && a->effective == b->effective &&
+	       a->ambient == b->ambient && a->keeps_capabilities == b->keeps_capabilities;
+}
+
+struct cred *cred_for_exec(uint32_t mode, uint32_t uid, uint32_t gid, bool *secure)
+{
+	struct cred *old = current->cred, *cred = cred_copy();
+	bool plain;
+
+	if (!cred)
+		return NULL;
+	plain = cred->no_new_privileges;
+	if (!plain && (mode & S_ISUID))
+		cred->euid = uid;
+	/* Without execution for the group it would be mandatory locking, which is gone. */
+	if (!plain && (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		cred->egid = gid;
+	*secure = cred->euid != cred->uid || cred->egid != cred->gid;
+	transform(cred, old->uid, old->euid, cred->euid != old->euid || cred->egid != old->egid);
+	cred->suid = cred->fsuid = cred->euid;
+	cred->sgid = cred->fsgid = cred->egid;
+	if (is_same(cred, old)) {
+		cred_put(cred);
+		cred_get(old);
+		return old;
+	}
+	return cred;
+}
+
+bool cred_may_inspect(const struct process *process)
+{
+	const struct cred *mine = current_cred(), *its = process->cred;
+
+	if (process == current_process() || cred_has(mine, CAP_SYS_PTRACE))
+		return true;
+	return mine->fsuid == its->uid && mine->fsuid == its->euid && mine->fsuid == its->suid &&
+	       mine->fsgid == its->gid && mine->fsgid == its->egid && mine->fsgid == its->sgid &&
+	       (its->permitted & ~mine->permitted) == 0;
+}
+
+bool cred_may_signal(const struct process *process, int signal)
+{
+	const struct cred *mine = current_cred(), *its = process->cred;
+
+	if (process == current_process() || cred_has(mine, CAP_KILL))
+		return true;
+	if (mine->euid == its->uid || mine->euid == its->suid || mine->uid == its->uid ||
+	    mine->uid == its->suid)
+		return true;
+	return signal == SIGCONT && process->sid == current_process()->sid;
+}
