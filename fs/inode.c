@@ -201,14 +201,13 @@ void name_enter(struct inode *dir, struct name *name)
 	struct name *clash;
 
 	assert(mutex_held(&root_lock));
-	clash = RB_INSERT(name_tree, &dir->by_text, name);
+	clash = RB_FIND(name_tree, &dir->by_text, name);
 	if (clash != NULL) {
 		assert(clash->inode == NULL);
 		detach(clash);
-		kfree(clash);
-		clash = RB_INSERT(name_tree, &dir->by_text, name);
-		assert(clash == NULL);
 	}
+	RB_INSERT(name_tree, &dir->by_text, name);
+	kfree(clash);
 	name->cookie = ++last_cookie;
 	TAILQ_INSERT_TAIL(&dir->order, name, in_order);
 	name->dir = dir;

@@ -159,7 +159,7 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 		.as = limit_get(RLIMIT_AS),
 		.data = limit_get(RLIMIT_DATA),
 		.stack = limit_get(RLIMIT_STACK),
-		.memlock = UINT64_MAX, /* everybody has CAP_IPC_LOCK */
+		.memlock = limit_get(RLIMIT_MEMLOCK),
 	};
 	place_areas(space);
 	error = plan_bias(plan, PIE_BASE + random_distance(PIE_RANDOM_PAGES), &bias);

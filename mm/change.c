@@ -8,6 +8,7 @@
  */
 #include "mm/change.h"
 
+#include "kernel/cred.h"
 #include "mm/large.h"
 #include "mm/pages.h"
 
@@ -54,10 +55,15 @@ int change_check_limits(const struct space *space, uint32_t flags, uint32_t prot
 	return 0;
 }
 
+uint64_t change_lock_limit(const struct space *space)
+{
+	return capable(CAP_IPC_LOCK) ? UINT64_MAX : space->limits.memlock;
+}
+
 int change_check_locked(const struct space *space, uint32_t flags, uint64_t pages)
 {
 	if ((flags & REGION_LOCKED) &&
-	    exceeds(space->stats.locked_pages + pages, space->limits.memlock))
+	    exceeds(space->stats.locked_pages + pages, change_lock_limit(space)))
 		return -EAGAIN;
 	return 0;
 }

@@ -46,6 +46,8 @@ unsigned change_cuts(struct space *space, vaddr_t start, vaddr_t end);
 int change_reserve(struct change *change, unsigned count);
 /* 0 if the space may have so many more pages of that kind; -ENOMEM: RLIMIT_AS or RLIMIT_DATA. */
 int change_check_limits(const struct space *space, uint32_t flags, uint32_t prot, uint64_t pages);
+/* How many bytes the caller may lock: RLIMIT_MEMLOCK, which does not bind who has CAP_IPC_LOCK. */
+uint64_t change_lock_limit(const struct space *space);
 /* 0 if so many more pages with these flags may be locked, should they be; -EAGAIN: RLIMIT_MEMLOCK. */
 int change_check_locked(const struct space *space, uint32_t flags, uint64_t pages);
 /* Pages that are mapped in [start, end). */

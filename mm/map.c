@@ -87,7 +87,7 @@ static int reserve_map(struct space *space, const struct map_request *request, u
 
 	if (error)
 		return error;
-	if ((request->flags & REGION_LOCKED) && space->limits.memlock == 0)
+	if ((request->flags & REGION_LOCKED) && change_lock_limit(space) == 0)
 		return -EPERM;
 	error = change_check_locked(space, flags, pages);
 	if (error)

@@ -40,7 +40,7 @@ static bool may_lock(struct space *space)
 	bool may;
 
 	rw_read_lock(&space->lock);
-	may = space->limits.memlock > 0;
+	may = change_lock_limit(space) > 0;
 	rw_read_unlock(&space->lock);
 	return may;
 }
@@ -124,7 +124,7 @@ int space_lock_all(struct space *space, uint32_t flags)
 	int error = 0;
 
 	rw_write_lock(&space->lock);
-	limit = space->limits.memlock;
+	limit = change_lock_limit(space);
 	if (lock && limit == 0)
 		error = -EPERM;
 	else if (lock && current_too && limit != UINT64_MAX &&

@@ -47,7 +47,7 @@ SYSCALL2(capget, vaddr_t, header_at, vaddr_t, data_at)
 	struct __user_cap_header_struct header;
 	uint64_t effective = 0, permitted = 0, inheritable = 0;
 	const struct process *process;
-	unsigned words;
+	unsigned words = 0;
 	int error = get_header(header_at, &header, &words);
 
 	/* Who asks for the version gives no place for the data. */

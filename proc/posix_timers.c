@@ -98,10 +98,10 @@ static void delete (struct posix_timer *timer)
 
 void posix_timers_delete(struct process *process)
 {
-	struct posix_timer *timer;
+	struct posix_timer *timer, *next;
 
 	mutex_lock(&process->timers.lock);
-	while ((timer = LIST_FIRST(&process->timers.made)))
+	LIST_FOREACH_SAFE (timer, &process->timers.made, link, next)
 		delete (timer);
 	mutex_unlock(&process->timers.lock);
 }

@@ -11,6 +11,7 @@
 #include <asm/unistd_64.h>
 #include <linux/time.h>
 #include <linux/time_types.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -54,15 +55,16 @@ static bool read_clocks(uint64_t *monotonic, uint64_t *wall)
 	uint32_t sequence;
 
 	do {
-		sequence = __atomic_load_n(&vvar.sequence, __ATOMIC_ACQUIRE);
+		sequence = atomic_load_explicit(&vvar.sequence, memory_order_acquire);
 		if (!vvar.usable)
 			return false;
 		*monotonic = (uint64_t)((unsigned __int128)(read_tsc() - vvar.base_tsc) *
 						vvar.ns_per_tick >>
 					VVAR_SCALE_SHIFT);
 		*wall = *monotonic + vvar.wall_offset_ns;
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	} while ((sequence & 1) || sequence != __atomic_load_n(&vvar.sequence, __ATOMIC_RELAXED));
+		atomic_thread_fence(memory_order_acquire);
+	} while ((sequence & 1) ||
+		 sequence != atomic_load_explicit(&vvar.sequence, memory_order_relaxed));
 	return true;
 }
 

@@ -1,6 +1,7 @@
 /*
  * How far memory goes: the stack to its limit and not beyond, guard gaps below what grows, RLIMIT_AS
- * and RLIMIT_DATA, what mmap makes of hints and flags.
+ * and RLIMIT_DATA, RLIMIT_MEMLOCK for whom it binds, other processes' limits, what mmap makes of hints
+ * and flags.
  */
 #define _GNU_SOURCE
 #include "tap.h"
@@ -312,6 +313,92 @@ static void flags(void)
 	      "huge pages of 4 KiB");
 }
 
+/* Of a user, who may lock eight pages, then none. The number of the first step that goes wrong. */
+static int what_a_user_locks(void)
+{
+	struct rlimit limit = { 8 * PAGE, 8 * PAGE };
+	char *area = map(NULL, 16 * PAGE, RW, ANON);
+
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || setgid(1000) != 0 || setuid(1000) != 0)
+		return 1;
+	if (mlock(area, 8 * PAGE) != 0)
+		return 2;
+	if (mlock(area, 9 * PAGE) != -1 || errno != ENOMEM)
+		return 3;
+	if (map(NULL, PAGE, RW, ANON | MAP_LOCKED) != MAP_FAILED || errno != EAGAIN)
+		return 4;
+	if (munlock(area, PAGE) != 0 || map(NULL, PAGE, RW, ANON | MAP_LOCKED) == MAP_FAILED)
+		return 5;
+	limit.rlim_cur = limit.rlim_max = 0;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || munlockall() != 0)
+		return 6;
+	if (mlock(area, PAGE) != -1 || errno != EPERM)
+		return 7;
+	if (mlockall(MCL_FUTURE) != -1 || errno != EPERM)
+		return 8;
+	if (map(NULL, PAGE, RW, ANON | MAP_LOCKED) != MAP_FAILED || errno != EPERM)
+		return 9;
+	return 0;
+}
+
+static void locks(void)
+{
+	struct rlimit limit, old;
+	char *area = map(NULL, 2 * PAGE, RW, ANON);
+
+	getrlimit(RLIMIT_MEMLOCK, &old);
+	limit = (struct rlimit){ PAGE, old.rlim_max };
+
+	ok(exit_of(what_a_user_locks) == 0, "RLIMIT_MEMLOCK binds a user");
+	ok(setrlimit(RLIMIT_MEMLOCK, &limit) == 0 && mlock(area, 2 * PAGE) == 0,
+	   "but not who has CAP_IPC_LOCK");
+	setrlimit(RLIMIT_MEMLOCK, &old);
+	munmap(area, 2 * PAGE);
+}
+
+static void limits_of_others(void)
+{
+	const struct rlimit limit = { 77, 99 };
+	struct rlimit before, after;
+	int go[2];
+	pid_t child;
+	int status;
+	char byte;
+
+	ok(pipe(go) == 0, "a pipe");
+	child = fork();
+	if (child == 0) {
+		struct rlimit mine;
+
+		close(go[1]);
+		(void)!read(go[0], &byte, 1);
+		_exit(getrlimit(RLIMIT_NOFILE, &mine) == 0 && mine.rlim_cur == 77 &&
+				      mine.rlim_max == 99
+			      ? 0
+			      : 1);
+	}
+	ok(prlimit(child, RLIMIT_NOFILE, &limit, &before) == 0 && before.rlim_cur > 77,
+	   "a child's limit is set");
+	ok(prlimit(child, RLIMIT_NOFILE, NULL, &after) == 0 && after.rlim_cur == 77 &&
+		   after.rlim_max == 99,
+	   "and seen");
+	close(go[0]);
+	close(go[1]);
+	waitpid(child, &status, 0);
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "by the child, too");
+	fails(prlimit(child, RLIMIT_NOFILE, NULL, &after), ESRCH, "a child that is gone has none");
+	fails(prlimit(0, 99, NULL, &after), EINVAL, "there is no such limit");
+	child = fork();
+	if (child == 0)
+		_exit(setgid(1000) == 0 && setuid(1000) == 0 &&
+				      prlimit(getppid(), RLIMIT_NOFILE, NULL, &after) == -1 &&
+				      errno == EPERM
+			      ? 0
+			      : 1);
+	waitpid(child, &status, 0);
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a user does not see root's");
+}
+
 static void files(void)
 {
 	int fd = open("/tmp/hawser-limits", O_RDWR | O_CREAT | O_TRUNC, 0600), reader, ends[2];
@@ -346,6 +433,8 @@ int main(int argc, char **argv)
 	the_stack();
 	what_grows_down();
 	limits();
+	locks();
+	limits_of_others();
 	hints();
 	flags();
 	files();

@@ -1,5 +1,6 @@
 /* Two threads, which take turns when a test says so and never have to wait. */
 #include "kernel/sched.h"
+#include "kernel/cred.h"
 #include "shim.h"
 
 static struct thread threads[SHIM_THREADS] = {
@@ -7,6 +8,8 @@ static struct thread threads[SHIM_THREADS] = {
 	{ .name = "other", .tid = 2, .state = THREAD_RUNNING },
 };
 static unsigned running;
+
+struct cred root_cred; /* of both: no capability, so that limits bind */
 
 void shim_run_as(unsigned thread)
 {
