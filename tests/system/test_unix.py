@@ -331,7 +331,9 @@ def test_pipelines_processes_and_bombs_leave_nothing_behind(root):
     # The shell's own memory, its table of jobs, is not what is looked for.
     free = [free + own for free, own in zip(census(log), census(log, "nr_own_frames"))]
     assert len(free) == 7 and len(set(free[:3])) == 1, log
-    assert min(free[4:]) >= free[3], log  # the bombs' size is chance, and so is what the slabs hold
+    assert free[4] == free[3], log
+    # Bombs make hundreds of processes, but how many is chance, and so is what is left of half-used slabs.
+    assert min(free[5:]) > free[4] - 16, log
     assert f"\n{PIPELINES - 1}\n" in log
     alive = [int(n) for n in re.findall(r"^alive: (\d+)", log, re.M)]
     assert len(alive) == 2 and min(alive) > 1000
