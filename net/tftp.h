@@ -55,9 +55,9 @@ int tftp_supply(struct tftp_transfer *transfer, void *page);
  * transfer stands still for want of pages: it asks the server for a window at a time, so it moves
  * as long as TFTP_REACH_MAX bytes beyond what has been received are supplied, or all of the
  * announced size. Returns 0, or the error that ended the transfer: -ETIMEDOUT, -EHOSTUNREACH, -EIO
- * (error packet, or bytes != tsize), -ENODATA (the server announced the file, and then was
- * silent, request after request, or sent an empty one: so some answer for a directory), or -EINTR when the caller is being
- * killed.
+ * (error packet, or bytes != tsize), -ENODATA (the server announced the file and then was silent,
+ * request after request, sent an empty one, or could not read it: so some answer for a directory), or
+ * -EINTR when the caller is being killed.
  */
 int tftp_wait(struct tftp_transfer *transfer, uint64_t offset);
 

@@ -553,9 +553,14 @@ static void take_first_block(struct tftp_proto *proto, uint16_t port, const uint
 	take_block(proto, 1, packet + TFTP_HEADER_SIZE, length - TFTP_HEADER_SIZE, now);
 }
 
-static int errno_of(unsigned code)
+static int refusal(const struct tftp_proto *proto, unsigned code)
 {
+	if (proto->received > 0)
+		return -EIO;
 	switch (code) {
+	case TFTP_ERROR_UNDEFINED:
+		/* Announced, and then not read: how dnsmasq and tftpd-hpa speak of a directory. */
+		return proto->announced > 0 ? -ENODATA : -EIO;
 	case TFTP_ERROR_NOT_FOUND:
 		return -ENOENT;
 	case TFTP_ERROR_ACCESS:
@@ -581,7 +586,7 @@ static void take_error(struct tftp_proto *proto, const uint8_t *packet, size_t l
 	}
 	proto->error_code = code;
 	tftp_error_text(packet, length, proto->error_text, sizeof(proto->error_text));
-	fail(proto, TFTP_REFUSED, proto->received == 0 ? errno_of(code) : -EIO);
+	fail(proto, TFTP_REFUSED, refusal(proto, code));
 }
 
 /* --- events ----------------------------------------------------------------------------------- */

@@ -46,7 +46,7 @@ bool cpu_clock_decode(int clock, struct cpu_clock *out)
 	*out = (struct cpu_clock){
 		.kind = clock & CPU_CLOCK_KIND,
 		.of_thread = clock & CPU_CLOCK_THREAD,
-		.id = ~(uint32_t)(clock >> CPU_CLOCK_ID_SHIFT),
+		.id = ~(uint32_t)clock >> CPU_CLOCK_ID_SHIFT,
 	};
 	return true;
 }

@@ -222,7 +222,7 @@ REFUSED = [
     ("error=65535", errno.EIO, "server says error 65535"),
     ("error_after=20", errno.EIO, "server says error 0 .told to fail., last block 20"),
     # Some servers announce a directory's size and then find that they cannot read it.
-    ("error_after=0", errno.EIO, "server says error 0 .told to fail., last block 0"),
+    ("error_after=0", errno.EISDIR, "server says error 0 .told to fail., last block 0"),
     ("tsize_add=1000", errno.EIO, "announced 201003 bytes, but block 137 ends at 200003"),
     ("tsize_add=-1000", errno.EIO, "announced 199003 bytes, but block 136 ends at 199648"),
     ("tsize=1000000000000000", errno.EIO, "announced 1000000000000000 bytes, but block 137"),

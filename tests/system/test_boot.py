@@ -141,8 +141,8 @@ def test_arguments_in_init_itself_as_linux_takes_them():
 
 
 def test_a_pipe_is_typed_and_its_end_changes_nothing():
-    run = subprocess.run([os.path.join(TOP, "tools/qemu"), "--boot", "direct", "--timeout", "50",
-                          "--append", "quiet"],
+    run = subprocess.run([os.path.join(TOP, "tools/qemu"), "--boot", "direct", "--init", "/bin/sh",
+                          "--timeout", "50", "--append", "quiet"],
                          input="echo first; read x\nsome line\necho got $x\nexit 9\n", text=True,
                          capture_output=True, timeout=70)
     assert run.returncode == 9, run.stdout + run.stderr
@@ -161,7 +161,7 @@ def test_a_long_pipe_loses_nothing():
 
 
 def test_no_standard_input_is_no_hindrance():
-    run = subprocess.run([os.path.join(TOP, "tools/qemu"), "--boot", "direct", "--timeout", "50",
+    run = subprocess.run([os.path.join(TOP, "tools/qemu"), "--boot", "direct", "--init", "/bin/sh", "--timeout", "50",
                           "--append", "quiet", "--init", SAY_HELLO], stdin=subprocess.DEVNULL,
                          capture_output=True, text=True, timeout=60)
     assert run.returncode == 0

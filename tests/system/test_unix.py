@@ -295,7 +295,7 @@ PIPELINES = int(os.environ.get("HAWSER_PIPELINES", "1000"))  # make test-big: te
 MANY = r"""
 census() {
 	rm -f /tmp/said /tmp/last
-	grep -e nr_free_frames -e nr_own_frames /proc/census
+	grep -e nr_free_frames -e nr_own_frames -e nr_kind_slab /proc/census
 }
 pipelines() {
 	i=0; while [ $i -lt $1 ]; do echo $i | cat | cat >/tmp/last; i=$((i+1)); done
@@ -332,8 +332,11 @@ def test_pipelines_processes_and_bombs_leave_nothing_behind(root):
     free = [free + own for free, own in zip(census(log), census(log, "nr_own_frames"))]
     assert len(free) == 7 and len(set(free[:3])) == 1, log
     assert free[4] == free[3], log
-    # Bombs make hundreds of processes, but how many is chance, and so is what is left of half-used slabs.
-    assert min(free[5:]) > free[4] - 16, log
+    # Bombs make hundreds of processes, but how many is chance, and so is into how many slabs what lives
+    # on has come to lie. Whatever is no slab is there again, to the frame.
+    slabs = census(log, "nr_kind_slab")
+    assert len({free + slab for free, slab in zip(free[4:], slabs[4:])}) == 1, log
+    assert max(slabs[5:]) < slabs[4] + 16, log
     assert f"\n{PIPELINES - 1}\n" in log
     alive = [int(n) for n in re.findall(r"^alive: (\d+)", log, re.M)]
     assert len(alive) == 2 and min(alive) > 1000
