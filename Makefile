@@ -463,4 +463,5 @@ test: $(B)/hawser $(B)/debug/hawser $(B)/root.made $(B)/tests/tftpd-hpa/.fetched
 .PHONY: test-big
 test-big: $(B)/hawser $(B)/debug/hawser $(B)/root.made guest-programs
 	$(Q)FUZZ_CALLS=1000000 tests/run --system tests/system/test_fuzz.py tests/system/big_heap.py
+	$(Q)HAWSER_MEMORY_CALLS=340000 tests/run --system tests/system/test_memory_calls.py
 	$(Q)HAWSER_PIPELINES=10000 tests/run --system tests/system/test_unix.py -k leave_nothing

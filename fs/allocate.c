@@ -111,7 +111,7 @@ static int create_memfd(const char *name, unsigned flags)
 	int result;
 
 	if (file == NULL)
-		return -ENOMEM;
+		return file_create_error();
 	result = make_memfd(file, name, flags);
 	if (result == 0)
 		result = files_install(current->files, file, 0, (flags & MFD_CLOEXEC) != 0);

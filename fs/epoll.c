@@ -467,7 +467,7 @@ static int64_t create(bool close_on_exec)
 	epoll->file = file_create(&epoll_ops, O_RDWR);
 	if (epoll->file == NULL) {
 		kfree(epoll);
-		return -ENOMEM;
+		return file_create_error();
 	}
 	RB_INIT(&epoll->items);
 	TAILQ_INIT(&epoll->ready);

@@ -155,7 +155,7 @@ static int64_t create(unsigned count, int flags)
 	file = file_create(&eventfd_ops, O_RDWR | (uint32_t)(flags & O_NONBLOCK));
 	if (file == NULL) {
 		kfree(e);
-		return -ENOMEM;
+		return file_create_error();
 	}
 	file->private = e;
 	fd = files_install(current->files, file, 0, (flags & O_CLOEXEC) != 0);

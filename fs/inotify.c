@@ -363,7 +363,7 @@ static int64_t create(int flags)
 	if (file == NULL) {
 		kfree(in);
 		atomic_fetch_sub(&instance_count, 1);
-		return -ENOMEM;
+		return file_create_error();
 	}
 	mutex_init(&in->lock, "inotify", RANK_STREAM);
 	TAILQ_INIT(&in->events);

@@ -324,7 +324,7 @@ static int open_peer(struct pty *pty, vaddr_t flags)
 
 	file = file_create(NULL, (uint32_t)flags & (O_ACCMODE | O_NONBLOCK));
 	if (file == NULL)
-		return -ENOMEM;
+		return file_create_error();
 	inode_get(pty->node);
 	file->inode = pty->node;
 	(void)snprintf(name, sizeof(name), "/dev/pts/%u", pty->index);

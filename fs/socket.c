@@ -107,7 +107,7 @@ uint64_t socket_deadline(const _Atomic uint64_t *timeout_ns)
 	return deadline_ns;
 }
 
-/* Gives a socket its file. Uses it up in any case. NULL: no memory. */
+/* Gives a socket its file. Uses it up in any case. NULL: file_create_error(). */
 static struct file *make_file(struct socket *socket, int flags)
 {
 	uint32_t file_flags = O_RDWR | (uint32_t)(flags & SOCK_NONBLOCK);
@@ -150,7 +150,7 @@ SYSCALL3(socket, int, domain, int, type, int, protocol)
 		return error;
 	file = make_file(socket, type);
 	if (file == NULL)
-		return -ENOMEM;
+		return file_create_error();
 	int fd = files_install(current->files, file, 0, (type & SOCK_CLOEXEC) != 0);
 	file_put(file);
 	return fd;
@@ -170,7 +170,7 @@ SYSCALL4(socketpair, int, domain, int, type, int, protocol, vaddr_t, to)
 		if (result == 0)
 			files[i] = make_file(sockets[i], type);
 		if (result == 0 && files[i] == NULL)
-			result = -ENOMEM;
+			result = file_create_error();
 	}
 	if (result == 0)
 		result = family->pair(sockets[0], sockets[1]);
@@ -272,7 +272,7 @@ static int64_t accept(int fd, vaddr_t user_address, vaddr_t user_length, int fla
 		return result;
 	new_file = make_file(new_socket, flags);
 	if (new_file == NULL)
-		return -ENOMEM;
+		return file_create_error();
 	if (user_address != 0) {
 		result = new_socket->ops->name(new_socket, true, address, &length);
 		if (result == 0)

@@ -169,7 +169,7 @@ static int open_timer(int clock, uint32_t flags, struct file **out)
 			file->ops = NULL;
 			file_put(file);
 		}
-		return -ENOMEM;
+		return file_create_error();
 	}
 	timer->clock = clock;
 	alarm_init(&timer->alarm, expired);
@@ -181,7 +181,7 @@ static int open_timer(int clock, uint32_t flags, struct file **out)
 
 SYSCALL2(timerfd_create, int, clock, int, flags)
 {
-	struct file *file;
+	struct file *file = NULL;
 	int fd;
 
 	if (flags & ~(TFD_CLOEXEC | TFD_NONBLOCK))

@@ -69,7 +69,7 @@ int pidfd_install(struct process *process, uint32_t flags)
 	int fd;
 
 	if (!file)
-		return -ENOMEM;
+		return file_create_error();
 	process_get(process);
 	file->private = process;
 	fd = files_install(current->files, file, 0, true);

@@ -4,6 +4,8 @@
  * The scheduler (kernel/sched.c) makes shares out of nice values, and lets real-time threads go first.
  * SCHED_DEADLINE is EINVAL. Priorities of disk access are remembered, there being no disk.
  */
+#include "kernel/cred.h"
+#include "kernel/limits.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
 #include "kernel/timespec.h"
@@ -21,6 +23,29 @@ static struct thread *named(int pid)
 	struct task *task = pid == 0 ? current_task() : family_find_task((uint32_t)pid);
 
 	return task ? &task->thread : NULL;
+}
+
+/* --- who may ---------------------------------------------------------------------------------------------- */
+
+/* True if the caller may change how the thread is scheduled: its user, or CAP_SYS_NICE. Family lock held. */
+static bool may_schedule(const struct thread *thread)
+{
+	const struct cred *mine = current_cred(), *its = thread->process->cred;
+
+	return capable(CAP_SYS_NICE) || mine->euid == its->euid || mine->euid == its->uid;
+}
+
+/* True if the caller may go from one nice value to another: down to what RLIMIT_NICE allows. */
+static bool may_be_nice(int from, int to)
+{
+	return to >= from || capable(CAP_SYS_NICE) ||
+	       (uint64_t)(NICE_MAX + 1 - to) <= limit_get(RLIMIT_NICE);
+}
+
+/* The same of real-time priorities: up to RLIMIT_RTPRIO. */
+static bool may_be_urgent(int from, int to)
+{
+	return to <= from || capable(CAP_SYS_NICE) || (uint64_t)to <= limit_get(RLIMIT_RTPRIO);
 }
 
 /* --- policies ------------------------------------------------------------------------------------------- */
@@ -56,27 +81,39 @@ struct change {
 	bool reset_on_fork;
 };
 
+/* 0 if the caller may make that of the thread, as sched(7) says. Family lock held. */
+static int check_change(const struct thread *thread, const struct sched_params *from,
+			const struct sched_params *to)
+{
+	if (!is_policy(to->policy) || is_realtime(to->policy) != (to->rt_priority != 0))
+		return -EINVAL;
+	return may_schedule(thread) && may_be_nice(from->nice, to->nice) &&
+			       may_be_urgent(from->rt_priority, to->rt_priority) &&
+			       (to->reset_on_fork || !from->reset_on_fork || capable(CAP_SYS_NICE))
+		       ? 0
+		       : -EPERM;
+}
+
 static int apply(int pid, const struct change *change)
 {
-	struct sched_params params;
+	struct sched_params params, before;
 	struct thread *thread;
-	int error = 0;
+	int error = -ESRCH;
 
+	if (change->rt_priority < 0 || change->rt_priority > RT_PRIORITY_MAX)
+		error = -EINVAL;
 	mutex_lock(&family_lock);
 	thread = named(pid);
-	if (thread) {
-		params = sched_get_params(thread);
+	if (thread && error != -EINVAL) {
+		params = before = sched_get_params(thread);
 		if (change->policy >= 0) {
 			params.policy = (uint8_t)change->policy;
 			params.reset_on_fork = change->reset_on_fork;
 		}
-		if (!is_policy(params.policy) || change->rt_priority < 0 ||
-		    change->rt_priority > RT_PRIORITY_MAX ||
-		    is_realtime(params.policy) != (change->rt_priority != 0))
-			error = -EINVAL;
 		params.rt_priority = (uint8_t)change->rt_priority;
 		if (change->nice >= NICE_MIN && change->nice <= NICE_MAX)
 			params.nice = (int8_t)change->nice;
+		error = check_change(thread, &before, &params);
 		if (error == 0)
 			sched_set_params(thread, &params);
 	}
@@ -251,6 +288,8 @@ SYSCALL3(sched_setaffinity, int, pid, uint32_t, length, vaddr_t, in)
 	thread = named(pid);
 	if (!thread) {
 		error = -ESRCH;
+	} else if (!may_schedule(thread)) {
+		error = -EPERM;
 	} else if (!(mask & running_cpus())) {
 		error = -EINVAL;
 	} else {
@@ -285,10 +324,20 @@ SYSCALL3(sched_getaffinity, int, pid, uint32_t, length, vaddr_t, out)
 
 enum whom { WHOM_THREAD, WHOM_GROUP, WHOM_USER };
 
-/* Calls `what` for all threads that are meant. False: there is none. Takes the family lock. */
+static bool is_meant(const struct process *process, enum whom whom, uint32_t who)
+{
+	return whom == WHOM_GROUP ? process->pgid == who : process->cred->uid == who;
+}
+
+/*
+ * Calls `what` for all threads that are meant, 0 being the caller's. False: there is none. Takes the family
+ * lock.
+ */
 static bool for_each(enum whom whom, int who, void (*what)(struct task *task, void *arg), void *arg)
 {
-	uint32_t group = who == 0 ? (uint32_t)current_process()->pgid : (uint32_t)who;
+	uint32_t number = who != 0             ? (uint32_t)who
+			  : whom == WHOM_GROUP ? (uint32_t)current_process()->pgid
+					       : current_cred()->uid;
 	bool any = false;
 
 	mutex_lock(&family_lock);
@@ -299,14 +348,11 @@ static bool for_each(enum whom whom, int who, void (*what)(struct task *task, vo
 		if (thread)
 			what(container_of(thread, struct task, thread), arg);
 	}
-	/* The user 0 is everybody's. */
-	for (struct process *p = whom == WHOM_THREAD || (whom == WHOM_USER && who != 0)
-					 ? NULL
-					 : family_next(NULL);
-	     p; p = family_next(p)) {
+	for (struct process *p = whom == WHOM_THREAD ? NULL : family_next(NULL); p;
+	     p = family_next(p)) {
 		struct task *task;
 
-		if (whom == WHOM_GROUP && p->pgid != group)
+		if (!is_meant(p, whom, number))
 			continue;
 		TAILQ_FOREACH (task, &p->tasks, sibling) {
 			what(task, arg);
@@ -324,12 +370,25 @@ static void find_least_nice(struct task *task, void *arg)
 	*least = MIN(*least, (int)sched_get_params(&task->thread).nice);
 }
 
+/* What is to be set for each of several threads, and the error of one that it may not be. */
+struct setting {
+	int value;
+	int error;
+};
+
 static void set_nice(struct task *task, void *arg)
 {
 	struct sched_params params = sched_get_params(&task->thread);
+	struct setting *setting = arg;
 
-	params.nice = (int8_t) * (const int *)arg;
-	sched_set_params(&task->thread, &params);
+	if (!may_schedule(&task->thread)) {
+		setting->error = -EPERM;
+	} else if (!may_be_nice(params.nice, setting->value)) {
+		setting->error = -EACCES;
+	} else {
+		params.nice = (int8_t)setting->value;
+		sched_set_params(&task->thread, &params);
+	}
 }
 
 static int whom_of_priority(int which)
@@ -360,11 +419,11 @@ SYSCALL2(getpriority, int, which, int, who)
 SYSCALL3(setpriority, int, which, int, who, int, nice)
 {
 	int whom = whom_of_priority(which);
+	struct setting setting = { .value = MIN(MAX(nice, NICE_MIN), NICE_MAX) };
 
 	if (whom < 0)
 		return whom;
-	nice = MIN(MAX(nice, NICE_MIN), NICE_MAX);
-	return for_each((enum whom)whom, who, set_nice, &nice) ? 0 : -ESRCH;
+	return for_each((enum whom)whom, who, set_nice, &setting) ? setting.error : -ESRCH;
 }
 
 static void find_io_priority(struct task *task, void *arg)
@@ -380,7 +439,12 @@ static void find_io_priority(struct task *task, void *arg)
 
 static void set_io_priority(struct task *task, void *arg)
 {
-	task->io_priority = *(const uint16_t *)arg;
+	struct setting *setting = arg;
+
+	if (may_schedule(&task->thread))
+		task->io_priority = (uint16_t)setting->value;
+	else
+		setting->error = -EPERM;
 }
 
 static int whom_of_io(int which)
@@ -409,25 +473,29 @@ SYSCALL2(ioprio_get, int, which, int, who)
 
 SYSCALL3(ioprio_set, int, which, int, who, int, value)
 {
-	uint16_t priority = (uint16_t)value;
+	struct setting setting = { .value = value & UINT16_MAX };
+	uint32_t priority = (uint32_t)setting.value;
 	int whom = whom_of_io(which);
 	bool good;
 
-	switch ((value & UINT16_MAX) >> IOPRIO_CLASS_SHIFT) {
+	switch (priority >> IOPRIO_CLASS_SHIFT) {
 	case IOPRIO_CLASS_RT:
 	case IOPRIO_CLASS_BE:
-		good = IOPRIO_PRIO_DATA((uint32_t)priority) < IOPRIO_NR_LEVELS;
+		good = IOPRIO_PRIO_DATA(priority) < IOPRIO_NR_LEVELS;
 		break;
 	case IOPRIO_CLASS_IDLE:
 		good = true;
 		break;
 	case IOPRIO_CLASS_NONE:
-		good = IOPRIO_PRIO_DATA((uint32_t)priority) == 0;
+		good = IOPRIO_PRIO_DATA(priority) == 0;
 		break;
 	default:
 		good = false;
 	}
 	if (!good || whom < 0)
 		return -EINVAL;
-	return for_each((enum whom)whom, who, set_io_priority, &priority) ? 0 : -ESRCH;
+	if (priority >> IOPRIO_CLASS_SHIFT == IOPRIO_CLASS_RT && !capable(CAP_SYS_NICE) &&
+	    !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	return for_each((enum whom)whom, who, set_io_priority, &setting) ? setting.error : -ESRCH;
 }

@@ -162,7 +162,7 @@ static int64_t create(uint64_t set, int flags)
 	file = file_create(&signalfd_ops, O_RDWR | ((uint32_t)flags & O_NONBLOCK));
 	if (!file) {
 		kfree(s);
-		return -ENOMEM;
+		return file_create_error();
 	}
 	file->private = s;
 	signalfds++;

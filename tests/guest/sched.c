@@ -275,10 +275,53 @@ static void attributes(void)
 	   "sysinfo");
 }
 
+/* --- a user, whom no limit allows more: the number of the first step that goes wrong -------------------- */
+
+static bool refused(long result, int error)
+{
+	return result == -1 && errno == error;
+}
+
+static int what_a_user_may(void)
+{
+	const struct rlimit none = { 0, 0 };
+	cpu_set_t all;
+
+	CPU_ZERO(&all);
+	CPU_SET(0, &all);
+	if (setrlimit(RLIMIT_NICE, &none) != 0 || setrlimit(RLIMIT_RTPRIO, &none) != 0 ||
+	    setgid(1000) != 0 || setuid(1000) != 0)
+		return 1;
+	if (setpriority(PRIO_PROCESS, 0, 5) != 0)
+		return 2;
+	if (!refused(setpriority(PRIO_PROCESS, 0, 4), EACCES))
+		return 3;
+	if (!refused(setpriority(PRIO_PROCESS, getppid(), 5), EPERM))
+		return 4;
+	if (!refused(set_policy(SCHED_FIFO, 1), EPERM))
+		return 5;
+	if (set_policy(SCHED_BATCH, 0) != 0 || set_policy(SCHED_OTHER, 0) != 0)
+		return 6;
+	if (!refused(sched_setaffinity(getppid(), sizeof(all), &all), EPERM))
+		return 7;
+	if (!refused(syscall(SYS_ioprio_set, 1, 0, 1 << 13), EPERM)) /* real time */
+		return 8;
+	if (!refused(syscall(SYS_ioprio_set, 1, getppid(), 2 << 13), EPERM))
+		return 9;
+	if (setpriority(PRIO_USER, 0, 6) != 0 || getpriority(PRIO_PROCESS, getppid()) == 6)
+		return 10;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
 	tap_begin(argv);
+	{
+		int status = in_child(what_a_user_may);
+
+		ok(status == 0, "a user may be nicer, and no more (%d)", status);
+	}
 	policies();
 	niceness();
 	io_priorities();
