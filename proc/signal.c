@@ -175,11 +175,12 @@ static int take(struct pending_signals *pending, uint64_t set, siginfo_t *info)
 	}
 	if (count <= 1)
 		pending->set &= ~SIGNAL_BIT(signal);
-	memset(info, 0, sizeof(*info));
-	info->si_signo = signal;
 	if (found) {
 		*info = found->info;
 		drop(pending, found);
+	} else {
+		memset(info, 0, sizeof(*info));
+		info->si_signo = signal;
 	}
 	return signal;
 }

@@ -265,13 +265,11 @@ siginfo_t signal_from_caller(int signal, int code)
 	return info;
 }
 
-/* Whom kill(2) means, by its first argument. */
+/* Whom kill(2) means by a first argument that is not a process's number. */
 static bool is_meant(const struct process *process, int pid)
 {
 	const struct process *self = current_process();
 
-	if (pid > 0)
-		return process->pid == (uint32_t)pid;
 	if (pid == 0)
 		return process->pgid == self->pgid;
 	if (pid == -1)
@@ -279,26 +277,48 @@ static bool is_meant(const struct process *process, int pid)
 	return process->pgid == (uint32_t)-pid;
 }
 
-/* Zombies are there, and feel nothing. Of many, it is enough that one may be signalled. */
+/* Family lock held. Zombies are there, and feel nothing. */
+static int64_t kill_one(struct process *process, const siginfo_t *info)
+{
+	int signal = info->si_signo;
+
+	if (signal < 0 || signal > NSIG_KERNEL)
+		return -EINVAL;
+	if (!cred_may_signal(process, signal))
+		return -EPERM;
+	if (signal != 0)
+		(void)signal_post(process, info);
+	return 0;
+}
+
+/* Of many, it is enough that one may be signalled. Family lock held. */
+static int64_t kill_all(int pid, const siginfo_t *info)
+{
+	int64_t result = -ESRCH;
+
+	for (struct process *p = family_next(NULL); p; p = family_next(p)) {
+		int64_t one = is_meant(p, pid) ? kill_one(p, info) : -ESRCH;
+
+		if (result != 0 && one != -ESRCH)
+			result = one;
+	}
+	return result;
+}
+
 SYSCALL2(kill, int, pid, int, signal)
 {
 	siginfo_t info = signal_from_caller(signal, SI_USER);
-	bool valid = signal >= 0 && signal <= NSIG_KERNEL;
-	int64_t result = -ESRCH;
+	struct process *process;
+	int64_t result;
 
 	if (pid == INT32_MIN)
 		return -ESRCH;
 	mutex_lock(&family_lock);
-	for (struct process *p = family_next(NULL); p; p = family_next(p)) {
-		if (!is_meant(p, pid))
-			continue;
-		if (valid && !cred_may_signal(p, signal)) {
-			result = result == -ESRCH ? -EPERM : result;
-			continue;
-		}
-		if (valid && signal != 0)
-			(void)signal_post(p, &info);
-		result = valid ? 0 : -EINVAL;
+	if (pid > 0) {
+		process = family_find((uint32_t)pid);
+		result = process ? kill_one(process, &info) : -ESRCH;
+	} else {
+		result = kill_all(pid, &info);
 	}
 	mutex_unlock(&family_lock);
 	return result;

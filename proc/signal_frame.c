@@ -122,6 +122,7 @@ static bool is_extended(vaddr_t from, const struct _fpstate_64 *state)
 static int pop_fpu(vaddr_t from)
 {
 	void *area = fpu_area_alloc(); /* initialised */
+	void *old = current->fpu;
 	int error;
 
 	if (!area)
@@ -134,10 +135,10 @@ static int pop_fpu(vaddr_t from)
 	if (error == 0 && !fpu_area_check(area))
 		error = -EINVAL;
 	if (error == 0) {
-		memcpy(current->fpu, area, fpu_area_size());
-		fpu_restore(current->fpu);
+		current->fpu = area;
+		fpu_restore(area);
 	}
-	fpu_area_free(area);
+	fpu_area_free(error == 0 ? old : area);
 	return error;
 }
 
