@@ -23,6 +23,7 @@
 #include "mm/pmap.h"
 #include "mm/slab.h"
 #include "mm/space.h"
+#include "mm/x86_64/kernel_map.h"
 #include "proc/process.h"
 #include "proc/procfs.h"
 #include "proc/version.h"
@@ -98,9 +99,9 @@ static int generate_census(struct text *text, uint32_t number)
 	describe_census(text, &census);
 	/* How many tables and pages of stack a program needs depends on where it happens to lie. */
 	stats = &current->space->stats;
-	text_printf(text, "nr_own_frames %lu\nspace_check %d\n",
+	text_printf(text, "nr_own_frames %lu\nnr_kernel_map_tables %lu\nspace_check %d\n",
 		    space_tables(current->space) + stats->anon_pages + stats->large_pages,
-		    space_check(current->space));
+		    kernel_map_tables(), space_check(current->space));
 	return 0;
 }
 

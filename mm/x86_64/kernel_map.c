@@ -47,6 +47,7 @@ struct frame *frame_table;
 paddr_t kernel_root;
 
 static struct spinlock kernel_map_lock = SPINLOCK_INIT("kernel map", RANK_KMAP);
+static uint64_t later_tables; /* made since boot; kernel_map_lock */
 
 /* --- the memory map -------------------------------------------------------------------------- */
 
@@ -313,6 +314,7 @@ static entry_t *kernel_slot(vaddr_t address, bool create)
 			frame = frame_alloc(FRAME_PTABLE, 0, FRAME_ZERO);
 			if (!frame)
 				return NULL;
+			later_tables++;
 			*entry = frame_paddr(frame) | ENTRY_PRESENT | ENTRY_WRITE;
 		} else if (*entry & ENTRY_LARGE) {
 			return entry;
@@ -355,4 +357,14 @@ paddr_t kernel_unmap_page(vaddr_t address)
 	invlpg(address);
 	assert(cpu_count == 1); /* only the boot CPU runs: there is nobody to shoot down */
 	return old & ENTRY_ADDRESS;
+}
+
+uint64_t kernel_map_tables(void)
+{
+	uint64_t tables;
+
+	spin_lock(&kernel_map_lock);
+	tables = later_tables;
+	spin_unlock(&kernel_map_lock);
+	return tables;
 }

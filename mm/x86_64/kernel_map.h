@@ -30,5 +30,10 @@ paddr_t kernel_image_paddr(const void *pointer);
 int kernel_map_page(vaddr_t address, paddr_t page, unsigned flags);
 /* Unmaps it and returns what it mapped. Every CPU that runs, which is the caller's, forgets it. */
 paddr_t kernel_unmap_page(vaddr_t address);
+/*
+ * Page-table frames made for that area since boot. They stay: there are as many as the most kernel stacks
+ * that there ever were at once have needed.
+ */
+uint64_t kernel_map_tables(void);
 
 #endif

@@ -771,16 +771,23 @@ static long line_of(const char *census, const char *name)
 	return line ? atol(line + strlen(name)) : -1;
 }
 
+static long change_of(const char *before, const char *after, const char *name)
+{
+	return line_of(after, name) - line_of(before, name);
+}
+
 /*
  * Every kind of frame is as often there as before, but for a few slabs: what is in use in them is the
- * same, and may lie in others.
+ * same, and may lie in others; and for the tables that map kernel stacks, which are as many as the most
+ * stacks at once have needed.
  */
 static bool is_same_census(const char *before, const char *after)
 {
-	long slabs = line_of(after, "nr_kind_slab ") - line_of(before, "nr_kind_slab ");
-	long lost = line_of(before, "nr_free_frames ") - line_of(after, "nr_free_frames ");
+	long slabs = change_of(before, after, "nr_kind_slab ");
+	long tables = change_of(before, after, "nr_kernel_map_tables ");
 
-	return lost == slabs && slabs <= SLAB_SLACK;
+	return -change_of(before, after, "nr_free_frames ") == slabs + tables &&
+	       change_of(before, after, "nr_kind_ptable ") == tables && slabs <= SLAB_SLACK;
 }
 
 int main(int argc, char **argv)
