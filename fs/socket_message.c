@@ -8,6 +8,7 @@
 #include "fs/poll.h"
 #include "fs/socket.h"
 #include "kernel/clock.h"
+#include "kernel/cred.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
@@ -86,12 +87,30 @@ static int take_rights(struct message *message, const uint8_t *data, size_t leng
 	return 0;
 }
 
-/* Who is root may say to be anybody; and so far everybody is root. */
+/* unix(7): who one says to be is one's own process and one of one's ids, but for who may be anybody. */
+static bool may_claim(const struct ucred *claim)
+{
+	const struct cred *mine = current_cred();
+	struct ucred caller;
+
+	socket_caller(&caller);
+	return (claim->pid == caller.pid || capable(CAP_SYS_ADMIN)) &&
+	       (claim->uid == mine->uid || claim->uid == mine->euid || claim->uid == mine->suid ||
+		capable(CAP_SETUID)) &&
+	       (claim->gid == mine->gid || claim->gid == mine->egid || claim->gid == mine->sgid ||
+		capable(CAP_SETGID));
+}
+
 static int take_credentials(struct message *message, const uint8_t *data, size_t length)
 {
-	if (length != sizeof(message->credentials))
+	struct ucred claim;
+
+	if (length != sizeof(claim))
 		return -EINVAL;
-	memcpy(&message->credentials, data, length);
+	memcpy(&claim, data, length);
+	if (!may_claim(&claim))
+		return -EPERM;
+	message->credentials = claim;
 	return 0;
 }
 

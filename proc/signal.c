@@ -25,7 +25,7 @@ struct queued_signal {
 	siginfo_t info;
 };
 
-/* All that are queued anywhere: RLIMIT_SIGPENDING counts by user, and all are root's. */
+/* All that are queued anywhere; RLIMIT_SIGPENDING should count those of a user alone. */
 static _Atomic uint64_t queued_count;
 
 /* --- what is done about them ------------------------------------------------------------------------ */

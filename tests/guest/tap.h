@@ -8,8 +8,8 @@
  *		return done();
  *	}
  *
- * On Hawser there is no fork yet, so the tests of one boot run one after the other in one process:
- * with HAWSER_LIST naming a file of command lines, done() execs the next of them, and the last one
+ * The tests of one boot run one after the other in one process, so that each begins with what the one
+ * before has left: with HAWSER_LIST naming a file of command lines, done() execs the next of them, and the last one
  * ends with the number of failures so far. Without it, a test is a program of its own.
  */
 #ifndef HAWSER_TESTS_GUEST_TAP_H

@@ -6,6 +6,7 @@
 #include "tap.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -214,6 +215,26 @@ static void credentials(void)
 	memcpy(CMSG_DATA(header), &who, sizeof(who));
 	message.msg_controllen = sizeof(control);
 	ok(sendmsg(pair[0], &message, 0) == sizeof(bytes), "SCM_CREDENTIALS");
+	child = fork();
+	if (child == 0) {
+		const struct ucred claims[] = { { getpid(), 1000, 1000 },
+						{ getppid(), 1000, 1000 },
+						{ getpid(), 0, 1000 },
+						{ getpid(), 1000, 0 } };
+
+		if (setgroups(0, NULL) != 0 || setgid(1000) != 0 || setuid(1000) != 0)
+			_exit(9);
+		for (int i = 0; i < 4; i++) {
+			ssize_t sent;
+
+			memcpy(CMSG_DATA(header), &claims[i], sizeof(claims[i]));
+			sent = sendmsg(pair[0], &message, MSG_DONTWAIT);
+			if (i == 0 ? sent != sizeof(bytes) : sent != -1 || errno != EPERM)
+				_exit(i + 1);
+		}
+		_exit(0);
+	}
+	ok(status_of(child) == 0, "a user says to be no other process and nobody else");
 	header->cmsg_len = CMSG_LEN(4);
 	fails(sendmsg(pair[0], &message, 0), EINVAL, "of a wrong size");
 	header->cmsg_len = 4;
