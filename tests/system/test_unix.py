@@ -161,6 +161,14 @@ class Screen:
             time.sleep(0.05)
         return self.lines()
 
+    def ended(self):
+        """tmux goes when its only program does, and with it all that the screen showed."""
+        deadline = time.monotonic() + 30
+        while subprocess.run([*self.tmux, "has-session"], check=False,
+                             capture_output=True).returncode == 0:
+            assert time.monotonic() < deadline, "the machine did not end"
+            time.sleep(0.05)
+
     def close(self):
         subprocess.run([*self.tmux, "kill-server"], check=False, capture_output=True)
 
@@ -175,8 +183,8 @@ def screen(tmp_path):
 
 def test_vi_less_and_top_draw_what_they_should(screen):
     screen.type("seq 100 199 >/tmp/f; vi /tmp/f\n")
-    lines = screen.wait(lambda lines: "/tmp/f" in lines[23], "vi's status line")
-    assert lines[:23] == [str(n) for n in range(100, 123)]
+    screen.wait(lambda lines: "/tmp/f" in lines[23] and
+                lines[:23] == [str(n) for n in range(100, 123)], "the file and vi's status line")
     screen.keys("G")
     screen.wait(lambda lines: "199" in lines and "~" in lines, "the end of the file")
     screen.type("ohello")
@@ -192,8 +200,8 @@ def test_vi_less_and_top_draw_what_they_should(screen):
     screen.wait(lambda lines: lines[:4] == ["101", "100", "102", "hello"], "the file as it was written")
 
     screen.type("less /tmp/f\n")
-    lines = screen.wait(lambda lines: "/tmp/f" in lines[23], "less's prompt")
-    assert lines[:3] == ["101", "100", "102"]
+    screen.wait(lambda lines: "/tmp/f" in lines[23] and lines[:3] == ["101", "100", "102"],
+                "the file and less's prompt")
     screen.keys("Space")
     screen.wait(lambda lines: lines[0] == "123", "the next page")
     screen.type("/175\n")
@@ -204,12 +212,14 @@ def test_vi_less_and_top_draw_what_they_should(screen):
     screen.wait(lambda lines: lines[23] == "~ #", "the prompt")
 
     screen.type("clear; sleep 123 & top -d 1\n")
-    lines = screen.wait(lambda lines: any("sleep 123" in line for line in lines), "top's list")
-    assert lines[0].startswith("Mem:") and any("PPID" in line for line in lines)
-    assert any("top -d 1" in line for line in lines)
+    screen.wait(lambda lines: lines[0].startswith("Mem:") and
+                all(any(shown in line for line in lines[3:])
+                    for shown in ("PPID", "sleep 123", "top -d 1")), "top's list")
     screen.type("q")
-    screen.type("clear; kill %1; stty size; exit\n")
+    screen.type("clear; kill %1; stty size\n")
     screen.wait(lambda lines: "24 80" in lines, "the size")
+    screen.type("exit\n")
+    screen.ended()
 
 
 # --- the same binaries on Linux ---------------------------------------------------------------------------
