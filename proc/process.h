@@ -89,6 +89,7 @@ struct process {
 	_Atomic uint32_t pgid, sid;     /* family lock to change; read by anyone */
 	struct process *parent;         /* family lock; NULL: the first process */
 	_Atomic uint32_t parent_pid;    /* its number, for who has no lock; 0: the first process */
+	_Atomic bool has_no_terminal;   /* TIOCNOTTY: its session's is not its own */
 	uint32_t parent_tid;            /* which of the parent's threads made it; family lock */
 	TAILQ_HEAD(, process) children; /* family lock; zombies, too */
 	TAILQ_ENTRY(process) sibling;   /* family lock */

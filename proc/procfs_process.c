@@ -34,6 +34,7 @@ struct subject {
 
 	/* What the family lock guards, copied. */
 	uint32_t tid, pid, ppid, pgid, sid, threads;
+	bool has_no_terminal;
 	char command[16];
 	uint64_t start_ns;
 	struct process_times times, children_times;
@@ -62,6 +63,7 @@ static void copy_identity(struct process *process, struct subject *s)
 	s->ppid = process->parent ? process->parent->pid : 0;
 	s->pgid = process->pgid;
 	s->sid = process->sid;
+	s->has_no_terminal = process->has_no_terminal;
 	s->threads = process->task_count;
 	strlcpy(s->command, process->command, sizeof(s->command));
 	s->start_ns = process->start_ns;
@@ -393,7 +395,7 @@ static int generate_stat(struct text *text, uint32_t pid)
 	if (error != 0)
 		return error;
 	usage = measure(s.space);
-	terminal = tty_session_device(s.sid, &foreground);
+	terminal = tty_session_device(s.has_no_terminal ? 0 : s.sid, &foreground);
 	text_printf(text,
 		    "%u (%s) %c %u %u %u %u %d 0 %lu 0 %lu 0 %lu %lu %lu %lu 20 0 %u 0 %lu %lu %lu",
 		    s.tid, s.command, s.state, s.ppid, s.pgid, s.sid, terminal,
