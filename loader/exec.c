@@ -261,6 +261,7 @@ static void reset_registers(const struct exec *exec)
 
 	*tf = (struct trapframe){
 		.vector = tf->vector,
+		.error = TRAP_NO_SYSCALL,
 		.rip = exec->entry,
 		.rsp = exec->stack.sp,
 		.cs = GDT_USER_CODE,
@@ -269,8 +270,7 @@ static void reset_registers(const struct exec *exec)
 	};
 	cpu_set_user_fs_base(0);
 	cpu_set_user_gs_base(0);
-	fpu_area_init(current->fpu);
-	fpu_restore(current->fpu);
+	fpu_reset();
 }
 
 /* Cannot fail. Takes over all that `exec` holds. */
