@@ -406,24 +406,25 @@ guest_glibc  := startup vdso fpu signals threads futex alloc_stress ptys
 guest_jemalloc := alloc_stress
 guest_tests  := $(patsubst tests/guest/%.c,%,$(sort $(wildcard tests/guest/*.c))) $(guest_glibc:=-glibc) \
                 $(guest_jemalloc:=-jemalloc)
+guest_headers := $(wildcard tests/guest/*.h)
 guest_tools  := $(patsubst tests/guest/tools/%.c,%,$(sort $(wildcard tests/guest/tools/*.c)))
 
-$(B)/guest/%: tests/guest/%.c tests/guest/tap.h
+$(B)/guest/%: tests/guest/%.c $(guest_headers)
 	$(call say,GUEST,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) $(CFLAGS_GUEST) $(uapi_after) -o $@ $<
 
-$(B)/guest/%: tests/guest/tools/%.c tests/guest/tap.h
+$(B)/guest/%: tests/guest/tools/%.c $(guest_headers)
 	$(call say,GUEST,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) $(CFLAGS_GUEST) $(uapi_after) -o $@ $<
 
-$(B)/guest/%-glibc: tests/guest/%.c tests/guest/tap.h
+$(B)/guest/%-glibc: tests/guest/%.c $(guest_headers)
 	$(call say,GUEST,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GUEST_CC) $(CFLAGS_GUEST) -o $@ $<
 
-$(B)/guest/%-jemalloc: tests/guest/%.c tests/guest/tap.h
+$(B)/guest/%-jemalloc: tests/guest/%.c $(guest_headers)
 	$(call say,GUEST,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GUEST_CC) $(CFLAGS_GUEST) -DJEMALLOC -o $@ $< -ljemalloc -lm

@@ -321,6 +321,8 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 
 	task_leave_memory();
 	mutex_lock(&family_lock);
+	if (old_space)
+		process_note_peak();
 	space_switch(exec->space);
 	/* If only siblings had shared it, it is ours alone now. */
 	if (exec->files && files_shared(current->files)) {

@@ -77,7 +77,7 @@ struct space {
 	vaddr_t stack_top;                              /* fixed at exec */
 	vaddr_t arg_start, arg_end, env_start, env_end; /* for /proc; fixed at exec */
 	uint64_t auxv[SPACE_AUX_WORDS]; /* the auxiliary vector, for /proc; fixed at exec */
-	struct space_limits { /* bytes; UINT64_MAX: none. Copied from RLIMIT_* */
+	struct space_limits {           /* bytes; UINT64_MAX: none. Copied from RLIMIT_* */
 		uint64_t as, data, stack, memlock;
 	} limits; /* lock */
 	uint32_t

@@ -44,6 +44,7 @@ static void copy_identity(struct process *process, struct subject *s)
 	s->ppid = process->parent ? process->parent->pid : 0;
 	s->pgid = process->pgid;
 	s->sid = process->sid;
+	s->has_no_terminal = process->has_no_terminal;
 	s->threads = process->task_count;
 	strlcpy(s->command, process->command, sizeof(s->command));
 	s->start_ns = process->start_ns;

@@ -212,7 +212,7 @@ int procfs_generate_stat(struct text *text, uint32_t pid)
 	if (error != 0)
 		return error;
 	usage = measure(s.space);
-	terminal = tty_session_device(s.sid, &foreground);
+	terminal = tty_session_device(s.has_no_terminal ? 0 : s.sid, &foreground);
 	text_printf(text,
 		    "%u (%s) %c %u %u %u %u %d 0 %lu 0 %lu 0 %lu %lu %lu %lu 20 0 %u 0 %lu %lu %lu",
 		    s.tid, s.command, s.state, s.ppid, s.pgid, s.sid, terminal,

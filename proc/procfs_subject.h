@@ -15,6 +15,7 @@ struct subject {
 
 	/* What the family lock guards, copied. */
 	uint32_t tid, pid, ppid, pgid, sid, threads;
+	bool has_no_terminal;
 	char command[16];
 	uint64_t start_ns;
 	struct process_times times, children_times;
