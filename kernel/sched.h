@@ -70,6 +70,7 @@ struct thread {
 	uint64_t user_ns, system_ns; /* CPU time used, see sched_charge(); the running CPU only */
 	uint64_t account_ns;         /* when the present accounting interval began */
 	uint64_t voluntary, involuntary; /* switches; the running CPU only */
+	uint64_t faults, faults_io;      /* page faults: all, those that waited; this thread only */
 	bool in_system;                  /* where the last tick found it; the running CPU only */
 	struct cpu_usage *group;         /* its process's; NULL in kernel threads */
 

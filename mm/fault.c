@@ -414,6 +414,7 @@ static int fetch_page(struct fault *f)
 	int error;
 
 	atomic_fetch_add_explicit(&f->space->stats.faults_io, 1, memory_order_relaxed);
+	current->faults_io++;
 	if (f->held)
 		frame_put(f->held);
 	f->held = NULL;
@@ -477,6 +478,7 @@ int space_fault(struct space *space, vaddr_t address, unsigned access)
 	if (address >= USER_MAX)
 		return -EFAULT;
 	atomic_fetch_add_explicit(&space->stats.faults, 1, memory_order_relaxed);
+	current->faults++;
 	do {
 		rw_read_lock(&space->lock);
 		outcome = attempt(&f);

@@ -86,6 +86,8 @@ static void release_resources(void)
 		task_leave_memory();
 	mutex_lock(&family_lock);
 	space = thread->space;
+	if (space)
+		process_note_peak();
 	space_switch(NULL);
 	mutex_unlock(&family_lock);
 	task_release_parent();

@@ -12,10 +12,12 @@
  * given out again soon: whoever still has it in hand would reach a stranger.
  */
 #include "fs/synthetic.h"
+#include "kernel/clock.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "proc/cred.h"
 #include "proc/signal.h"
+#include <asm/param.h>
 
 #define PID_RESERVED 300
 
@@ -216,6 +218,8 @@ void family_remove_task(struct task *task)
 		family.count--;
 	process->times.user_ns += task->thread.user_ns;
 	process->times.system_ns += task->thread.system_ns;
+	process->counts.faults += task->thread.faults;
+	process->counts.faults_io += task->thread.faults_io;
 }
 
 void family_make_leader(struct task *task)
@@ -236,6 +240,7 @@ void family_tell_parent(struct process *child, int code, int status)
 {
 	struct process *parent = child->parent;
 	bool ended = code == CLD_EXITED || code == CLD_KILLED;
+	struct process_times times;
 	siginfo_t info;
 
 	assert(mutex_held(&family_lock));
@@ -243,7 +248,11 @@ void family_tell_parent(struct process *child, int code, int status)
 	info.si_signo = ended ? child->exit_signal : SIGCHLD;
 	info.si_code = code;
 	info.si_pid = (int)child->pid;
+	info.si_uid = child->cred->uid;
 	info.si_status = status;
+	times = process_cpu_times(child);
+	info.si_utime = (__kernel_clock_t)(times.user_ns / (NSEC_PER_SEC / HZ));
+	info.si_stime = (__kernel_clock_t)(times.system_ns / (NSEC_PER_SEC / HZ));
 	if (info.si_signo != 0 && (ended || !(signal_action(parent, SIGCHLD).flags & SA_NOCLDSTOP)))
 		(void)signal_post(parent, &info);
 	waitq_wake_all(&parent->child_events);
@@ -301,20 +310,17 @@ void family_orphan_children(struct process *process)
 	}
 }
 
-static void add_times(struct process_times *to, const struct process_times *from)
-{
-	to->user_ns += from->user_ns;
-	to->system_ns += from->system_ns;
-}
-
 void family_remove(struct process *zombie)
 {
 	struct process *parent = zombie->parent;
+	const struct process_counts counts = process_counts(zombie);
 
 	assert(mutex_held(&family_lock));
 	assert(zombie->zombie && zombie->task_count == 0 && parent);
-	add_times(&parent->children_times, &zombie->times);
-	add_times(&parent->children_times, &zombie->children_times);
+	process_add_times(&parent->children_times, &zombie->times);
+	process_add_times(&parent->children_times, &zombie->children_times);
+	process_add_counts(&parent->children_counts, &counts);
+	process_add_counts(&parent->children_counts, &zombie->children_counts);
 	TAILQ_REMOVE(&parent->children, zombie, sibling);
 	TAILQ_REMOVE(&family.members, zombie, all);
 	LIST_REMOVE(zombie, by_pid);

@@ -33,6 +33,13 @@ struct process_times {
 	uint64_t user_ns, system_ns;
 };
 
+/* What else getrusage(2) tells of, of a process or of several. */
+struct process_counts {
+	uint64_t voluntary, involuntary; /* switches */
+	uint64_t faults, faults_io;      /* all; those that waited for a file */
+	uint64_t peak_resident;          /* in pages; of several, the largest */
+};
+
 struct queued_signal {
 	TAILQ_ENTRY(queued_signal) link;
 	siginfo_t info;
@@ -96,6 +103,7 @@ struct process {
 	_Atomic uint32_t pgid, sid;     /* family lock to change; read by anyone */
 	struct process *parent;         /* family lock; NULL: the first process */
 	_Atomic uint32_t parent_pid;    /* its number, for who has no lock; 0: the first process */
+	_Atomic bool has_no_terminal;   /* TIOCNOTTY: its session's is not its own */
 	uint32_t parent_tid;            /* which of the parent's threads made it; family lock */
 	TAILQ_HEAD(, process) children; /* family lock; zombies, too */
 	TAILQ_ENTRY(process) sibling;   /* family lock */
@@ -110,7 +118,8 @@ struct process {
 	int exit_status;   /* as wait(2) encodes it; family lock */
 	struct process_times times;          /* of the threads that have ended; family lock */
 	struct process_times children_times; /* of those it has waited for; family lock */
-	struct cpu_usage usage;              /* of all its threads, so far */
+	struct process_counts counts, children_counts; /* alike, but for `usage`; family lock */
+	struct cpu_usage usage;                        /* of all its threads, so far */
 	struct process_timers timers;
 	struct waitq child_events; /* a child has something to be waited for */
 	struct waitq ended;        /* it is a zombie, or has been waited for: pidfds */
@@ -220,6 +229,13 @@ void task_discard(struct task *task);
 
 /* CPU time of the process so far, of all its threads. Family lock held. */
 struct process_times process_cpu_times(const struct process *process);
+/* The same of what else it has used. Family lock held. */
+struct process_counts process_counts(const struct process *process);
+/* What several have used together. */
+void process_add_times(struct process_times *to, const struct process_times *from);
+void process_add_counts(struct process_counts *to, const struct process_counts *from);
+/* The calling thread is about to leave its space: how much was resident at most. Family lock held. */
+void process_note_peak(void);
 /* The memory that the process runs in, with a reference; NULL: it has none any more. Family lock held. */
 struct space *process_space(const struct process *process);
 /* Its descriptors and working directory, as its oldest thread has them; without a reference, else alike. */

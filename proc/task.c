@@ -101,6 +101,47 @@ struct process_times process_cpu_times(const struct process *process)
 	return times;
 }
 
+struct process_counts process_counts(const struct process *process)
+{
+	struct process_counts counts = process->counts;
+	const struct task *task;
+
+	assert(mutex_held(&family_lock));
+	counts.voluntary = process->usage.voluntary;
+	counts.involuntary = process->usage.involuntary;
+	TAILQ_FOREACH (task, &process->tasks, sibling) {
+		counts.faults += task->thread.faults;
+		counts.faults_io += task->thread.faults_io;
+		if (task->thread.space)
+			counts.peak_resident =
+				MAX(counts.peak_resident, task->thread.space->stats.peak_resident);
+	}
+	return counts;
+}
+
+void process_add_times(struct process_times *to, const struct process_times *from)
+{
+	to->user_ns += from->user_ns;
+	to->system_ns += from->system_ns;
+}
+
+void process_add_counts(struct process_counts *to, const struct process_counts *from)
+{
+	to->voluntary += from->voluntary;
+	to->involuntary += from->involuntary;
+	to->faults += from->faults;
+	to->faults_io += from->faults_io;
+	to->peak_resident = MAX(to->peak_resident, from->peak_resident);
+}
+
+void process_note_peak(void)
+{
+	struct process_counts *counts = &current_process()->counts;
+
+	assert(mutex_held(&family_lock));
+	counts->peak_resident = MAX(counts->peak_resident, current->space->stats.peak_resident);
+}
+
 /* A thread that ends lets go of its space, under the family lock, before it leaves the list. */
 struct space *process_space(const struct process *process)
 {

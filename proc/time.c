@@ -123,79 +123,79 @@ static int64_t to_ticks(uint64_t ns)
 	return (int64_t)(ns / (NSEC_PER_SEC / HZ));
 }
 
-/* Of the calling thread, or of all that its process has had. */
-static struct process_times cpu_times(bool whole)
-{
-	struct process_times times;
-
-	sched_charge();
-	times = (struct process_times){ current->user_ns, current->system_ns };
-	if (whole) {
-		mutex_lock(&family_lock);
-		times = process_cpu_times(current_process());
-		mutex_unlock(&family_lock);
-	}
-	return times;
-}
-
-struct rusage usage_of_times(const struct process_times *times)
+struct rusage usage_of(const struct process_times *times, const struct process_counts *counts)
 {
 	return (struct rusage){
 		.ru_utime = timeval_of_ns(times->user_ns),
 		.ru_stime = timeval_of_ns(times->system_ns),
+		.ru_maxrss = (int64_t)(counts->peak_resident * PAGE_SIZE / KIB),
+		.ru_minflt = (int64_t)(counts->faults - counts->faults_io),
+		.ru_majflt = (int64_t)counts->faults_io,
+		.ru_nvcsw = (int64_t)counts->voluntary,
+		.ru_nivcsw = (int64_t)counts->involuntary,
 	};
-}
-
-/* Of the children that have been waited for, and of theirs. */
-static struct process_times children_times(void)
-{
-	struct process_times times;
-
-	mutex_lock(&family_lock);
-	times = current_process()->children_times;
-	mutex_unlock(&family_lock);
-	return times;
 }
 
 SYSCALL1(times, vaddr_t, out)
 {
-	struct process_times children = children_times();
-	struct process_times own = cpu_times(true);
-	struct tms times = {
+	struct process_times own, children;
+	struct tms times;
+	int error;
+
+	sched_charge();
+	mutex_lock(&family_lock);
+	own = process_cpu_times(current_process());
+	children = current_process()->children_times;
+	mutex_unlock(&family_lock);
+	times = (struct tms){
 		.tms_utime = to_ticks(own.user_ns),
 		.tms_stime = to_ticks(own.system_ns),
 		.tms_cutime = to_ticks(children.user_ns),
 		.tms_cstime = to_ticks(children.system_ns),
 	};
-	int error = out != 0 ? put_user(out, times) : 0;
-
+	error = out != 0 ? put_user(out, times) : 0;
 	return error != 0 ? error : to_ticks(clock_ns());
+}
+
+/* The calling thread's own; memory is its process's. */
+static struct process_counts thread_counts(void)
+{
+	struct process_counts counts = process_counts(current_process());
+
+	return (struct process_counts){
+		.voluntary = current->voluntary,
+		.involuntary = current->involuntary,
+		.faults = current->faults,
+		.faults_io = current->faults_io,
+		.peak_resident = counts.peak_resident,
+	};
 }
 
 SYSCALL2(getrusage, int, who, vaddr_t, out)
 {
+	const struct process *self = current_process();
+	struct process_counts counts;
 	struct process_times times;
-	struct rusage usage;
 
+	sched_charge();
+	mutex_lock(&family_lock);
 	switch (who) {
 	case RUSAGE_SELF:
+		times = process_cpu_times(self);
+		counts = process_counts(self);
+		break;
 	case RUSAGE_THREAD:
-		times = cpu_times(who == RUSAGE_SELF);
-		usage = usage_of_times(&times);
-		usage.ru_minflt = (int64_t)current->space->stats.faults;
-		usage.ru_majflt = (int64_t)current->space->stats.faults_io;
-		usage.ru_nvcsw = (int64_t)(who == RUSAGE_SELF ? current->group->voluntary
-							      : current->voluntary);
-		usage.ru_nivcsw = (int64_t)(who == RUSAGE_SELF ? current->group->involuntary
-							       : current->involuntary);
-		usage.ru_maxrss = (int64_t)(current->space->stats.peak_resident * PAGE_SIZE / KIB);
+		times = (struct process_times){ current->user_ns, current->system_ns };
+		counts = thread_counts();
 		break;
 	case RUSAGE_CHILDREN:
-		times = children_times();
-		usage = usage_of_times(&times);
+		times = self->children_times;
+		counts = self->children_counts;
 		break;
 	default:
+		mutex_unlock(&family_lock);
 		return -EINVAL;
 	}
-	return put_user(out, usage);
+	mutex_unlock(&family_lock);
+	return put_user(out, usage_of(&times, &counts));
 }

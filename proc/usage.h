@@ -1,5 +1,5 @@
 /*
- * proc/usage.h - CPU time as programs ask for it.
+ * proc/usage.h - what has been used, as programs ask for it.
  */
 #ifndef HAWSER_PROC_USAGE_H
 #define HAWSER_PROC_USAGE_H
@@ -7,7 +7,7 @@
 #include "proc/process.h"
 #include <linux/resource.h>
 
-/* A struct rusage that says only how much CPU time was used (proc/time.c). */
-struct rusage usage_of_times(const struct process_times *times);
+/* There are no disks, and messages are not counted, on Linux either (proc/time.c). */
+struct rusage usage_of(const struct process_times *times, const struct process_counts *counts);
 
 #endif

@@ -7,6 +7,7 @@
 #include "kernel/string.h"
 #include "kernel/syscall.h"
 #include "mm/user.h"
+#include "proc/cred.h"
 #include "proc/pidfd.h"
 #include "proc/process.h"
 #include "proc/usage.h"
@@ -23,6 +24,9 @@
 #define WAIT_STOPPED   0x7f
 #define WAIT_CONTINUED 0xffff
 
+/* What waitid(2) writes of a siginfo_t, whatever lies behind it. */
+#define INFO_LENGTH (offsetof(siginfo_t, si_status) + sizeof(int))
+
 struct wait {
 	/* Which children, and what of them. */
 	int type; /* P_PID, P_PGID, P_ALL, P_PIDFD */
@@ -33,9 +37,11 @@ struct wait {
 	/* What was found. */
 	struct process *reaped; /* with the family's reference, to be dropped */
 	uint32_t pid;
-	int status; /* as wait4(2) has it */
-	int code;   /* CLD_* */
-	struct process_times times;
+	uint32_t uid;
+	int status;                 /* as wait4(2) has it */
+	int code;                   /* CLD_* */
+	struct process_times times; /* of the child and those that it has waited for */
+	struct process_counts counts;
 };
 
 static bool is_meant(const struct wait *wait, const struct process *child)
@@ -58,16 +64,24 @@ static bool is_meant(const struct wait *wait, const struct process *child)
 	}
 }
 
+/* Who it is, and what it has used. Family lock held. */
+static void describe(struct wait *wait, const struct process *child)
+{
+	wait->pid = child->pid;
+	wait->uid = child->cred->uid;
+	wait->times = process_cpu_times(child);
+	wait->counts = process_counts(child);
+	process_add_times(&wait->times, &child->children_times);
+	process_add_counts(&wait->counts, &child->children_counts);
+}
+
 static void take_zombie(struct wait *wait, struct process *child)
 {
 	int signal = child->exit_status & 0x7f;
 
-	wait->pid = child->pid;
+	describe(wait, child);
 	wait->status = child->exit_status;
 	wait->code = signal ? CLD_KILLED : CLD_EXITED;
-	wait->times = child->times;
-	wait->times.user_ns += child->children_times.user_ns;
-	wait->times.system_ns += child->children_times.system_ns;
 	if (!(wait->options & WNOWAIT)) {
 		family_remove(child);
 		wait->reaped = child;
@@ -93,7 +107,8 @@ static bool take_report(struct wait *wait, struct process *child)
 			child->continue_report = false;
 	}
 	spin_unlock(&child->signal_lock);
-	wait->pid = child->pid;
+	if (wait->code != 0)
+		describe(wait, child);
 	return wait->code != 0;
 }
 
@@ -120,13 +135,14 @@ static int look(struct wait *wait)
 	mutex_lock(&family_lock);
 	for (child = TAILQ_FIRST(&self->children); child && result != 1; child = next) {
 		next = TAILQ_NEXT(child, sibling);
-		if (!is_meant(wait, child))
+		/* A zombie neither stops nor continues any more: who waits for that has nobody. */
+		if (!is_meant(wait, child) || (child->zombie && !(wait->options & WEXITED)))
 			continue;
 		result = 0;
-		if (child->zombie && (wait->options & WEXITED)) {
+		if (child->zombie) {
 			take_zombie(wait, child);
 			result = 1;
-		} else if (!child->zombie && take_report(wait, child)) {
+		} else if (take_report(wait, child)) {
 			result = 1;
 		}
 	}
@@ -165,7 +181,7 @@ SYSCALL4(wait4, int, pid, vaddr_t, status, uint32_t, options, vaddr_t, usage)
 		return result;
 	if (status != 0 && put_user(status, wait.status) != 0)
 		return -EFAULT;
-	if (usage != 0 && put_user(usage, usage_of_times(&wait.times)) != 0)
+	if (usage != 0 && put_user(usage, usage_of(&wait.times, &wait.counts)) != 0)
 		return -EFAULT;
 	return wait.pid;
 }
@@ -229,11 +245,12 @@ SYSCALL5(waitid, int, type, int, id, vaddr_t, info, uint32_t, options, vaddr_t, 
 		found.si_signo = SIGCHLD;
 		found.si_code = wait.code;
 		found.si_pid = (int)wait.pid;
+		found.si_uid = wait.uid;
 		found.si_status = plain_status(&wait);
 	}
-	if (info != 0 && put_user(info, found) != 0)
+	if (info != 0 && copy_to_user(info, &found, INFO_LENGTH) != 0)
 		return -EFAULT;
-	if (usage != 0 && result > 0 && put_user(usage, usage_of_times(&wait.times)) != 0)
+	if (usage != 0 && result > 0 && put_user(usage, usage_of(&wait.times, &wait.counts)) != 0)
 		return -EFAULT;
 	return 0;
 }

@@ -3,21 +3,16 @@
  * told of their parent's end, and all the ways to wait.
  */
 #define _GNU_SOURCE
-#include "tap.h"
+#include "crew.h"
 
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -25,13 +20,6 @@
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x1000
 #endif
-
-static void nap(long ms)
-{
-	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&time, NULL);
-}
 
 static int pidfd_open_(pid_t pid, unsigned flags)
 {
@@ -41,19 +29,6 @@ static int pidfd_open_(pid_t pid, unsigned flags)
 static long pidfd_send(int fd, int signal, siginfo_t *info)
 {
 	return syscall(SYS_pidfd_send_signal, fd, signal, info, 0);
-}
-
-static pid_t sleeper(void)
-{
-	pid_t child;
-
-	fflush(stdout);
-	child = fork();
-	if (child == 0) {
-		for (;;)
-			pause();
-	}
-	return child;
 }
 
 /* --- pidfds --------------------------------------------------------------------------------------------- */

@@ -3,18 +3,13 @@
  * it: condition variables, barriers, reader-writer locks, robust mutexes, PI mutexes, cancellation.
  */
 #define _GNU_SOURCE
-#include "tap.h"
+#include "crew.h"
 
 #include <linux/futex.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #ifndef FUTEX_LOCK_PI2
 #define FUTEX_LOCK_PI2 13
@@ -32,54 +27,6 @@ static long futex_counts(void *word, int operation, uint32_t value, long value2,
 			 uint32_t value3)
 {
 	return syscall(SYS_futex, word, operation, value, value2, word2, value3);
-}
-
-static uint32_t tid_here(void)
-{
-	return (uint32_t)syscall(SYS_gettid);
-}
-
-static void nap(long ms)
-{
-	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&time, NULL);
-}
-
-/* True once it is, within two seconds. */
-#define soon(condition)                             \
-	({                                          \
-		bool good_ = false;                 \
-		for (int i_ = 0; i_ < 2000; i_++) { \
-			good_ = (condition);        \
-			if (good_)                  \
-				break;              \
-			nap(1);                     \
-		}                                   \
-		good_;                              \
-	})
-
-static pthread_t start(void *(*body)(void *), void *argument)
-{
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int error;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, 32768);
-	error = pthread_create(&thread, &attributes, body, argument);
-	pthread_attr_destroy(&attributes);
-	if (error != 0) {
-		printf("# pthread_create: %s\n", strerror(error));
-		_exit(99);
-	}
-	return thread;
-}
-
-static void join_all(pthread_t *threads, int count)
-{
-	for (int i = 0; i < count; i++)
-		pthread_join(threads[i], NULL);
 }
 
 /* --- waiting and waking ------------------------------------------------------------------------------ */
@@ -249,7 +196,7 @@ static void *lock_and_unlock(void *unused)
 	waiting++;
 	if (futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0) != 0)
 		return (void *)1;
-	if ((word & FUTEX_TID_MASK) != tid_here())
+	if ((word & FUTEX_TID_MASK) != (uint32_t)tid_here())
 		return (void *)2;
 	woken++;
 	return futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0) == 0 ? unused : (void *)3;
@@ -271,7 +218,7 @@ static void test_pi(void)
 	bool good = true;
 
 	word = 0;
-	ok(futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0) == 0 && word == tid_here(),
+	ok(futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0) == 0 && word == (uint32_t)tid_here(),
 	   "a free lock is the caller's");
 	fails(futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0), EDEADLK, "not twice");
 	fails(futex(&word, FUTEX_TRYLOCK_PI, 0, NULL, NULL, 0), EDEADLK, "nor by trying");

@@ -3,20 +3,15 @@
  * that waits for it; masks and other stacks of their own; queues and their limit; signalfd.
  */
 #define _GNU_SOURCE
-#include "tap.h"
+#include "crew.h"
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #ifndef SS_AUTODISARM
 #define SS_AUTODISARM (1u << 31)
@@ -27,65 +22,6 @@
 #ifndef SA_EXPOSE_TAGBITS
 #define SA_EXPOSE_TAGBITS 0x800
 #endif
-
-static pid_t tid_here(void)
-{
-	return (pid_t)syscall(SYS_gettid);
-}
-
-static void nap(long ms)
-{
-	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&time, NULL);
-}
-
-/* True once it is, within two seconds. */
-#define soon(condition)                             \
-	({                                          \
-		bool good_ = false;                 \
-		for (int i_ = 0; i_ < 2000; i_++) { \
-			good_ = (condition);        \
-			if (good_)                  \
-				break;              \
-			nap(1);                     \
-		}                                   \
-		good_;                              \
-	})
-
-static pthread_t start(void *(*body)(void *), void *argument)
-{
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int error;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, 65536);
-	error = pthread_create(&thread, &attributes, body, argument);
-	pthread_attr_destroy(&attributes);
-	if (error != 0) {
-		printf("# pthread_create: %s\n", strerror(error));
-		_exit(99);
-	}
-	return thread;
-}
-
-static void block(int signal, bool blocks)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, signal);
-	pthread_sigmask(blocks ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
-}
-
-static bool is_pending(int signal)
-{
-	sigset_t set;
-
-	sigpending(&set);
-	return sigismember(&set, signal);
-}
 
 /* --- who takes it --------------------------------------------------------------------------------------- */
 

@@ -4,93 +4,19 @@
  * process of many threads ends with each.
  */
 #define _GNU_SOURCE
-#include "tap.h"
+#include "crew.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #define THREADS 64
 
 static char *self; /* argv[0] */
-
-static pid_t gettid_here(void)
-{
-	return (pid_t)syscall(SYS_gettid);
-}
-
-/* Small stacks: sixty-four threads have to fit in a small machine. */
-static pthread_t start(void *(*body)(void *), void *argument)
-{
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int error;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, 32768);
-	error = pthread_create(&thread, &attributes, body, argument);
-	pthread_attr_destroy(&attributes);
-	if (error != 0) {
-		fprintf(stderr, "# pthread_create: %s\n", strerror(error));
-		_exit(99);
-	}
-	return thread;
-}
-
-/* Runs the body in a child; what it returns, or 1000 + the signal that ended it. */
-static int in_child(int (*body)(void))
-{
-	pid_t child;
-	int status;
-
-	fflush(stdout);
-	child = fork();
-	if (child == 0) {
-		int result = body();
-
-		fflush(stdout);
-		_exit(result);
-	}
-	if (child < 0 || waitpid(child, &status, 0) != child)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-/* In a child: a wrong answer ends it. */
-#define want(condition)                                                                  \
-	do {                                                                             \
-		if (!(condition))                                                        \
-			return printf("# line %d: %s\n", __LINE__, strerror(errno)), 99; \
-	} while (0)
-
-static void nap(long ms)
-{
-	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&time, NULL);
-}
-
-/* True once it is, within two seconds. */
-#define soon(condition)                             \
-	({                                          \
-		bool good_ = false;                 \
-		for (int i_ = 0; i_ < 2000; i_++) { \
-			good_ = (condition);        \
-			if (good_)                  \
-				break;              \
-			nap(1);                     \
-		}                                   \
-		good_;                              \
-	})
 
 /* --- many ---------------------------------------------------------------------------------------- */
 
@@ -104,7 +30,7 @@ static void *count(void *argument)
 	int number = (int)(long)argument;
 
 	own += number;
-	tids[number] = gettid_here();
+	tids[number] = tid_here();
 	for (int i = 0; i < 50; i++) {
 		pthread_mutex_lock(&mutex);
 		counter++;
@@ -312,7 +238,7 @@ static void *outlive(void *status)
 	nap(20);
 	if (syscall(SYS_tgkill, getpid(), getpid(), 0) != 0 || kill(getpid(), 0) != 0)
 		exit(1);
-	exit(getpid() == gettid_here() ? 2 : (int)(long)status);
+	exit(getpid() == tid_here() ? 2 : (int)(long)status);
 	return NULL;
 }
 
@@ -346,7 +272,7 @@ static void *fork_here(void *unused)
 	int status;
 
 	if (child == 0)
-		_exit(getpid() == gettid_here() && getppid() != getpid() ? 3 : 1);
+		_exit(getpid() == tid_here() && getppid() != getpid() ? 3 : 1);
 	return waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 3 ? unused : (void *)1;
 }
 
@@ -401,7 +327,7 @@ static void *exec_here(void *argument)
 /* The child of exec: it has its process's number, and is alone. */
 static int alone(const char *pid)
 {
-	if (getpid() != atoi(pid) || gettid_here() != getpid())
+	if (getpid() != atoi(pid) || tid_here() != getpid())
 		return 1;
 	return syscall(SYS_tgkill, getpid(), getpid(), 0) == 0 ? 11 : 2;
 }
@@ -625,7 +551,7 @@ static atomic_int named;
 static void *have_a_name(void *name)
 {
 	prctl(PR_SET_NAME, name);
-	named = gettid_here();
+	named = tid_here();
 	while (named != 0)
 		nap(1);
 	return NULL;
