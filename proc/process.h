@@ -10,6 +10,7 @@
 #include "kernel/sched.h"
 #include "proc/timers.h"
 #include <bsd/sys/queue.h>
+#include <linux/signal.h>
 
 #define NSIG_KERNEL 64
 /* Numbers are below this: Linux's default for pid_max. */
@@ -18,7 +19,6 @@
 struct version;
 struct file_name;
 struct trapframe;
-struct queued_signal;
 
 /* As the kernel's struct sigaction of <asm/signal.h>, with addresses as numbers. */
 struct signal_action {
@@ -40,17 +40,24 @@ struct process_counts {
 	uint64_t peak_resident;          /* in pages; of several, the largest */
 };
 
+struct queued_signal {
+	TAILQ_ENTRY(queued_signal) link;
+	siginfo_t info;
+};
+
 /* Signals that have been posted and not delivered. Under the signal lock of the process. */
 struct pending_signals {
 	uint64_t set;                      /* bit n - 1 for signal n */
 	TAILQ_HEAD(, queued_signal) queue; /* what is known about those */
+	struct queued_signal first;        /* for one of them, which needs no memory then */
+	bool first_used;
 };
 
 /* What is to be done about each signal. CLONE_SIGHAND: of several processes at once. */
 struct handlers {
 	_Atomic uint32_t refs;
 	struct spinlock lock;                      /* RANK_HANDLERS */
-	struct signal_action actions[NSIG_KERNEL]; /* lock */
+	struct signal_action actions[NSIG_KERNEL]; /* lock; their handlers are read without */
 };
 
 /* One thread of a process; the process's signal lock is meant by "signal lock". */
