@@ -48,7 +48,7 @@ SYSCALL4(rt_sigaction, int, signal, vaddr_t, new, vaddr_t, old, size_t, set_size
 {
 	struct process *self = current_process();
 	struct user_sigaction to = { 0 }, from;
-	struct signal_action action;
+	struct signal_action action, wanted = { 0 };
 
 	if (set_size != sizeof(uint64_t) || signal < 1 || signal > NSIG_KERNEL)
 		return -EINVAL;
@@ -63,6 +63,9 @@ SYSCALL4(rt_sigaction, int, signal, vaddr_t, new, vaddr_t, old, size_t, set_size
 	if (new != 0)
 		set_action(self, signal, &to);
 	spin_unlock(&self->signal_lock);
+	wanted.handler = to.handler;
+	if (new != 0 && signal_is_ignored(&action, signal) && !signal_is_ignored(&wanted, signal))
+		posix_timers_heed(signal);
 	from = (struct user_sigaction){ action.handler, action.flags, action.restorer,
 					action.mask };
 	return old != 0 ? put_user(old, from) : 0;
