@@ -434,8 +434,33 @@ $(B)/guest/malformed/list: tests/system/malformed_elf.py
 	$(call say,GUEST,$(@D))
 	$(Q)$(PYTHON) $< $(@D) >/dev/null
 
+# tests/dynamic/: a dynamically linked program in each way that one is made, with its libraries in lib/.
+dynamic_kinds := glibc/program glibc/fixed musl/program
+dynamic       := $(addprefix $(B)/dynamic/,$(dynamic_kinds))
+CFLAGS_DYNAMIC := $(filter-out -static,$(CFLAGS_GUEST)) -D_GNU_SOURCE -pthread
+
+$(B)/dynamic/glibc/%: dynamic_cc = $(GUEST_CC) $(CFLAGS_DYNAMIC)
+$(B)/dynamic/musl/%: dynamic_cc = $(MUSL_CC) $(CFLAGS_DYNAMIC) $(uapi_after)
+$(B)/dynamic/%/program: dynamic_link = -fPIE -pie
+$(B)/dynamic/%/fixed: dynamic_link = -fno-pie -no-pie
+
+.SECONDARY: $(foreach libc,glibc musl,$(foreach library,first plugin,$(B)/dynamic/$(libc)/lib/lib$(library).so))
+$(B)/dynamic/%/lib/libfirst.so: tests/dynamic/first.c tests/dynamic/library.h
+	$(call say,GUEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(dynamic_cc) -fPIC -shared -Wl,-soname,$(@F),-z,relro,-z,now -o $@ $<
+
+$(B)/dynamic/%/lib/libplugin.so: tests/dynamic/plugin.c $(B)/dynamic/%/lib/libfirst.so
+	$(call say,GUEST,$@)
+	$(Q)$(dynamic_cc) -fPIC -shared -Wl,-soname,$(@F) -o $@ $< -L$(@D) -lfirst
+
+$(dynamic): $(B)/dynamic/%: tests/dynamic/program.c tests/guest/tap.h tests/dynamic/library.h
+	$(call say,GUEST,$@)
+	$(Q)$(dynamic_cc) $(dynamic_link) -rdynamic -Wl,--allow-shlib-undefined -o $@ $< -L$(@D)/lib -lfirst -ldl
+$(foreach program,$(dynamic),$(eval $(program): $(dir $(program))lib/libfirst.so $(dir $(program))lib/libplugin.so))
+
 .PHONY: guest-programs guest-tests-linux
-guest-programs: $(addprefix $(B)/guest/,$(guest_tests) $(guest_tools)) $(B)/guest/malformed/list
+guest-programs: $(addprefix $(B)/guest/,$(guest_tests) $(guest_tools)) $(B)/guest/malformed/list $(dynamic)
 guest-tests-linux: guest-programs
 	$(Q)tests/run --guest $(addprefix $(B)/guest/,$(guest_tests))
 

@@ -272,6 +272,11 @@ static void reprint(struct discipline *d, struct sink *echo)
 
 /* --- input ---------------------------------------------------------------------------------------------- */
 
+bool discipline_edits(const struct discipline *d)
+{
+	return has(d, ICANON) && !has(d, EXTPROC);
+}
+
 static size_t used(const struct discipline *d)
 {
 	return (size_t)(d->head - d->tail);
@@ -298,7 +303,7 @@ static void end_line(struct discipline *d, uint8_t byte)
 /* An ordinary byte; in canonical mode the last place is kept for the end of the line. */
 static void insert(struct discipline *d, uint8_t byte, struct sink *echo)
 {
-	bool canonical = has(d, ICANON);
+	bool canonical = discipline_edits(d);
 	bool twice = byte == PARITY_MARK && has_input(d, PARMRK) && !has_input(d, ISTRIP);
 
 	if (used(d) + twice + canonical >= DISCIPLINE_SIZE) {
@@ -306,7 +311,7 @@ static void insert(struct discipline *d, uint8_t byte, struct sink *echo)
 			emit(echo, BELL);
 		return;
 	}
-	if (has(d, ECHO)) {
+	if (has(d, ECHO) && !has(d, EXTPROC)) {
 		finish_erasing(d, echo);
 		if (d->head == d->canon)
 			d->edit_column = d->column;
@@ -373,15 +378,22 @@ static enum key_signal signal_of(const struct discipline *d, uint8_t byte)
 	return KEY_NONE;
 }
 
+/* What c_iflag makes of a byte before it means anything. */
+static uint8_t fold(const struct discipline *d, uint8_t byte)
+{
+	if (has_input(d, ISTRIP))
+		byte &= 0x7f;
+	if (has_input(d, IUCLC) && has(d, IEXTEN) && byte >= 'A' && byte <= 'Z')
+		byte = (uint8_t)(byte - 'A' + 'a');
+	return byte;
+}
+
 /* c_iflag's translations; false: the byte is not wanted. */
 static bool translate(const struct discipline *d, uint8_t *byte)
 {
 	tcflag_t mode = d->termios.c_iflag;
 
-	if ((mode & ISTRIP) != 0)
-		*byte &= 0x7f;
-	if ((mode & IUCLC) != 0 && has(d, IEXTEN) && *byte >= 'A' && *byte <= 'Z')
-		*byte = (uint8_t)(*byte - 'A' + 'a');
+	*byte = fold(d, *byte);
 	if (*byte == '\r') {
 		if ((mode & IGNCR) != 0)
 			return false;
@@ -397,6 +409,10 @@ enum key_signal discipline_input(struct discipline *d, uint8_t byte, struct sink
 {
 	enum key_signal signal;
 
+	if (has(d, EXTPROC)) {
+		insert(d, fold(d, byte), echo);
+		return KEY_NONE;
+	}
 	if (d->literal) {
 		d->literal = false;
 		insert(d, byte, echo);
@@ -433,23 +449,23 @@ enum key_signal discipline_input(struct discipline *d, uint8_t byte, struct sink
 /* At `position` is no byte of anyone's. */
 static bool is_end_of_file(const struct discipline *d, uint64_t position)
 {
-	return has(d, ICANON) && marked(d, position) &&
+	return discipline_edits(d) && marked(d, position) &&
 	       d->ring[position % DISCIPLINE_SIZE] == END_OF_FILE;
 }
 
 size_t discipline_readable(const struct discipline *d)
 {
-	uint64_t end = has(d, ICANON) ? d->canon : d->head;
+	uint64_t end = discipline_edits(d) ? d->canon : d->head;
 	size_t count = (size_t)(end - d->tail);
 
-	for (uint64_t i = d->tail; has(d, ICANON) && i < end; i++)
+	for (uint64_t i = d->tail; discipline_edits(d) && i < end; i++)
 		count -= is_end_of_file(d, i);
 	return count;
 }
 
 bool discipline_ready(const struct discipline *d)
 {
-	return has(d, ICANON) ? d->lines > 0 : d->head != d->tail;
+	return discipline_edits(d) ? d->lines > 0 : d->head != d->tail;
 }
 
 bool discipline_pollable(const struct discipline *d)
@@ -457,7 +473,7 @@ bool discipline_pollable(const struct discipline *d)
 	const cc_t *cc = d->termios.c_cc;
 	size_t enough = cc[VTIME] == 0 && cc[VMIN] > 0 ? cc[VMIN] : 1;
 
-	return has(d, ICANON) ? d->lines > 0 : discipline_readable(d) >= enough;
+	return discipline_edits(d) ? d->lines > 0 : discipline_readable(d) >= enough;
 }
 
 bool discipline_holds_output(const struct discipline *d)
@@ -472,11 +488,17 @@ bool discipline_full(const struct discipline *d)
 
 size_t discipline_read(struct discipline *d, uint8_t *out, size_t size, bool *end)
 {
-	bool canonical = has(d, ICANON);
+	bool canonical = discipline_edits(d);
 	uint64_t limit = canonical ? d->canon : d->head;
 	size_t count = 0;
 
 	*end = false;
+	/* Who edits at the other end says so that the input ends: with the byte itself, alone. */
+	if (has(d, ICANON) && !canonical && limit - d->tail == 1 &&
+	    is_key(d, VEOF, d->ring[d->tail % DISCIPLINE_SIZE])) {
+		d->tail++;
+		*end = true;
+	}
 	while (d->tail < limit && !*end) {
 		uint8_t byte = *at(d, d->tail);
 		bool last = marked(d, d->tail);
@@ -497,10 +519,9 @@ size_t discipline_read(struct discipline *d, uint8_t *out, size_t size, bool *en
 
 void discipline_set(struct discipline *d, const struct termios2 *termios)
 {
-	bool toggled = ((d->termios.c_lflag ^ termios->c_lflag) & ICANON) != 0;
+	bool toggled = ((d->termios.c_lflag ^ termios->c_lflag) & (ICANON | EXTPROC)) != 0;
 
 	d->termios = *termios;
-	d->termios.c_lflag &= ~(tcflag_t)EXTPROC;
 	if ((termios->c_iflag & IXON) == 0)
 		d->stopped = false;
 	if (!toggled)

@@ -10,6 +10,8 @@
  *	  lines that may    the line being
  *	  be read           edited            (canonical mode; otherwise canon == head)
  *
+ * With EXTPROC somebody at the other end edits: what comes is complete, is not echoed, and has no meaning here.
+ *
  * A byte that ends a line has a mark. An end-of-file character is kept as a NUL in its place, marked, and
  * never given to the reader.
  */
@@ -48,6 +50,9 @@ struct discipline {
 /* The settings of a fresh terminal, as Linux's. */
 void discipline_init(struct discipline *d);
 
+/* True if lines are read, and edited here. */
+bool discipline_edits(const struct discipline *d);
+
 /* True if output is to wait. */
 bool discipline_holds_output(const struct discipline *d);
 
@@ -72,7 +77,7 @@ bool discipline_full(const struct discipline *d);
  */
 size_t discipline_read(struct discipline *d, uint8_t *out, size_t size, bool *end);
 
-/* New settings; input that is there stays readable. EXTPROC is not taken: nobody edits for us. */
+/* New settings; input that is there stays readable. */
 void discipline_set(struct discipline *d, const struct termios2 *termios);
 /* Forgets the input (tcflush(3)). */
 void discipline_flush(struct discipline *d);

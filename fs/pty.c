@@ -46,6 +46,8 @@ struct pty {
 	bool was_open;           /* there has been one; tty.lock */
 	bool locked;             /* TIOCSPTLCK: it cannot be opened yet; tty.lock */
 	bool has_master;         /* tty.lock */
+	bool packets;            /* TIOCPKT: the master reads what happens, too; tty.lock */
+	uint8_t happened;        /* TIOCPKT_*, and has not been read; tty.lock */
 };
 
 static struct {
@@ -95,6 +97,22 @@ static size_t take(struct pty *pty, uint8_t *out, size_t length)
 static void discard(struct tty *tty)
 {
 	pty_of(tty)->tail = pty_of(tty)->head;
+}
+
+/* Of things that undo each other only the last is told. */
+static void tell(struct tty *tty, uint8_t what)
+{
+	static const uint8_t pairs[] = { TIOCPKT_STOP | TIOCPKT_START,
+					 TIOCPKT_DOSTOP | TIOCPKT_NOSTOP };
+	struct pty *pty = pty_of(tty);
+
+	if (!pty->packets)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		if ((what & pairs[i]) != 0)
+			pty->happened &= (uint8_t)~pairs[i];
+	}
+	pty->happened |= what;
 }
 
 /* --- the program's end ------------------------------------------------------------------------------------ */
@@ -173,6 +191,29 @@ static bool is_deserted(const struct pty *pty)
 	return pty->was_open && pty->slaves == 0;
 }
 
+/*
+ * What a read gets next, to be followed by more only if `*more`. With TIOCPKT a read begins with a byte that
+ * tells what has happened, alone, or that data follows. The terminal's lock is held.
+ */
+static size_t take_next(struct pty *pty, uint8_t *out, size_t length, bool first, bool *more)
+{
+	*more = true;
+	if (!pty->packets)
+		return take(pty, out, length);
+	if (pty->happened != 0) {
+		*more = false;
+		if (!first)
+			return 0;
+		out[0] = pty->happened;
+		pty->happened = 0;
+		return 1;
+	}
+	if (!first || used(pty) == 0)
+		return take(pty, out, length);
+	out[0] = TIOCPKT_DATA;
+	return 1 + take(pty, out + 1, length - 1);
+}
+
 static ssize_t read_master(struct file *file, vaddr_t to, size_t length, loff_t *offset)
 {
 	bool nonblocking = (atomic_load(&file->flags) & O_NONBLOCK) != 0;
@@ -180,12 +221,14 @@ static ssize_t read_master(struct file *file, vaddr_t to, size_t length, loff_t 
 	struct pty *pty = pty_of(tty);
 	uint8_t piece[PIECE];
 	size_t done = 0;
+	bool more = true;
 	int error = 0;
 
-	while (error == 0 && done < length) {
+	while (error == 0 && more && done < length) {
 		mutex_lock(&tty->lock);
 		uint32_t seen = atomic_load(&tty->changes);
-		size_t part = take(pty, piece, MIN(sizeof(piece), length - done));
+		size_t part =
+			take_next(pty, piece, MIN(sizeof(piece), length - done), done == 0, &more);
 		bool deserted = is_deserted(pty);
 		mutex_unlock(&tty->lock);
 
@@ -210,36 +253,6 @@ static ssize_t read_master(struct file *file, vaddr_t to, size_t length, loff_t 
 	return done > 0 ? (ssize_t)done : error;
 }
 
-/* Where keys' echo goes; the terminal's lock is held when it does. */
-struct echo {
-	struct sink sink;
-	struct tty *tty;
-};
-
-static void flush_echo(struct sink *sink)
-{
-	put(container_of(sink, struct echo, sink)->tty, sink->bytes, sink->used);
-	sink->used = 0;
-}
-
-/* As many keys as there is room for: how many. */
-static size_t press(struct tty *tty, const uint8_t *keys, size_t length)
-{
-	struct echo echo = { .sink.flush = flush_echo, .tty = tty };
-	size_t done = 0, part;
-	int signal;
-
-	do {
-		mutex_lock(&tty->lock);
-		part = tty_take_keys(tty, keys + done, length - done, &echo.sink, &signal);
-		flush_echo(&echo.sink);
-		mutex_unlock(&tty->lock);
-		tty_signal_foreground(tty, signal);
-		done += part;
-	} while (part > 0 && done < length);
-	return done;
-}
-
 static ssize_t write_master(struct file *file, vaddr_t from, size_t length, loff_t *offset)
 {
 	bool nonblocking = (atomic_load(&file->flags) & O_NONBLOCK) != 0;
@@ -255,7 +268,7 @@ static ssize_t write_master(struct file *file, vaddr_t from, size_t length, loff
 		error = copy_from_user(piece, from + done, part);
 		if (error != 0)
 			break;
-		part = press(tty, piece, part);
+		part = tty_press(tty, piece, part);
 		done += part;
 		if (part > 0)
 			tty_announce(tty);
@@ -278,6 +291,8 @@ static unsigned poll_master(struct file *file, struct poll_table *table_of_polle
 	mutex_lock(&tty->lock);
 	if (used(pty) > 0)
 		events |= POLLIN | POLLRDNORM;
+	if (pty->packets && pty->happened != 0)
+		events |= POLLPRI | POLLIN | POLLRDNORM;
 	if (is_deserted(pty))
 		events |= POLLHUP;
 	if (!discipline_full(&tty->discipline))
@@ -351,10 +366,27 @@ static int set_lock(struct pty *pty, vaddr_t argument)
 	return 0;
 }
 
+/* TIOCPKT */
+static int set_packets(struct pty *pty, vaddr_t argument)
+{
+	int packets;
+	int error = get_user(&packets, argument);
+
+	if (error != 0)
+		return error;
+	mutex_lock(&pty->tty.lock);
+	if (!pty->packets)
+		pty->happened = 0;
+	pty->packets = packets != 0;
+	mutex_unlock(&pty->tty.lock);
+	return 0;
+}
+
 static int get_value(struct pty *pty, unsigned request, vaddr_t argument)
 {
 	mutex_lock(&pty->tty.lock);
 	int value = request == TIOCGPTLCK ? pty->locked
+		    : request == TIOCGPKT ? pty->packets
 		    : request == FIONREAD ? (int)used(pty)
 					  : (int)pty->index;
 	mutex_unlock(&pty->tty.lock);
@@ -394,12 +426,15 @@ static int ioctl_master(struct file *file, unsigned request, vaddr_t argument)
 	switch (request) {
 	case TIOCGPTN:
 	case TIOCGPTLCK:
+	case TIOCGPKT:
 	case FIONREAD:
 		return get_value(pty, request, argument);
 	case TIOCOUTQ:
 		return put_user(argument, (int)0);
 	case TIOCSPTLCK:
 		return set_lock(pty, argument);
+	case TIOCPKT:
+		return set_packets(pty, argument);
 	case TIOCGPTPEER:
 		return open_peer(pty, argument);
 	case TIOCSIG:
@@ -442,6 +477,7 @@ static const struct tty_driver driver = {
 	.room = room,
 	.put = put,
 	.discard = discard,
+	.tell = tell,
 	.destroy = destroy,
 };
 

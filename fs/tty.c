@@ -121,10 +121,25 @@ static int signal_number(enum key_signal key)
 	return 0;
 }
 
+void tty_tell(struct tty *tty, uint8_t what)
+{
+	if (tty->driver->tell != NULL)
+		tty->driver->tell(tty, what);
+}
+
+void tty_tell_flow(struct tty *tty, bool held)
+{
+	bool holds = discipline_holds_output(&tty->discipline);
+
+	if (holds != held)
+		tty_tell(tty, holds ? TIOCPKT_STOP : TIOCPKT_START);
+}
+
 size_t tty_take_keys(struct tty *tty, const uint8_t *keys, size_t length, struct sink *echo,
 		     int *signal)
 {
 	struct discipline *d = &tty->discipline;
+	bool held = discipline_holds_output(d);
 	size_t done = 0;
 
 	*signal = 0;
@@ -135,9 +150,47 @@ size_t tty_take_keys(struct tty *tty, const uint8_t *keys, size_t length, struct
 			echo->flush(echo);
 		*signal = signal_number(discipline_input(d, keys[done++], echo));
 		/* What was to be seen before such a key is not; its own echo is. */
-		if (*signal != 0 && discards)
+		if (*signal != 0 && discards) {
 			tty->driver->discard(tty);
+			tty_tell(tty, TIOCPKT_FLUSHREAD | TIOCPKT_FLUSHWRITE);
+		}
 	}
+	tty_tell_flow(tty, held);
+	return done;
+}
+
+/* Where keys' echo goes; the terminal's lock is held when it does. */
+struct echo {
+	struct sink sink;
+	struct tty *tty;
+};
+
+static void flush_echo(struct sink *sink)
+{
+	struct tty *tty = container_of(sink, struct echo, sink)->tty;
+
+	if (tty->driver->put != NULL)
+		tty->driver->put(tty, sink->bytes, sink->used);
+	else
+		(void)tty->driver->send(tty, sink->bytes,
+					sink->used); /* only a kill ends it early */
+	sink->used = 0;
+}
+
+size_t tty_press(struct tty *tty, const uint8_t *keys, size_t length)
+{
+	struct echo echo = { .sink.flush = flush_echo, .tty = tty };
+	size_t done = 0, part;
+	int signal;
+
+	do {
+		mutex_lock(&tty->lock);
+		part = tty_take_keys(tty, keys + done, length - done, &echo.sink, &signal);
+		flush_echo(&echo.sink);
+		mutex_unlock(&tty->lock);
+		tty_signal_foreground(tty, signal);
+		done += part;
+	} while (part > 0 && done < length);
 	return done;
 }
 
@@ -156,7 +209,7 @@ static struct patience patience_of(const struct discipline *d, size_t length)
 	uint64_t time = d->termios.c_cc[VTIME] * VTIME_NS;
 	size_t minimum = d->termios.c_cc[VMIN];
 
-	if ((d->termios.c_lflag & ICANON) != 0)
+	if ((d->termios.c_lflag & ICANON) != 0) /* also with EXTPROC: any byte will do then */
 		return (struct patience){ true, 1, NO_DEADLINE, NO_DEADLINE };
 	if (minimum == 0)
 		return (struct patience){ false, 1, time, time };

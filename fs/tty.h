@@ -11,9 +11,14 @@
  * keys like ^C only discard what has been typed.
  */
 struct tty_job_hooks {
-	/* The calling process's session, and its group. The job lock may be held. */
+	/*
+	 * The session whose terminal is the calling process's, 0 if it has given that up, and its group. The
+	 * job lock may be held.
+	 */
 	uint32_t (*session)(void);
 	uint32_t (*group)(void);
+	/* It gives that up, and so its children have none (TIOCNOTTY by a process that leads no session). */
+	void (*give_up)(void);
 	/* True if the calling process leads its session. */
 	bool (*leads)(void);
 	/* 0 if a process of the calling process's session is in the group; -EPERM, -ESRCH. No lock is held. */

@@ -37,6 +37,8 @@ struct tty_driver {
 	void (*drain)(struct tty *tty);
 	/* Forgets output that nobody has seen yet, where that can be done; NULL. The lock is held. */
 	void (*discard)(struct tty *tty);
+	/* TIOCPKT_*: what has happened, for whoever is at the other end; NULL: nobody. The lock is held. */
+	void (*tell)(struct tty *tty, uint8_t what);
 	/* The last reference is gone. NULL: there always is one. May sleep. */
 	void (*destroy)(struct tty *tty);
 };
@@ -83,6 +85,10 @@ ssize_t tty_write(struct file *file, vaddr_t from, size_t length, loff_t *offset
 unsigned tty_poll(struct file *file, struct poll_table *table);
 int tty_ioctl(struct file *file, unsigned request, vaddr_t argument); /* fs/tty_ioctl.c */
 
+/* The terminal's lock is held: what has happened goes to the other end; `held`: output was, before. */
+void tty_tell(struct tty *tty, uint8_t what);
+void tty_tell_flow(struct tty *tty, bool held);
+
 /* Somebody may have to look again. Any lock may be held. */
 void tty_announce(struct tty *tty);
 /*
@@ -92,6 +98,11 @@ void tty_announce(struct tty *tty);
  */
 size_t tty_take_keys(struct tty *tty, const uint8_t *keys, size_t length, struct sink *echo,
 		     int *signal);
+/*
+ * Presses as many keys as are taken: how many. Their echo goes where output goes, their signals to the foreground.
+ * No lock is held.
+ */
+size_t tty_press(struct tty *tty, const uint8_t *keys, size_t length);
 /* All open files are dead, and those who wait in them come back. No lock is held. */
 void tty_hang_up(struct tty *tty);
 
@@ -107,6 +118,8 @@ int tty_check_foreground(struct tty *tty, int signal);
 void tty_signal_foreground(struct tty *tty, int signal);
 /* It has hung up: the session's leader is told. */
 void tty_signal_leader(struct tty *tty);
+/* Its session has it no more. */
+void tty_disown(struct tty *tty);
 /* The caller's controlling terminal with a reference, or NULL. */
 struct tty *tty_controlling(void);
 /* What open(2) without O_NOCTTY does for a session's leader who has no terminal. */

@@ -5,10 +5,13 @@
 #include "fs/tty_core.h"
 #include "kernel/cred.h"
 #include "kernel/string.h"
+#include "kernel/syscall.h"
 #include "mm/user.h"
 #include <asm/signal.h>
 #include <linux/capability.h>
 #include <linux/tty.h>
+
+#define CONTROL_MASK 0x1f /* ^S is an S without the other bits */
 
 /* --- speeds: means nothing here, but is kept as it was set ------------------------------------------- */
 
@@ -83,9 +86,28 @@ static int get_termios(struct tty *tty, vaddr_t argument, size_t size)
 	return copy_to_user(argument, &termios, size);
 }
 
+/* What the settings make of ^S and ^Q: whether who is at the other end may act on them itself. */
+static bool stops_by_keys(const struct termios2 *termios)
+{
+	return (termios->c_iflag & IXON) != 0 && termios->c_cc[VSTOP] == ('S' & CONTROL_MASK) &&
+	       termios->c_cc[VSTART] == ('Q' & CONTROL_MASK);
+}
+
+/* The terminal's lock is held. */
+static void tell_settings(struct tty *tty, const struct termios2 *old)
+{
+	const struct termios2 *new = &tty->discipline.termios;
+
+	if (((old->c_lflag | new->c_lflag) & EXTPROC) != 0)
+		tty_tell(tty, TIOCPKT_IOCTL);
+	if (stops_by_keys(old) != stops_by_keys(new))
+		tty_tell(tty, stops_by_keys(new) ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP);
+}
+
 static int set_termios(struct tty *tty, vaddr_t argument, size_t size, bool drain, bool flush)
 {
-	struct termios2 termios = { 0 };
+	struct termios2 termios = { 0 }, old;
+	bool held;
 	int error = copy_from_user(&termios, argument, size);
 
 	if (error != 0)
@@ -94,9 +116,15 @@ static int set_termios(struct tty *tty, vaddr_t argument, size_t size, bool drai
 	if ((drain || flush) && tty->driver->drain != NULL)
 		tty->driver->drain(tty);
 	mutex_lock(&tty->lock);
-	if (flush)
+	if (flush) {
 		discipline_flush(&tty->discipline);
+		tty_tell(tty, TIOCPKT_FLUSHREAD);
+	}
+	old = tty->discipline.termios;
+	held = discipline_holds_output(&tty->discipline);
 	discipline_set(&tty->discipline, &termios);
+	tell_settings(tty, &old);
+	tty_tell_flow(tty, held);
 	mutex_unlock(&tty->lock);
 	tty_announce(tty);
 	return 0;
@@ -192,9 +220,6 @@ int tty_ioctl_settings(struct tty *tty, unsigned request, vaddr_t argument)
 		return set_discipline(argument);
 	case TIOCGDEV:
 		return put_user(argument, tty->number);
-	case TIOCSTI:
-		/* Putting words into somebody's mouth is refused, as by Linux today. */
-		return -EIO;
 	default:
 		return -ENOTTY;
 	}
@@ -207,10 +232,14 @@ static int flush(struct tty *tty, vaddr_t queue)
 	if (queue != TCIFLUSH && queue != TCOFLUSH && queue != TCIOFLUSH)
 		return -EINVAL;
 	mutex_lock(&tty->lock);
-	if (queue != TCOFLUSH)
+	if (queue != TCOFLUSH) {
 		discipline_flush(&tty->discipline);
-	if (queue != TCIFLUSH && tty->driver->discard != NULL)
+		tty_tell(tty, TIOCPKT_FLUSHREAD);
+	}
+	if (queue != TCIFLUSH && tty->driver->discard != NULL) {
 		tty->driver->discard(tty);
+		tty_tell(tty, TIOCPKT_FLUSHWRITE);
+	}
 	mutex_unlock(&tty->lock);
 	tty_announce(tty);
 	return 0;
@@ -238,13 +267,17 @@ static int send_byte(struct tty *tty, unsigned key)
 
 static int flow(struct tty *tty, vaddr_t action)
 {
+	bool held;
+
 	switch (action) {
 	case TCOOFF:
 	case TCOON:
 		mutex_lock(&tty->lock);
+		held = discipline_holds_output(&tty->discipline);
 		tty->discipline.held = action == TCOOFF;
 		if (action == TCOON)
 			tty->discipline.stopped = false;
+		tty_tell_flow(tty, held);
 		mutex_unlock(&tty->lock);
 		tty_announce(tty);
 		return 0;
@@ -273,6 +306,42 @@ static int drain(struct tty *tty)
 	return 0;
 }
 
+/* TIOCSTI: putting words into somebody's mouth is for the privileged only, as on Linux today. */
+static int press_key(struct tty *tty, vaddr_t argument)
+{
+	uint8_t key;
+	int error = capable(CAP_SYS_ADMIN) ? get_user(&key, argument) : -EIO;
+
+	if (error != 0)
+		return error;
+	(void)tty_press(tty, &key, 1);
+	tty_announce(tty);
+	return 0;
+}
+
+/* Of whoever has it open and whoever it controls. */
+static int end_use(struct tty *tty)
+{
+	tty_hang_up(tty);
+	tty_signal_leader(tty);
+	tty_disown(tty);
+	return 0;
+}
+
+SYSCALL0(vhangup)
+{
+	struct tty *tty;
+
+	if (!capable(CAP_SYS_TTY_CONFIG))
+		return -EPERM;
+	tty = tty_controlling();
+	if (tty != NULL) {
+		(void)end_use(tty);
+		tty_put(tty);
+	}
+	return 0;
+}
+
 static int control_queues(struct tty *tty, unsigned request, vaddr_t argument)
 {
 	switch (request) {
@@ -287,11 +356,10 @@ static int control_queues(struct tty *tty, unsigned request, vaddr_t argument)
 	case TCSBRK:
 	case TCSBRKP:
 		return drain(tty);
+	case TIOCSTI:
+		return press_key(tty, argument);
 	case TIOCVHANGUP:
-		if (!capable(CAP_SYS_ADMIN))
-			return -EPERM;
-		tty_hang_up(tty);
-		return 0;
+		return capable(CAP_SYS_ADMIN) ? end_use(tty) : -EPERM;
 	default:
 		return -ENOTTY;
 	}

@@ -197,7 +197,20 @@ uint32_t tty_end_session(uint32_t session)
 	return group;
 }
 
-/* TIOCNOTTY: the leader's is the whole session's. */
+void tty_disown(struct tty *tty)
+{
+	bool had;
+
+	mutex_lock(&jobs.lock);
+	had = tty->session != 0;
+	if (had)
+		take(tty);
+	mutex_unlock(&jobs.lock);
+	if (had)
+		tty_put(tty);
+}
+
+/* TIOCNOTTY: the leader's is the whole session's; another gives up its own. */
 static int give_up_control(struct tty *tty)
 {
 	const struct tty_job_hooks *h = atomic_load(&hooks);
@@ -214,8 +227,10 @@ static int give_up_control(struct tty *tty)
 	mutex_unlock(&jobs.lock);
 	if (!ours)
 		return -ENOTTY;
-	if (!leads)
+	if (!leads) {
+		h->give_up();
 		return 0;
+	}
 	if (group != 0) {
 		h->signal(group, SIGHUP);
 		h->signal(group, SIGCONT);

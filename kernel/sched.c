@@ -380,7 +380,7 @@ static void switch_away(void)
 	slice_arm(next);
 	tick_arm(next, now);
 
-	bool irq_was_on = cpu->irq_was_on;
+	uint64_t flags = cpu->flags_at_depth_0;
 	save_user_state(previous);
 	if (switch_space_hook != NULL)
 		switch_space_hook(previous, next);
@@ -392,7 +392,7 @@ static void switch_away(void)
 	switch_stacks(&previous->kernel_sp, next->kernel_sp);
 
 	finish_switch();
-	this_cpu()->irq_was_on = irq_was_on;
+	this_cpu()->flags_at_depth_0 = flags;
 }
 
 void sched_yield(void)
@@ -434,6 +434,9 @@ void thread_unpark(struct thread *thread)
 {
 	bool woken = false, first = false;
 
+	/* Who runs here does not sleep: nothing comes between its last look and the switch. */
+	if (thread == current)
+		return;
 	irq_push_off();
 	struct cpu *cpu = this_cpu();
 	bool in_interrupt = cpu->interrupt_depth > 0;
@@ -461,7 +464,7 @@ static __noreturn void thread_begin(void)
 	struct thread *self = current;
 
 	finish_switch();
-	this_cpu()->irq_was_on = true;
+	this_cpu()->flags_at_depth_0 = X86_EFLAGS_IF;
 	irq_pop_off();
 	self->entry(self->arg);
 	thread_exit();

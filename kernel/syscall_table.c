@@ -95,6 +95,7 @@
 	    call(listxattr) call(llistxattr) call(flistxattr) call(setxattr) call(lsetxattr)       \
 	    call(fsetxattr) call(removexattr) call(lremovexattr) call(fremovexattr)                \
 	/* timerfd.c */ call(timerfd_create) call(timerfd_settime) call(timerfd_gettime)         \
+	/* tty_ioctl.c */ call(vhangup)                                                           \
 	/* times.c */ call(utimensat) call(futimesat) call(utimes) call(utime)
 
 #define ROOM_MM(call)                                                                              \

@@ -81,15 +81,16 @@ static int add_load(struct image_plan *plan, const struct elf_file *file, const 
 
 static int add_interpreter(struct image_plan *plan, const Elf64_Phdr *phdr)
 {
-	/* Linux's bounds: at least one character and its NUL, at most a path. The first one counts. */
+	/* The first one counts; a second one is not looked at. */
+	if (plan->interpreter_length > 0)
+		return 0;
+	/* Linux's bounds: at least one character and its NUL, at most a path. */
 	if (phdr->p_filesz < 2 || phdr->p_filesz > PATH_MAX)
 		return -ENOEXEC;
 	if (phdr->p_offset > (uint64_t)INT64_MAX - PATH_MAX)
-		return -ENOEXEC;
-	if (plan->interpreter_length == 0) {
-		plan->interpreter_offset = phdr->p_offset;
-		plan->interpreter_length = phdr->p_filesz;
-	}
+		return -EINVAL;
+	plan->interpreter_offset = phdr->p_offset;
+	plan->interpreter_length = phdr->p_filesz;
 	return 0;
 }
 

@@ -30,7 +30,8 @@ int elf_read_header(const void *bytes, size_t length, struct elf_file *out);
 
 /*
  * Checks the program headers (`file->phdrs_size` bytes, any alignment) and makes the plan, whose
- * segments are the caller's `segments`, at least file->phnum of them. 0 or -ENOEXEC.
+ * segments are the caller's `segments`, at least file->phnum of them. 0, -ENOEXEC, or -EINVAL (where the
+ * interpreter's name is).
  */
 int elf_make_plan(const struct elf_file *file, const void *phdrs, struct image_segment *segments,
 		  struct image_plan *plan);

@@ -40,6 +40,7 @@
 /* What reserve() has acquired. */
 struct exec {
 	struct image image;
+	struct image interpreter; /* empty unless the program names one */
 	struct space *space;
 	struct cred *cred;         /* what the program may do */
 	bool secure;               /* which is more than the caller may */
@@ -118,6 +119,34 @@ static int map_stack(struct space *space, size_t needed, bool executable)
 	return error == -EEXIST ? -ENOMEM : error;
 }
 
+/*
+ * Maps the interpreter where mmap(2) would: at the top of its area. The place that holds all of it,
+ * aligned as it asks for, is found by mapping nothing there. One with addresses of its own goes
+ * there, over the program if that is how they were made, as on Linux.
+ */
+static int map_interpreter(struct exec *exec, uint64_t *bias)
+{
+	const struct image_plan *plan = &exec->interpreter.plan;
+	struct map_request room = { .prot = PROT_NONE, .max_prot = PROT_ALL };
+	vaddr_t start = ALIGN_DOWN(plan_start(plan), plan->alignment);
+	vaddr_t at;
+	int error;
+
+	*bias = 0;
+	if (!plan->relocatable)
+		return image_map(&exec->interpreter, exec->space, 0);
+	if (__builtin_add_overflow(plan_end(plan) - start, plan->alignment - PAGE_SIZE,
+				   &room.length))
+		return -ENOMEM;
+	error = space_map(exec->space, &room, &at);
+	if (error == 0)
+		error = space_unmap(exec->space, at, room.length);
+	if (error != 0)
+		return error;
+	*bias = ALIGN_UP(at, plan->alignment) - start;
+	return image_map(&exec->interpreter, exec->space, *bias);
+}
+
 static int write_to_space(void *context, vaddr_t to, const void *from, size_t length)
 {
 	return space_write(context, to, from, length);
@@ -151,7 +180,7 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 		.write = write_to_space,
 		.context = space,
 	};
-	uint64_t bias;
+	uint64_t bias, interpreter_bias = 0;
 	vaddr_t vdso;
 	int error;
 
@@ -166,6 +195,8 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 	error = plan_bias(plan, PIE_BASE + random_distance(PIE_RANDOM_PAGES), &bias);
 	if (error == 0)
 		error = image_map(&exec->image, space, bias);
+	if (error == 0 && exec->interpreter.version)
+		error = map_interpreter(exec, &interpreter_bias);
 	if (error == 0)
 		error = vdso_map(space, place_vdso(space), &vdso);
 	if (error != 0)
@@ -174,10 +205,15 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 
 	stack.top = space->stack_top;
 	fill_aux(&stack.aux, exec, bias);
+	stack.aux.base = interpreter_bias;
 	stack.aux.vdso = vdso;
 	error = map_stack(space, stack_size(&stack), plan->executable_stack);
 	if (error == 0)
 		error = stack_build(&stack, &exec->stack);
+	assert(exec->stack.aux_end - exec->stack.aux_start <= sizeof(space->auxv));
+	if (error == 0)
+		error = space_read(space, exec->stack.aux_start, space->auxv,
+				   exec->stack.aux_end - exec->stack.aux_start);
 	if (error != 0)
 		return error;
 
@@ -185,7 +221,8 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 	space->arg_end = exec->stack.arg_end;
 	space->env_start = exec->stack.env_start;
 	space->env_end = exec->stack.env_end;
-	exec->entry = stack.aux.entry;
+	exec->entry = exec->interpreter.version ? exec->interpreter.plan.entry + interpreter_bias
+						: stack.aux.entry;
 	return 0;
 }
 
@@ -200,6 +237,7 @@ static void exec_release(struct exec *exec)
 		files_put(exec->files);
 	if (exec->space)
 		space_put(exec->space);
+	image_put(&exec->interpreter);
 	image_put(&exec->image);
 }
 
@@ -219,6 +257,8 @@ static int reserve(struct exec_request *request, struct exec *exec)
 	if (error != 0)
 		return error;
 	error = check_strings(request);
+	if (error == 0 && exec->image.plan.interpreter_length > 0)
+		error = image_load_interpreter(&exec->image, &exec->interpreter);
 	if (error != 0)
 		goto bad;
 
@@ -262,6 +302,7 @@ static void reset_registers(const struct exec *exec)
 
 	*tf = (struct trapframe){
 		.vector = tf->vector,
+		.error = TRAP_NO_SYSCALL,
 		.rip = exec->entry,
 		.rsp = exec->stack.sp,
 		.cs = GDT_USER_CODE,
@@ -270,8 +311,7 @@ static void reset_registers(const struct exec *exec)
 	};
 	cpu_set_user_fs_base(0);
 	cpu_set_user_gs_base(0);
-	fpu_area_init(current->fpu);
-	fpu_restore(current->fpu);
+	fpu_reset();
 }
 
 /* Cannot fail. Takes over all that `exec` holds. */
@@ -308,6 +348,7 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	exec->image.version = NULL;
 	exec->image.name = NULL;
 	image_put(&exec->image);
+	image_put(&exec->interpreter);
 }
 
 int exec_replace(struct exec_request *request)

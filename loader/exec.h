@@ -1,7 +1,7 @@
 /*
  * loader/exec.h - execve(2), and how the first program starts.
  *
- *	reserve    open and stream the image (and a script's interpreter), check every header,
+ *	reserve    open and stream the image (and the interpreter it names), check every header,
  *	           build the new space and its stack, unshare what exec unshares
  *	─────────  the commit point: exec_commit() cannot fail
  *	release    switch spaces, close on exec, drop the old space and image

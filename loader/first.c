@@ -119,6 +119,8 @@ static const char *error_text(int error)
 		return "the transfer failed";
 	case -ELOOP:
 		return "too many scripts or links";
+	case -ELIBBAD:
+		return "its interpreter is no program";
 	case -ENOMEM:
 		return "not enough memory";
 	case -E2BIG:

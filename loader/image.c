@@ -11,6 +11,7 @@
 #include "loader/flat.h"
 #include "loader/script.h"
 #include "mm/slab.h"
+#include <linux/elf.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
@@ -36,29 +37,6 @@ static int read_exactly(struct version *version, uint64_t offset, void *out, siz
 	if (got < 0)
 		return (int)got;
 	return (size_t)got == length ? 0 : -ENOEXEC;
-}
-
-/*
- * A dynamic program names its interpreter. Running it is not possible yet, and must not be mistaken
- * for a missing program: ENOENT, as execve(2) has it for an interpreter that is not there, and a line.
- */
-static int refuse_dynamic(const struct image *image)
-{
-	const struct image_plan *plan = &image->plan;
-	size_t length = plan->interpreter_length;
-	char *interpreter = kalloc(length);
-	int error;
-
-	if (!interpreter)
-		return -ENOMEM;
-	error = read_exactly(image->version, plan->interpreter_offset, interpreter, length);
-	if (error == 0)
-		error = interpreter[length - 1] == '\0' ? -ENOENT : -ENOEXEC;
-	if (error == -ENOENT)
-		log_warn("exec: %s is dynamically linked (it wants %s); only static programs run",
-			 image->name->path, interpreter);
-	kfree(interpreter);
-	return error;
 }
 
 /* Whatever becomes of the plan, its segments are the image's from when they are there. */
@@ -157,6 +135,7 @@ bad_image:
 bad_version:
 	version_put(image->version);
 	file_name_put(image->name);
+	*image = (struct image){ 0 };
 	return error;
 }
 
@@ -225,14 +204,68 @@ int image_load(int dirfd, const char *path, int flags, const char *program, stru
 		goto out_load;
 
 	error = make_plan(out, &load->head);
-	if (error == 0 && out->plan.interpreter_length > 0)
-		error = refuse_dynamic(out);
 	if (error == 0)
 		error = stream(out);
 	if (error != 0)
 		image_put(out);
 out_load:
 	kfree(load);
+	return error;
+}
+
+/* --- the interpreter of a dynamic program ----------------------------------------------------- */
+
+/* Its name, in memory of the caller's; what Linux says of one that is not there in full. */
+static int interpreter_name(const struct image *program, char **out)
+{
+	const struct image_plan *plan = &program->plan;
+	size_t length = plan->interpreter_length;
+	ssize_t got;
+
+	*out = kalloc(length);
+	if (!*out)
+		return -ENOMEM;
+	got = version_read(program->version, plan->interpreter_offset, *out, length);
+	if (got < 0)
+		return (int)got;
+	if ((size_t)got != length)
+		return -EIO;
+	return (*out)[length - 1] == '\0' ? 0 : -ENOEXEC;
+}
+
+/* As a program, but for what it may be (ELF, no script) and what a mistake in it is called. */
+static int interpreter_open(const char *path, struct head *head, struct image *out)
+{
+	/* As on Linux, an empty name is the working directory's, which is no program. */
+	int error = image_open(AT_FDCWD, path, AT_EMPTY_PATH, out, head);
+
+	if (error != 0)
+		return error;
+	error = head->length < sizeof(Elf64_Ehdr) ? -EIO : plan_elf(out, head);
+	if (error == 0)
+		error = stream(out);
+	if (error != 0)
+		image_put(out);
+	return error == -ENOEXEC ? -ELIBBAD : error;
+}
+
+int image_load_interpreter(const struct image *program, struct image *out)
+{
+	struct head *head = kalloc(sizeof(*head));
+	char *path = NULL;
+	int error;
+
+	error = head ? interpreter_name(program, &path) : -ENOMEM;
+	if (error == 0) {
+		error = interpreter_open(path, head, out);
+		/* Or it looks as if the program itself were missing. */
+		if (error != 0)
+			log_warn(
+				"exec: %s wants the interpreter %s, which cannot be used: error %d",
+				program->name->path, path, -error);
+	}
+	kfree(path);
+	kfree(head);
 	return error;
 }
 

@@ -85,7 +85,7 @@ static int write_strings(const struct stack_request *request, const struct strin
 
 /* Where everything goes. */
 struct places {
-	vaddr_t program, env, arg, platform, random, sp;
+	vaddr_t program, env, arg, platform, random, sp, aux, aux_end;
 };
 
 static struct places find_places(const struct stack_request *request)
@@ -100,6 +100,8 @@ static struct places find_places(const struct stack_request *request)
 	at.platform = at.arg - sizeof(platform);
 	at.random = at.platform - STACK_RANDOM_BYTES;
 	at.sp = ALIGN_DOWN(at.random - words * sizeof(uint64_t), STACK_ALIGNMENT);
+	at.aux_end = at.sp + words * sizeof(uint64_t);
+	at.aux = at.aux_end - 2 * pairs * sizeof(uint64_t);
 	return at;
 }
 
@@ -155,6 +157,8 @@ int stack_build(const struct stack_request *request, struct stack_layout *out)
 		.arg_end = at.env,
 		.env_start = at.env,
 		.env_end = at.program,
+		.aux_start = at.aux,
+		.aux_end = at.aux_end,
 	};
 	error = request->write(request->context, at.random, request->aux.random,
 			       STACK_RANDOM_BYTES);

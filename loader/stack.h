@@ -49,6 +49,7 @@ struct stack_request {
 struct stack_layout {
 	vaddr_t sp;
 	vaddr_t arg_start, arg_end, env_start, env_end;
+	vaddr_t aux_start, aux_end; /* with AT_NULL */
 };
 
 /* The bytes that stack_build() will write below `top`. */

@@ -20,6 +20,7 @@
  * comes before, and the pages are gone from the parent, or after, and finds both regions.
  */
 #include "kernel/sched.h"
+#include "kernel/string.h"
 #include "mm/change.h"
 #include "mm/large.h"
 #include "mm/pages.h"
@@ -139,6 +140,7 @@ static void copy_properties(const struct space *from, struct space *to)
 	to->mmap_top = from->mmap_top;
 	to->stack_top = from->stack_top;
 	to->arg_start = from->arg_start;
+	memcpy(to->auxv, from->auxv, sizeof(to->auxv));
 	to->arg_end = from->arg_end;
 	to->env_start = from->env_start;
 	to->env_end = from->env_end;

@@ -63,6 +63,9 @@ struct space_stats {
 	uint64_t peak_virtual, peak_resident;
 };
 
+/* Words of an auxiliary vector: room for its types and values, and the two zeroes at its end. */
+#define SPACE_AUX_WORDS 48
+
 struct space {
 	_Atomic uint32_t refs;
 	struct rwlock lock;
@@ -73,7 +76,8 @@ struct space {
 	vaddr_t mmap_top;                               /* mappings go below this; fixed at exec */
 	vaddr_t stack_top;                              /* fixed at exec */
 	vaddr_t arg_start, arg_end, env_start, env_end; /* for /proc; fixed at exec */
-	struct space_limits { /* bytes; UINT64_MAX: none. Copied from RLIMIT_* */
+	uint64_t auxv[SPACE_AUX_WORDS]; /* the auxiliary vector, for /proc; fixed at exec */
+	struct space_limits {           /* bytes; UINT64_MAX: none. Copied from RLIMIT_* */
 		uint64_t as, data, stack, memlock;
 	} limits; /* lock */
 	uint32_t

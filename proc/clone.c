@@ -253,6 +253,7 @@ static int add_process(const struct clone_request *request, struct process *chil
 	/* CLONE_PARENT: siblings are of one group. */
 	child->pgid = self->pgid;
 	child->sid = self->sid;
+	child->has_no_terminal = self->has_no_terminal;
 	return 0;
 }
 

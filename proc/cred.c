@@ -94,7 +94,7 @@ void cred_inherit(struct process *process, struct thread *thread)
 	process->cred = cred;
 	process->user = current_process() ? current_process()->user : user_find(ROOT_ID);
 	if (current_process())
-		user_get(process->user);
+		user_add(process->user, USER_PROCESS);
 }
 
 /* capabilities(7), "Transformation of capabilities during execve()"; files have none of their own. */

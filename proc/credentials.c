@@ -108,7 +108,7 @@ static int64_t commit_user(struct cred *cred)
 	before = process->user;
 	process->user = user;
 	spin_unlock(&process->signal_lock);
-	user_put(before);
+	user_remove(before, USER_PROCESS);
 	return 0;
 }
 

@@ -89,6 +89,7 @@ SYSCALL0(setsid)
 	if (result > 0) {
 		self->sid = self->pid;
 		self->pgid = self->pid;
+		self->has_no_terminal = false;
 	}
 	mutex_unlock(&family_lock);
 	return result;

@@ -61,7 +61,7 @@ void process_put(struct process *process)
 		return;
 	signal_forget_all(&process->shared_pending);
 	if (process->user)
-		user_put(process->user);
+		user_remove(process->user, USER_PROCESS);
 	if (process->handlers)
 		handlers_put(process->handlers);
 	cred_put(process->cred);
@@ -222,7 +222,14 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 /* The terminal asks under its lock, so these take none. */
 static uint32_t current_session(void)
 {
-	return current_process() ? current_process()->sid : 0;
+	const struct process *self = current_process();
+
+	return self && !self->has_no_terminal ? self->sid : 0;
+}
+
+static void give_up_terminal(void)
+{
+	current_process()->has_no_terminal = true;
 }
 
 static uint32_t current_group(void)
@@ -314,6 +321,7 @@ void process_init(void)
 	static const struct tty_job_hooks job_hooks = {
 		.session = current_session,
 		.group = current_group,
+		.give_up = give_up_terminal,
 		.leads = current_leads,
 		.check_group = check_group,
 		.signal = process_signal_group,

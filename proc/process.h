@@ -10,6 +10,7 @@
 #include "kernel/sched.h"
 #include "proc/timers.h"
 #include <bsd/sys/queue.h>
+#include <linux/signal.h>
 
 #define NSIG_KERNEL 64
 /* Numbers are below this: Linux's default for pid_max. */
@@ -18,7 +19,6 @@
 struct version;
 struct file_name;
 struct trapframe;
-struct queued_signal;
 struct user;
 
 /* As the kernel's struct sigaction of <asm/signal.h>, with addresses as numbers. */
@@ -41,17 +41,25 @@ struct process_counts {
 	uint64_t peak_resident;          /* in pages; of several, the largest */
 };
 
+struct queued_signal {
+	TAILQ_ENTRY(queued_signal) link;
+	struct user *user; /* for whom it is counted */
+	siginfo_t info;
+};
+
 /* Signals that have been posted and not delivered. Under the signal lock of the process. */
 struct pending_signals {
 	uint64_t set;                      /* bit n - 1 for signal n */
 	TAILQ_HEAD(, queued_signal) queue; /* what is known about those */
+	struct queued_signal first;        /* for one of them, which needs no memory then */
+	bool first_used;
 };
 
 /* What is to be done about each signal. CLONE_SIGHAND: of several processes at once. */
 struct handlers {
 	_Atomic uint32_t refs;
 	struct spinlock lock;                      /* RANK_HANDLERS */
-	struct signal_action actions[NSIG_KERNEL]; /* lock */
+	struct signal_action actions[NSIG_KERNEL]; /* lock; their handlers are read without */
 };
 
 /* One thread of a process; the process's signal lock is meant by "signal lock". */
@@ -100,6 +108,7 @@ struct process {
 	_Atomic uint32_t pgid, sid;     /* family lock to change; read by anyone */
 	struct process *parent;         /* family lock; NULL: the first process */
 	_Atomic uint32_t parent_pid;    /* its number, for who has no lock; 0: the first process */
+	_Atomic bool has_no_terminal;   /* TIOCNOTTY: its session's is not its own */
 	uint32_t parent_tid;            /* which of the parent's threads made it; family lock */
 	TAILQ_HEAD(, process) children; /* family lock; zombies, too */
 	TAILQ_ENTRY(process) sibling;   /* family lock */
@@ -128,7 +137,7 @@ struct process {
 	struct limits limits;
 	struct cred *cred;                     /* held: as others see it; family lock */
 	struct spinlock signal_lock;           /* RANK_SIGNAL */
-	struct user *user;                     /* signal_lock; held: whose signals are counted */
+	struct user *user;                     /* signal_lock; for whom its signals are counted */
 	struct handlers *handlers;             /* signal_lock; held */
 	struct pending_signals shared_pending; /* signal_lock; for any of its threads */
 	bool ending;                           /* signal_lock; all of its threads have to end: */

@@ -21,6 +21,17 @@ void procfs_init_system(void);
 void procfs_init_sys(void);
 void procfs_init_net(void);
 
+/* Of /proc/PID and /proc/PID/task/TID: numbers. (proc/procfs_stat.c) */
+int procfs_generate_stat(struct text *text, uint32_t number);
+int procfs_generate_statm(struct text *text, uint32_t number);
+int procfs_generate_status(struct text *text, uint32_t number);
+
+/* The address space, and what the program in it was started with. (proc/procfs_space.c) */
+int procfs_generate_maps(struct text *text, uint32_t number);
+int procfs_generate_cmdline(struct text *text, uint32_t number);
+int procfs_generate_environ(struct text *text, uint32_t number);
+int procfs_generate_auxv(struct text *text, uint32_t number);
+
 /* Of /proc/PID. (proc/procfs_small.c) */
 int procfs_generate_limits(struct text *text, uint32_t pid);
 int procfs_generate_mounts(struct text *text, uint32_t pid);
@@ -34,7 +45,7 @@ void procfs_describe_capabilities(struct text *text, uint32_t pid);
 
 /*
  * The process's memory, with a reference, or NULL if it has none any more. -ESRCH. And a region of it as a
- * line of /proc/PID/maps; the space's lock is held. (proc/procfs_process.c)
+ * line of /proc/PID/maps; the space's lock is held.
  */
 int procfs_get_space(uint32_t pid, struct space **out);
 void procfs_print_region(struct text *text, const struct space *space, const struct region *region);

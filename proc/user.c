@@ -12,7 +12,7 @@
 /* Taken under signal locks, and holding none of what they hold. */
 static struct spinlock users_lock = SPINLOCK_INIT("users", RANK_HANDLERS);
 static LIST_HEAD(, user) users[USER_BUCKETS]; /* users_lock; all but root */
-static struct user root = { .uid = ROOT_ID, .refs = 1 };
+static struct user root = { .uid = ROOT_ID, .uses = USER_PROCESS };
 
 static struct user *lookup(uint32_t uid)
 {
@@ -20,7 +20,7 @@ static struct user *lookup(uint32_t uid)
 
 	LIST_FOREACH (user, &users[uid % USER_BUCKETS], link) {
 		if (user->uid == uid) {
-			user_get(user);
+			user_add(user, USER_PROCESS);
 			return user;
 		}
 	}
@@ -32,7 +32,7 @@ struct user *user_find(uint32_t uid)
 	struct user *user, *fresh;
 
 	if (uid == ROOT_ID) {
-		user_get(&root);
+		user_add(&root, USER_PROCESS);
 		return &root;
 	}
 	fresh = kzalloc(sizeof(*fresh));
@@ -42,7 +42,7 @@ struct user *user_find(uint32_t uid)
 		user = fresh;
 		fresh = NULL;
 		user->uid = uid;
-		user->refs = 1;
+		user->uses = USER_PROCESS;
 		LIST_INSERT_HEAD(&users[uid % USER_BUCKETS], user, link);
 	}
 	spin_unlock(&users_lock);
@@ -50,23 +50,18 @@ struct user *user_find(uint32_t uid)
 	return user;
 }
 
-void user_get(struct user *user)
+void user_remove(struct user *user, uint64_t unit)
 {
-	atomic_fetch_add(&user->refs, 1);
-}
-
-void user_put(struct user *user)
-{
-	uint32_t refs = user->refs;
+	uint64_t uses = user->uses;
 	bool last;
 
-	while (refs > 1) {
-		if (atomic_compare_exchange_weak(&user->refs, &refs, refs - 1))
+	while (uses > unit) {
+		if (atomic_compare_exchange_weak(&user->uses, &uses, uses - unit))
 			return;
 	}
-	/* Perhaps the last one: nobody finds it while it goes. */
+	/* Perhaps the last: nobody finds it while it goes. */
 	spin_lock(&users_lock);
-	last = atomic_fetch_sub(&user->refs, 1) == 1;
+	last = atomic_fetch_sub(&user->uses, unit) == unit;
 	if (last)
 		LIST_REMOVE(user, link);
 	spin_unlock(&users_lock);

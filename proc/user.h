@@ -7,16 +7,32 @@
 #include "kernel/base.h"
 #include <bsd/sys/queue.h>
 
+/* There is one for each number that a process has as its real user's, and while signals of his are queued. */
 struct user {
-	LIST_ENTRY(user) link;    /* users_lock */
-	uint32_t uid;             /* for ever */
-	_Atomic uint32_t refs;    /* of processes and of what is counted; 0 only under users_lock */
-	_Atomic uint64_t signals; /* queued: RLIMIT_SIGPENDING */
+	LIST_ENTRY(user) link; /* users_lock */
+	uint32_t uid;          /* for ever */
+	/* Processes in the upper half, queued signals (RLIMIT_SIGPENDING) in the lower; 0 only under users_lock. */
+	_Atomic uint64_t uses;
 };
 
-/* The user with that number, with a reference; NULL: no memory. Never that for root. Takes users_lock. */
+#define USER_PROCESS (UINT64_C(1) << 32)
+#define USER_SIGNAL  UINT64_C(1)
+
+/* The user with that number, for one process more; NULL: no memory. Never that for root. */
 struct user *user_find(uint32_t uid);
-void user_get(struct user *user);
-void user_put(struct user *user); /* any context that may free memory; may take users_lock */
+
+/* One USER_PROCESS or USER_SIGNAL more, of one that has some. */
+static inline void user_add(struct user *user, uint64_t unit)
+{
+	atomic_fetch_add_explicit(&user->uses, unit, memory_order_relaxed);
+}
+
+/* One less. Any context that may free memory; may take users_lock. */
+void user_remove(struct user *user, uint64_t unit);
+
+static inline uint32_t user_signals(const struct user *user)
+{
+	return (uint32_t)user->uses;
+}
 
 #endif

@@ -22,9 +22,10 @@ static int number_of(const char *name)
 		const char *name;
 		int number;
 	} names[] = {
-		{ "ENOEXEC", ENOEXEC }, { "ENOENT", ENOENT }, { "EACCES", EACCES },
-		{ "ELOOP", ELOOP },     { "EINVAL", EINVAL }, { "EIO", EIO },
-		{ "ENOMEM", ENOMEM },   { "dies", DIES },     { "runs", RUNS },
+		{ "ENOEXEC", ENOEXEC }, { "ENOENT", ENOENT },   { "EACCES", EACCES },
+		{ "ELOOP", ELOOP },     { "EINVAL", EINVAL },   { "EIO", EIO },
+		{ "ENOMEM", ENOMEM },   { "ELIBBAD", ELIBBAD }, { "dies", DIES },
+		{ "runs", RUNS },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -229,6 +229,9 @@ static void a_libc_finds_everything(void **state)
 	assert_int_equal(word_at(p), layout.env_start);
 	assert_int_equal(word_at(p += 8), 0);
 	assert_int_equal(layout.arg_end - layout.arg_start, argv.bytes);
+	assert_int_equal(word_at(layout.aux_end - 16), AT_NULL);
+	assert_int_equal(word_at(layout.aux_start - 8), 0);
+	assert_int_equal(word_at(layout.aux_start), AT_HWCAP);
 	assert_int_equal(layout.env_end - layout.env_start, envp.bytes);
 
 	aux = p + 8;

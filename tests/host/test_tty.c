@@ -160,10 +160,32 @@ static void an_end_of_file_stays_one_when_its_key_changes(void **state)
 	assert_true(end);
 }
 
-static void nobody_edits_for_us(void **state)
+/* The other end does, and says that the input ends with the key alone. */
+static void the_other_end_edits(void **state)
+{
+	uint8_t byte;
+	bool end;
+
+	local(EXTPROC, 0);
+	type("\004");
+	assert_true(discipline_ready(&d));
+	assert_int_equal(discipline_read(&d, &byte, 1, &end), 0);
+	assert_true(end);
+	assert_false(discipline_ready(&d));
+	type("typed");
+	local(0, EXTPROC);
+	assert_string_equal(get(100), "typed");
+}
+
+static void nothing_is_edited_twice(void **state)
 {
 	local(EXTPROC, 0);
-	assert_int_equal(d.termios.c_lflag & EXTPROC, 0);
+	type("a\003b\n");
+	assert_int_equal(discipline_readable(&d), 4);
+	assert_string_equal(get(100), "a\003b\n");
+	assert_string_equal(shown(), "");
+	type("\177\004");
+	assert_string_equal(get(100), "\177\004");
 }
 
 static void a_line_is_read_when_it_is_complete(void **state)
@@ -461,7 +483,8 @@ int main(void)
 		cmocka_unit_test_setup(poll_waits_for_as_many_as_vmin, fresh),
 		cmocka_unit_test_setup(only_a_program_lets_go_what_a_program_holds, fresh),
 		cmocka_unit_test_setup(an_end_of_file_stays_one_when_its_key_changes, fresh),
-		cmocka_unit_test_setup(nobody_edits_for_us, fresh),
+		cmocka_unit_test_setup(nothing_is_edited_twice, fresh),
+		cmocka_unit_test_setup(the_other_end_edits, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

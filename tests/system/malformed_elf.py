@@ -68,7 +68,7 @@ def dyn(*phdrs, **change):
     return elf([p | {"vaddr": p["vaddr"] - TEXT} for p in phdrs], type=3, entry=HEADERS, **change)
 
 
-# The files: name -> (content, errno, what Linux does).
+# The files: name -> (content, or a function that makes it of BASE; errno; what Linux does).
 FILES = {}
 
 
@@ -173,16 +173,41 @@ def interp(**change):
 
 
 def with_interpreter(name, **change):
-    return elf([interp(filesz=len(name), **change), text(), data()])[:0x800] + name.ljust(PAGE)
+    return elf([interp(filesz=len(name), **change), text(), data()])[:0x800] + name.ljust(SIZE)
+
+
+def wants(name):
+    """A program whose interpreter is one of the other files."""
+    return lambda base: with_interpreter(base + b"/" + name + b"\0")
 
 
 add("interpreter_missing", with_interpreter(b"/no-such-directory/no-such-interpreter\0"), "ENOENT")
+add("interpreter_without_name", with_interpreter(b"\0\0"), "EACCES")
 add("interpreter_empty", elf([interp(filesz=0), text(), data()]))
 add("interpreter_of_one_byte", elf([interp(filesz=1), text(), data()]))
 add("interpreter_longer_than_a_path", elf([interp(filesz=PAGE + 1), text(), data()]))
 add("interpreter_not_terminated", with_interpreter(b"/no-such-directory/no-such-interpreter"))
-add("interpreter_beyond_the_end", elf([interp(offset=SIZE), text(), data()]), linux="EIO")
-add("interpreter_offset_wraps", elf([interp(offset=U64 - 7), text(), data()]), linux="EINVAL")
+add("interpreter_beyond_the_end", elf([interp(offset=SIZE), text(), data()]), "EIO")
+add("interpreter_cut_short", elf([interp(offset=SIZE - 4), text(), data()]), "EIO")
+add("interpreter_offset_wraps", elf([interp(offset=U64 - 7), text(), data()]), "EINVAL")
+# The second one would be refused with another errno.
+add("interpreter_first_of_two_counts",
+    elf([interp(filesz=9), interp(filesz=0), text(), data()])[:0x800] + b"/missing\0".ljust(SIZE),
+    "ENOENT")
+add("interpreter_is_a_directory", wants(b"."), "EACCES")
+add("interpreter_is_empty", wants(b"empty"), "EIO")
+add("interpreter_too_short", wants(b"header_without_last_byte"), "EIO")
+add("interpreter_is_a_script", wants(b"script_name_too_long"), "ELIBBAD")
+add("interpreter_is_flat", wants(b"flat_not_aligned"), "ELIBBAD")
+for bad in ("bad_magic", "machine_arm64", "phentsize_57", "phnum_0", "phnum_over_64_kib",
+            "phoff_beyond_the_end"):
+    add(f"interpreter_has_{bad}", wants(bad.encode()), "ELIBBAD")
+for bad in ("type_relocatable", "type_core", "memsz_below_filesz", "memsz_huge", "vaddr_in_the_kernel",
+            "offset_not_congruent", "pie_larger_than_memory"):
+    add(f"interpreter_has_{bad}", wants(bad.encode()), "ELIBBAD", "dies")
+for bad in ("text_cut_short", "entry_0", "entry_in_the_kernel", "pie_aligned_to_2_to_the_62"):
+    add(f"interpreter_has_{bad}", wants(bad.encode()),
+        "ENOMEM" if bad.startswith("pie") else "ELIBBAD", "runs")
 
 # --- flat binaries, which Linux does not know ------------------------------------------------------
 add("flat_magic_only", b"\x7fBIN")
@@ -227,9 +252,10 @@ def write(directory, base=None):
     os.makedirs(directory, exist_ok=True)
     lines = []
     for name, (content, errno, linux) in FILES.items():
+        content = content(base) if callable(content) else content.replace(BASE, base)
         path = os.path.join(directory, name)
         with open(path, "wb") as file:
-            file.write(content.replace(BASE, base))
+            file.write(content)
         os.chmod(path, 0o755)
         lines.append(f"{name} {errno} {linux}\n")
     with open(os.path.join(directory, "list"), "w", encoding="ascii") as file:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import TOP
+from harness import BUILD, TOP
 
 sys.path.insert(0, os.path.join(TOP, "tools"))
 import serving  # noqa: E402
@@ -53,7 +53,40 @@ def test_a_published_file_takes_its_name_out_of_the_list_of_links(stamped_root, 
     assert sorted(os.listdir(links.parent)) == ["links", "stamp"]
 
 
+DYNAMIC = os.path.join(BUILD, "dynamic/glibc/program")
+
+
+def test_publish_with_libraries_brings_all_that_a_dynamic_program_needs(stamped_root, tmp_path):
+    here = {"env": os.environ | {"LD_LIBRARY_PATH": os.path.join(BUILD, "dynamic/glibc/lib")}}
+    publish = ["tools/publish", "--root", str(stamped_root), "--with-libraries"]
+    stamp = (stamped_root / ".hawser/stamp").read_bytes()
+    done = run(*publish, DYNAMIC, "sbin/program", **here)
+    assert done.returncode == 0, done.stderr
+    names = [line.split()[1] for line in done.stdout.splitlines()]
+    assert names[-1] == "/sbin/program"  # the last of them: it can be started once it is there
+    assert set(names) == {"/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6",
+                          "/usr/lib/libfirst.so", "/sbin/program"}
+    for name in names:
+        assert (stamped_root / name[1:]).is_file() and not (stamped_root / name[1:]).is_symlink()
+    assert (stamped_root / ".hawser/stamp").read_bytes() != stamp
+    # It is complete: nothing of this machine is needed to run it.
+    inside = run("unshare", "--map-root-user", "chroot", str(stamped_root), "/sbin/program", "word")
+    assert inside.returncode == 9, inside.stderr
+    # What is the same is not written again.
+    libc = (stamped_root / "lib/x86_64-linux-gnu/libc.so.6").stat()
+    done = run(*publish, DYNAMIC, "sbin/program", **here)
+    assert done.stdout.splitlines() == [line for line in done.stdout.splitlines() if "program" in line]
+    assert (stamped_root / "lib/x86_64-linux-gnu/libc.so.6").stat().st_ino == libc.st_ino
+
+
+def test_publish_with_libraries_takes_static_programs_and_scripts_as_they_are(root):
+    for file in (os.path.join(BUILD, "guest/die"), os.path.join(TOP, "tools/deps")):
+        done = run("tools/publish", "--root", str(root), "--with-libraries", file)
+        assert len(done.stdout.splitlines()) == 1
+
+
 @pytest.mark.parametrize("arguments,reason", [
+    (["--root", "{root}", "--with-libraries", DYNAMIC], "needs libfirst.so, which was not found"),
     (["--root", "/no/such", "/etc/passwd"], "not a directory"),
     (["--root", "{root}", "/no/such"], "No such file"),
     (["--root", "{root}", "/etc/passwd", "../../outside"], "outside"),
