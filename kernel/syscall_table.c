@@ -73,7 +73,7 @@
 	    call(lseek) call(ftruncate) call(ioctl)                                                \
 	/* locks.c */ call(flock)                                                                 \
 	/* mmap.c */ call(mmap)                                                                    \
-	/* mount.c */ call(mount) call(umount2)                                                    \
+	/* mount_calls.c */ call(mount) call(umount2) call(pivot_root)                                                    \
 	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
 	    call(rmdir) call(unlinkat) call(link) call(linkat) call(mknod) call(mknodat)           \
 	/* open.c */ call(open) call(openat) call(openat2) call(creat)                             \
