@@ -385,6 +385,8 @@ static void switch_away(void)
 	if (switch_space_hook != NULL)
 		switch_space_hook(previous, next);
 	restore_user_state(next);
+	if (unlikely(previous->no_tsc != next->no_tsc))
+		cpu_forbid_tsc(next->no_tsc);
 	cpu->thread = next;
 	cpu_set_kernel_stack(next->stack_top);
 	switch_stacks(&previous->kernel_sp, next->kernel_sp);

@@ -102,6 +102,7 @@ struct thread {
 	struct trapframe *trapframe; /* registers at the entry from user mode */
 	void *fpu;                   /* XSAVE area, fpu_area_size() bytes, 64-aligned */
 	uint64_t fs_base, gs_base;   /* user's, while not running */
+	bool no_tsc;                 /* RDTSC is an exception; this thread only */
 	struct space *space;         /* mm: the address space that it runs in */
 	struct process *process;     /* proc */
 	struct files *files;         /* fs/file.h: descriptor table */

@@ -190,6 +190,7 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 		.stack = limit_get(RLIMIT_STACK),
 		.memlock = limit_get(RLIMIT_MEMLOCK),
 	};
+	space->never_large = current->space && current->space->never_large;
 	place_areas(space);
 	error = plan_bias(plan, PIE_BASE + random_distance(PIE_RANDOM_PAGES), &bias);
 	if (error == 0)

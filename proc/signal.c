@@ -14,14 +14,12 @@
 
 #include "kernel/string.h"
 #include "mm/slab.h"
+#include "proc/user.h"
 
 /* What an instruction causes is delivered before what others send. */
 #define SYNCHRONOUS                                                                            \
 	(SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | \
 	 SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSYS))
-
-/* All that are queued anywhere; RLIMIT_SIGPENDING should count those of a user alone. */
-static _Atomic uint64_t queued_count;
 
 /* --- what is done about them ------------------------------------------------------------------------ */
 
@@ -70,7 +68,7 @@ void signal_init_pending(struct pending_signals *pending)
 static void drop(struct pending_signals *pending, struct queued_signal *queued)
 {
 	TAILQ_REMOVE(&pending->queue, queued, link);
-	queued_count--;
+	user_remove(queued->user, USER_SIGNAL);
 	if (queued == &pending->first)
 		pending->first_used = false;
 	else
@@ -103,13 +101,14 @@ static int enqueue(const struct process *process, struct pending_signals *pendin
 		return 0;
 	/* The limit is one word, and whoever changes it now may as well have been too late. */
 	if (signal < SIGRTMIN || info->si_code == SI_TIMER ||
-	    queued_count < process->limits.limit[RLIMIT_SIGPENDING].rlim_cur)
+	    user_signals(process->user) < process->limits.limit[RLIMIT_SIGPENDING].rlim_cur)
 		queued = allocate(pending);
 	if (!queued && must_queue(info))
 		return -EAGAIN;
 	pending->set |= SIGNAL_BIT(signal);
 	if (queued) {
-		queued_count++;
+		queued->user = process->user;
+		user_add(queued->user, USER_SIGNAL);
 		queued->info = *info;
 		TAILQ_INSERT_TAIL(&pending->queue, queued, link);
 	}
@@ -137,6 +136,30 @@ void signal_discard(struct process *process, uint64_t set)
 	discard(&process->shared_pending, set);
 	TAILQ_FOREACH (task, &process->tasks, sibling)
 		discard(&task->pending, set);
+}
+
+static bool holds_timer(const struct pending_signals *pending, int id)
+{
+	const struct queued_signal *queued;
+
+	TAILQ_FOREACH (queued, &pending->queue, link) {
+		if (queued->info.si_code == SI_TIMER && queued->info.si_tid == id)
+			return true;
+	}
+	return false;
+}
+
+bool signal_timer_is_pending(struct process *process, int id)
+{
+	const struct task *task;
+	bool found;
+
+	spin_lock(&process->signal_lock);
+	found = holds_timer(&process->shared_pending, id);
+	TAILQ_FOREACH (task, &process->tasks, sibling)
+		found = found || holds_timer(&task->pending, id);
+	spin_unlock(&process->signal_lock);
+	return found;
 }
 
 void signal_forget_all(struct pending_signals *pending)

@@ -65,6 +65,8 @@ void signal_discard(struct process *process, uint64_t set);
  * about it; 0: none. Signal lock held.
  */
 int signal_take(uint64_t set, siginfo_t *info);
+/* True if the signal of that timer of timer_create(2) is pending. Takes the signal lock. */
+bool signal_timer_is_pending(struct process *process, int id);
 /* What is pending for the calling thread. Signal lock held. */
 uint64_t signal_pending_set(void);
 /* The calling thread's mask; what it lets through now is delivered on the way out. Signal lock held. */

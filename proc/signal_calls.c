@@ -80,6 +80,9 @@ SYSCALL4(rt_sigaction, int, signal, vaddr_t, new, vaddr_t, old, size_t, set_size
 		ignore(self, signal, &action);
 	else
 		exchange_action(self->handlers, signal, &action);
+	if (signal_is_ignored(action.handler, signal) &&
+	    !signal_is_ignored((vaddr_t)to.handler, signal))
+		posix_timers_heed(signal);
 	return old != 0 ? put_action(old, &action) : 0;
 }
 

@@ -141,6 +141,9 @@ uint64_t cpu_user_gs_base(void);
 void cpu_set_user_fs_base(uint64_t base);
 void cpu_set_user_gs_base(uint64_t base);
 
+/* RDTSC and RDTSCP in user mode are general protection faults from now on, or no longer. Interrupts off. */
+void cpu_forbid_tsc(bool forbid);
+
 /*
  * The context switch: saves callee-saved registers, stores RSP to *save_sp, loads load_sp. A stack on
  * which nothing has run yet holds what switch.S describes.
