@@ -278,21 +278,29 @@ static void restore_registers(struct trapframe *tf, const struct sigcontext_64 *
 	};
 }
 
+static int64_t bad_frame(void)
+{
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	info.si_signo = SIGSEGV;
+	info.si_code = SI_KERNEL;
+	signal_force(&info, false);
+	return -EFAULT;
+}
+
 SYSCALL0(rt_sigreturn)
 {
 	struct trapframe *tf = current->trapframe;
+	const struct sigcontext_64 *registers;
 	struct ucontext context;
-	const struct sigcontext_64 *registers = (const void *)&context.uc_mcontext;
-	siginfo_t info;
 
 	/* The handler's return has taken the restorer's address off. */
-	if (get_user(&context, tf->rsp) != 0 || pop_fpu(registers->fpstate) != 0) {
-		memset(&info, 0, sizeof(info));
-		info.si_signo = SIGSEGV;
-		info.si_code = SI_KERNEL;
-		signal_force(&info, false);
-		return -EFAULT;
-	}
+	if (get_user(&context, tf->rsp) != 0)
+		return bad_frame();
+	registers = (const void *)&context.uc_mcontext;
+	if (pop_fpu(registers->fpstate) != 0)
+		return bad_frame();
 	signal_set_mask(context.uc_sigmask);
 	signal_restore_stack(&context.uc_stack, registers->sp);
 	restore_registers(tf, registers);

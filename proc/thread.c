@@ -38,7 +38,7 @@ SYSCALL4(rseq, vaddr_t, area, uint32_t, length, int, flags, uint32_t, signature)
 
 SYSCALL0(sched_yield)
 {
-	sched_yield();
+	sched_end_turn();
 	return 0;
 }
 
