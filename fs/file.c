@@ -2,6 +2,7 @@
  * fs/file.c - open files: their life, and what the kinds share.
  */
 #include "fs/file.h"
+#include "fs/async.h"
 #include "fs/epoll.h"
 #include "fs/inode.h"
 #include "fs/inotify.h"
@@ -69,6 +70,7 @@ void file_put(struct file *file)
 	if (atomic_load(&file->in_epoll))
 		epoll_forget_file(file);
 	locks_file_closed(file);
+	async_forget(file);
 	if (inotify_is_used() && file->ops != NULL && (atomic_load(&file->flags) & O_PATH) == 0)
 		inotify_file(file, (atomic_load(&file->flags) & O_ACCMODE) != O_RDONLY
 					   ? IN_CLOSE_WRITE

@@ -12,6 +12,7 @@ struct inode;
 struct mount;
 struct version;
 struct file;
+struct file_async;
 struct file_name;
 struct stat;
 struct dirent_sink;
@@ -49,6 +50,12 @@ struct file_ops {
 	int (*reopen)(struct file *old, struct file *file);
 	/* What /proc/PID/fd calls it, if it is no pipe or socket and has no inode: "[eventfd]". */
 	const char *kind;
+	/* Whether O_ASYNC does something; only where there is `poll`. */
+	enum {
+		ASYNC_NONE,
+		ASYNC_EACH,  /* each time that a queue is woken, */
+		ASYNC_EDGES, /* or of output only when there was no room before */
+	} async;
 	/* More lines for /proc/PID/fdinfo; NULL: none. */
 	void (*describe)(struct file *file, struct text *text);
 };
@@ -57,7 +64,6 @@ struct file {
 	_Atomic uint32_t refs;
 	const struct file_ops *ops;
 	_Atomic uint32_t flags;   /* O_ACCMODE, O_APPEND, O_NONBLOCK … as fcntl(F_GETFL) shows */
-	_Atomic int owner;        /* fcntl(F_SETOWN): a process, or a group negated; 0: nobody */
 	struct mutex offset_lock; /* RANK_OFFSET */
 	loff_t offset;            /* offset_lock */
 	struct inode *inode;      /* held, NULL for pipes and the like */
@@ -66,6 +72,7 @@ struct file {
 	struct file_name *name;   /* held, or NULL */
 	void *private;            /* the ops' own */
 	uint64_t opened;          /* of a FIFO: see fs/pipe.c; fixed */
+	struct file_async *_Atomic async; /* whom signals go to; NULL: nobody (fs/async.c) */
 	/* The epoll sets that it is in (fs/epoll.c). */
 	LIST_HEAD(, epoll_item) epoll_items; /* epoll_lock */
 	_Atomic bool in_epoll;               /* has ever been in one */

@@ -362,6 +362,7 @@ static const struct file_ops inotify_ops = {
 	.stat = stat_anonymous,
 	.ioctl = ioctl_inotify,
 	.poll = poll_inotify,
+	.async = ASYNC_EACH,
 	.release = release_inotify,
 	.kind = "inotify",
 };

@@ -5,6 +5,7 @@
  * never get the same bytes; nothing else is held while user memory is touched.
  */
 #include "fs/io.h"
+#include "fs/async.h"
 #include "fs/ops.h"
 #include "fs/span.h"
 #include "kernel/sched.h"
@@ -263,29 +264,46 @@ SYSCALL2(ftruncate, int, fd, loff_t, size)
 	return result;
 }
 
+/* A flag of the file's, by an ioctl's int: what is to be set, or taken away. */
+static int set_flag(struct file *file, uint32_t flag, bool on)
+{
+	if (on)
+		atomic_fetch_or(&file->flags, flag);
+	else
+		atomic_fetch_and(&file->flags, ~flag);
+	return 0;
+}
+
+/* FIONBIO and FIOASYNC, which all files know. */
+static int64_t set_mode(struct file *file, int fd, unsigned request, vaddr_t argument)
+{
+	int on, error = get_user(&on, argument);
+
+	if (error != 0)
+		return error;
+	if (request == FIONBIO)
+		return set_flag(file, O_NONBLOCK, on != 0);
+	if ((on != 0) == ((atomic_load(&file->flags) & FASYNC) != 0))
+		return 0;
+	error = async_set(file, fd, on != 0);
+	return error != 0 ? error : set_flag(file, FASYNC, on != 0);
+}
+
 SYSCALL3(ioctl, int, fd, unsigned, request, vaddr_t, argument)
 {
 	struct file *file = fd_get(fd);
 	int64_t result = -ENOTTY;
-	uint32_t flags;
-	int on;
 
 	if (file == NULL)
 		return -EBADF;
-	flags = atomic_load(&file->flags);
-	if ((flags & O_PATH) != 0) {
+	if ((atomic_load(&file->flags) & O_PATH) != 0)
 		result = -EBADF;
-	} else if (request == FIONBIO) {
-		result = get_user(&on, argument);
-		if (result == 0 && on != 0)
-			atomic_fetch_or(&file->flags, O_NONBLOCK);
-		else if (result == 0)
-			atomic_fetch_and(&file->flags, ~(uint32_t)O_NONBLOCK);
-	} else if (request == FIOCLEX || request == FIONCLEX) {
+	else if (request == FIONBIO || request == FIOASYNC)
+		result = set_mode(file, fd, request, argument);
+	else if (request == FIOCLEX || request == FIONCLEX)
 		result = files_set_cloexec(current->files, fd, request == FIOCLEX);
-	} else if (file->ops->ioctl != NULL) {
+	else if (file->ops->ioctl != NULL)
 		result = file->ops->ioctl(file, request, argument);
-	}
 	file_put(file);
 	return result;
 }

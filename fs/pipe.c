@@ -552,6 +552,7 @@ static const struct file_ops read_end_ops = {
 	.stat = stat_pipe,
 	.ioctl = ioctl_pipe,
 	.poll = poll_pipe,
+	.async = ASYNC_EACH,
 	.release = pipe_release,
 	.reopen = pipe_reopen,
 };
@@ -561,6 +562,7 @@ static const struct file_ops write_end_ops = {
 	.stat = stat_pipe,
 	.ioctl = ioctl_pipe,
 	.poll = poll_pipe,
+	.async = ASYNC_EACH,
 	.release = pipe_release,
 	.reopen = pipe_reopen,
 };
@@ -571,6 +573,7 @@ static const struct file_ops both_ends_ops = {
 	.stat = stat_pipe,
 	.ioctl = ioctl_pipe,
 	.poll = poll_pipe,
+	.async = ASYNC_EACH,
 	.release = pipe_release,
 	.reopen = pipe_reopen,
 };

@@ -136,6 +136,7 @@ static const struct file_ops slave_ops = {
 	.stat = stat_inode_file,
 	.ioctl = tty_ioctl,
 	.poll = tty_poll,
+	.async = ASYNC_EDGES,
 	.release = release_slave,
 };
 
@@ -458,6 +459,7 @@ static const struct file_ops master_ops = {
 	.stat = stat_inode_file,
 	.ioctl = ioctl_master,
 	.poll = poll_master,
+	.async = ASYNC_EDGES,
 	.release = release_master,
 };
 

@@ -42,7 +42,8 @@
 	    call(rt_tgsigqueueinfo)                                                            \
 	/* signalfd.c */ call(signalfd) call(signalfd4)                                            \
 	/* signal_frame.c */ call(rt_sigreturn)                                                    \
-	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
+	/* system.c */ call(uname) call(sysinfo) call(reboot)                         \
+	/* syslog.c */ call(syslog)                                                               \
 	/* attributes.c */ call(personality)                                                       \
 	/* sched_calls.c */ call(sched_setscheduler) call(sched_setparam) call(sched_getscheduler) \
 	    call(sched_getparam) call(sched_get_priority_max) call(sched_get_priority_min)         \
