@@ -24,6 +24,7 @@
 	    call(setfsgid) call(setgroups)                                                         \
 	/* exit.c */ call(exit) call(exit_group)                                                   \
 	/* futex.c */ call(futex)                                                                  \
+	/* futex_waitv.c */ call(futex_waitv)                                                      \
 	/* hostname.c */ call(sethostname) call(setdomainname)                                     \
 	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getpgid) call(getpgrp)       \
 	    call(getsid) call(setsid) call(setpgid)                                                \
