@@ -30,6 +30,7 @@ enum lock_rank {
 	/* Spinlocks. */
 	RANK_ALARM, /* alarms and timers of processes: outside what wakes and what signals */
 	RANK_FUTEX,
+	RANK_INHERIT, /* who waits for what whom holds: priority inheritance */
 	RANK_SIGNAL,
 	RANK_HANDLERS, /* what a process does about signals */
 	RANK_DEVICE,   /* a driver's rings */
