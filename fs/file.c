@@ -12,6 +12,7 @@
 #include "fs/path.h"
 #include "fs/stat.h"
 #include "kernel/cred.h"
+#include "kernel/sched.h"
 #include "mm/frame.h"
 #include "mm/slab.h"
 
@@ -80,10 +81,17 @@ void file_put(struct file *file)
 	if (file->version != NULL)
 		version_put(file->version);
 	file_name_put(file->name);
+	lock_set_free(atomic_load(&file->locks));
 	inode_put(file->inode);
 	mount_put(file->mount);
 	atomic_fetch_sub(&open_files, 1);
 	kfree(file);
+}
+
+bool file_may_wait(const struct file *file)
+{
+	return (atomic_load(&file->flags) & O_NONBLOCK) == 0 &&
+	       (current->io_flags & RWF_NOWAIT) == 0;
 }
 
 loff_t seek_in(struct file *file, loff_t offset, int whence, loff_t size)

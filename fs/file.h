@@ -13,11 +13,13 @@ struct mount;
 struct version;
 struct file;
 struct file_async;
+struct lock_set;
 struct file_name;
 struct stat;
 struct dirent_sink;
 struct text;
 struct poll_table;
+struct span;
 struct span_cursor;
 
 struct file_ops {
@@ -33,7 +35,13 @@ struct file_ops {
 	 */
 	ssize_t (*read_span)(struct file *file, struct span_cursor *to);
 	ssize_t (*write_span)(struct file *file, struct span_cursor *from);
+	/*
+	 * Instead of write, at the end of the file as it is then: all buffers together. The same locks as
+	 * for write.
+	 */
+	ssize_t (*append)(struct file *file, const struct span *span, loff_t *offset);
 	loff_t (*seek)(struct file *file, loff_t offset, int whence); /* NULL: -ESPIPE */
+	bool seeks_nowhere; /* lseek(2) is 0, though there are no offsets */
 	int (*stat)(struct file *file, struct stat *out);
 	int (*ioctl)(struct file *file, unsigned request, vaddr_t argument); /* NULL: -ENOTTY */
 	int (*readdir)(struct file *file, struct dirent_sink *sink);         /* NULL: -ENOTDIR */
@@ -72,6 +80,7 @@ struct file {
 	struct file_name *name;   /* held, or NULL */
 	void *private;            /* the ops' own */
 	uint64_t opened;          /* of a FIFO: see fs/pipe.c; fixed */
+	struct lock_set *_Atomic locks;   /* of what has no inode; NULL: it was never locked */
 	struct file_async *_Atomic async; /* whom signals go to; NULL: nobody (fs/async.c) */
 	/* The epoll sets that it is in (fs/epoll.c). */
 	LIST_HEAD(, epoll_item) epoll_items; /* epoll_lock */

@@ -72,7 +72,7 @@ static ssize_t read_kmsg(struct file *file, vaddr_t to, size_t length, loff_t *o
 	size_t size;
 	int error = 0;
 
-	if ((atomic_load(&file->flags) & O_NONBLOCK) == 0)
+	if (file_may_wait(file))
 		error = wait_event_signal(&log_changed, log_next_sequence() > kmsg->sequence);
 	if (error == 0)
 		error = take(kmsg);

@@ -14,6 +14,7 @@
 #include "fs/locks.h"
 #include "fs/inode.h"
 #include "fs/ops.h"
+#include "fs/pipe.h"
 #include "fs/signal.h"
 #include "fs/version.h"
 #include "kernel/sched.h"
@@ -57,10 +58,21 @@ static struct mutex locks_lock = {
 };
 static TAILQ_HEAD(, waiting) waiters = TAILQ_HEAD_INITIALIZER(waiters); /* locks_lock */
 
-/* The inode's set, made if it has none; NULL: no memory. Sets stay as long as their inodes. */
-static struct lock_set *set_of(struct inode *inode)
+/* Where a file's set is: both ends of a pipe have one, and what is nowhere has one for itself. */
+static struct lock_set *_Atomic *slot_of(struct file *file)
 {
-	struct lock_set *set = atomic_load(&inode->locks), *none = NULL;
+	struct pipe *pipe = pipe_of(file);
+
+	if (file->inode != NULL)
+		return &file->inode->locks;
+	return pipe != NULL ? &pipe->locks : &file->locks;
+}
+
+/* The file's set, made if it has none; NULL: no memory. Sets stay as long as what they belong to. */
+static struct lock_set *set_of(struct file *file)
+{
+	struct lock_set *_Atomic *slot = slot_of(file);
+	struct lock_set *set = atomic_load(slot), *none = NULL;
 
 	if (set != NULL)
 		return set;
@@ -70,7 +82,7 @@ static struct lock_set *set_of(struct inode *inode)
 	TAILQ_INIT(&set->ranges);
 	TAILQ_INIT(&set->wholes);
 	waitq_init(&set->changed, "file lock");
-	if (!atomic_compare_exchange_strong(&inode->locks, &none, set)) {
+	if (!atomic_compare_exchange_strong(slot, &none, set)) {
 		kfree(set);
 		set = none;
 	}
@@ -335,14 +347,12 @@ int locks_control(struct file *file, int fd, int command, vaddr_t user_lock)
 
 	if (error != 0)
 		return error;
-	if (file->inode == NULL)
-		return -ENOLCK;
 	if (!posix && user.l_pid != 0)
 		return -EINVAL;
 	wanted.owner = posix ? (const void *)current->files : file;
 	wanted.write = user.l_type == F_WRLCK;
 	error = get_range(file, &user, &wanted);
-	set = set_of(file->inode);
+	set = set_of(file);
 	if (error == 0 && set == NULL)
 		error = -ENOLCK;
 	if (error != 0)
@@ -427,7 +437,7 @@ SYSCALL2(flock, int, fd, int, operation)
 		error = -EBADF;
 		goto out;
 	}
-	set = file->inode != NULL ? set_of(file->inode) : NULL;
+	set = set_of(file);
 	lock = kzalloc(sizeof(*lock));
 	if (set == NULL || lock == NULL) {
 		kfree(lock);
@@ -457,7 +467,7 @@ static bool drop_ranges(struct lock_set *set, const void *owner, struct lock_lis
 void locks_descriptor_closed(struct files *files, struct file *file)
 {
 	struct lock_list freed = TAILQ_HEAD_INITIALIZER(freed);
-	struct lock_set *set = file->inode != NULL ? atomic_load(&file->inode->locks) : NULL;
+	struct lock_set *set = atomic_load(slot_of(file));
 	bool any;
 
 	if (set == NULL)
@@ -473,7 +483,7 @@ void locks_descriptor_closed(struct files *files, struct file *file)
 void locks_file_closed(struct file *file)
 {
 	struct lock_list freed = TAILQ_HEAD_INITIALIZER(freed);
-	struct lock_set *set = file->inode != NULL ? atomic_load(&file->inode->locks) : NULL;
+	struct lock_set *set = atomic_load(slot_of(file));
 	bool any;
 
 	if (set == NULL)

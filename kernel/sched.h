@@ -78,6 +78,7 @@ struct thread {
 	struct cpu_usage *group;         /* its process's; NULL in kernel threads */
 
 	/* Set from any CPU: reasons to leave a sleep early. */
+	uint32_t io_flags;           /* RWF_* of the call, preadv2(2); the thread's own */
 	_Atomic bool kill_pending;   /* must end; killable sleeps end with -EINTR */
 	_Atomic bool signal_pending; /* a signal is to be handled; interruptible sleeps end */
 	/*
