@@ -37,7 +37,8 @@ enum lock_rank {
 	RANK_WATCH,    /* who watches which wait queue; epoll's ready lists */
 	RANK_WAITQ,
 	RANK_PMAP,
-	RANK_KMAP, /* the kernel's own page tables */
+	RANK_LARGE, /* whether blocks of frames that large pages share are whole */
+	RANK_KMAP,  /* the kernel's own page tables */
 	RANK_TIMER,
 	RANK_IRQ, /* who handles which interrupt */
 	RANK_RUNQUEUE,
