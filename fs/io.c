@@ -91,8 +91,13 @@ static ssize_t transfer(struct file *file, const struct span *span, enum directi
 			const loff_t *offset)
 {
 	loff_t here = offset != NULL ? *offset : 0;
+	ssize_t result = transfer_at(file, span, direction, offset != NULL ? &here : NULL);
 
-	return transfer_at(file, span, direction, offset != NULL ? &here : NULL);
+	if (direction == TO_USER)
+		io_count_read(result);
+	else
+		io_count_write(result);
+	return result;
 }
 
 static int64_t transfer_single(int fd, vaddr_t buffer, size_t length, enum direction direction,

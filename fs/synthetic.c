@@ -324,6 +324,24 @@ static struct inode *find_numbers(uint32_t parent)
 	return NULL;
 }
 
+/* Listings show numbers in their order, whoever was looked at first; behind all other names. */
+#define NUMBER_COOKIE (UINT64_C(1) << 40)
+
+static void put_in_order(struct inode *parent, const char *text, uint32_t number)
+{
+	struct name *name = name_find(parent, text);
+	struct name *before = TAILQ_PREV(name, name_list, in_order);
+
+	name->cookie = NUMBER_COOKIE + number;
+	while (before != NULL && before->cookie > name->cookie)
+		before = TAILQ_PREV(before, name_list, in_order);
+	TAILQ_REMOVE(&parent->order, name, in_order);
+	if (before != NULL)
+		TAILQ_INSERT_AFTER(&parent->order, before, name, in_order);
+	else
+		TAILQ_INSERT_HEAD(&parent->order, name, in_order);
+}
+
 /* The directory with its files, as far as there is memory; root_lock held. */
 static void make_numbered(struct inode *parent, uint32_t number)
 {
@@ -342,6 +360,7 @@ static void make_numbered(struct inode *parent, uint32_t number)
 		inode_put(dir);
 		return;
 	}
+	put_in_order(parent, name, number);
 	for (size_t i = 0; i < numbers->count; i++) {
 		struct inode *inode = create(&numbers->files[i], number | numbers->mark);
 		int error;

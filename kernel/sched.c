@@ -52,6 +52,8 @@ static struct runqueue {
 	uint32_t threads;            /* lock: started and not yet released */
 	uint64_t exited, released;   /* lock: how many so far, in order */
 	_Atomic uint32_t waiting;    /* threads in `runnable`; changed under lock */
+	uint32_t running, blocked;   /* lock: on CPUs, but for idle threads; asleep in that state */
+	struct load load;            /* lock */
 	_Atomic uint64_t switches, idle_ns;
 } runqueue = {
 	.lock = SPINLOCK_INIT("runqueue", RANK_RUNQUEUE),
@@ -65,6 +67,7 @@ static struct local {
 	struct timer slice, tick;
 	bool previous_dead;
 	bool slice_armed, tick_armed;
+	uint64_t user_ns, nice_ns, system_ns; /* read by anyone */
 } locals[CPU_MAX];
 
 static struct thread boot_idle;
@@ -99,11 +102,21 @@ void sched_register_tick(void (*tick)(struct thread *thread))
 
 void sched_get_stats(struct sched_stats *out)
 {
+	*out = (struct sched_stats){ .switches = runqueue.switches };
+	sched_charge();
 	spin_lock(&runqueue.lock);
+	load_fold(&runqueue.load, clock_ns());
+	memcpy(out->load, runqueue.load.averages, sizeof(out->load));
 	out->threads = runqueue.threads;
+	out->runnable = runqueue.waiting + runqueue.running;
+	out->blocked = runqueue.blocked;
 	spin_unlock(&runqueue.lock);
-	out->switches = runqueue.switches;
 	out->idle_ns = runqueue.idle_ns;
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		out->user_ns += locals[i].user_ns;
+		out->nice_ns += locals[i].nice_ns;
+		out->system_ns += locals[i].system_ns;
+	}
 }
 
 /* --- policies ------------------------------------------------------------------------------------------- */
@@ -245,16 +258,20 @@ static void charge(struct thread *thread, uint64_t now)
 
 	thread->account_ns = now;
 	if (thread->group == NULL) {
-		if (thread == this_cpu()->idle)
+		if (thread == this_cpu()->idle) {
 			runqueue.idle_ns += spent;
-		else
+		} else {
 			thread->system_ns += spent;
+			local()->system_ns += spent;
+		}
 	} else if (thread->in_system) {
 		thread->system_ns += spent;
 		thread->group->system_ns += spent;
+		local()->system_ns += spent;
 	} else {
 		thread->user_ns += spent;
 		thread->group->user_ns += spent;
+		*(thread->sched.nice > 0 ? &local()->nice_ns : &local()->user_ns) += spent;
 	}
 }
 
@@ -362,6 +379,10 @@ static void switch_away(void)
 		spin_unlock(&runqueue.lock);
 		return;
 	}
+	uint64_t now = clock_ns();
+	load_fold(&runqueue.load, now);
+	runqueue.running += (next != cpu->idle) - (previous != cpu->idle);
+	runqueue.load.active = runqueue.waiting + runqueue.running + runqueue.blocked;
 	next->state = THREAD_RUNNING;
 	next->cpu = cpu;
 	next->on_cpu = true;
@@ -371,7 +392,6 @@ static void switch_away(void)
 	spin_unlock(&runqueue.lock);
 	assert(cpu->irq_off_depth == 1 && cpu->spin_count == 0);
 
-	uint64_t now = clock_ns();
 	charge(previous, now);
 	count_switch(previous);
 	next->account_ns = now;
@@ -413,7 +433,7 @@ void sched_yield(void)
 	irq_pop_off();
 }
 
-void thread_park(bool (*stay)(const void *arg), const void *arg)
+void thread_park(bool (*stay)(const void *arg), const void *arg, bool blocked)
 {
 	might_sleep();
 	irq_push_off();
@@ -421,6 +441,8 @@ void thread_park(bool (*stay)(const void *arg), const void *arg)
 	if (stay(arg)) {
 		assert(current != this_cpu()->idle);
 		current->state = THREAD_SLEEPING;
+		current->blocked = blocked && current->group != NULL;
+		runqueue.blocked += current->blocked;
 		switch_away();
 	} else {
 		spin_unlock(&runqueue.lock);
@@ -438,6 +460,8 @@ void thread_unpark(struct thread *thread)
 
 	spin_lock(&runqueue.lock);
 	if (thread->state == THREAD_SLEEPING) {
+		runqueue.blocked -= thread->blocked;
+		thread->blocked = false;
 		first = goes_first(thread, cpu->thread, in_interrupt);
 		enqueue(thread, first);
 		woken = true;

@@ -337,4 +337,5 @@ void process_init(void)
 	procfs_init_system();
 	procfs_init_sys();
 	procfs_init_net();
+	procfs_init_devices();
 }

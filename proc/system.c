@@ -48,6 +48,8 @@ SYSCALL1(sysinfo, vaddr_t, out)
 	info.totalram = census.total * PAGE_SIZE;
 	info.freeram = census.count[FRAME_FREE] * PAGE_SIZE;
 	info.procs = (uint16_t)stats.threads;
+	for (unsigned i = 0; i < ARRAY_SIZE(info.loads); i++)
+		info.loads[i] = stats.load[i] << (SI_LOAD_SHIFT - LOAD_SHIFT);
 	return put_user(out, info);
 }
 
