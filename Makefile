@@ -100,6 +100,7 @@ $(B)/root.made: /bin/busybox /bin/bash-static $(shell find user -type f) Makefil
 
 image: $(B)/hawser $(B)/root.made
 	@printf '%12s bytes  %s\n' "$$(stat -c %s $(B)/hawser)" $(B)/hawser \
+		"$$(stat -c %s $(B)/kernel.bin)" '$(B)/kernel.bin, which is packed in it' \
 		"$$(du -sb $(B)/root | cut -f1)" $(B)/root/
 
 # --- testing it ---------------------------------------------------------------------------------
@@ -109,7 +110,8 @@ bench: $(B)/hawser $(B)/root.made
 	$(Q)tests/bench/bench
 
 check: $(B)/hawser
-	$(Q)CFLAGS_KERNEL='$(CFLAGS_KERNEL) -Inet/lwip-port -isystem $(LWIP_DIR)/src/include' tools/check
+	$(Q)CFLAGS_KERNEL='$(CFLAGS_KERNEL) -Inet/lwip-port -isystem $(LWIP_DIR)/src/include \
+		-isystem $(LZ4_DIR)/lib' tools/check
 
 clean:
 	$(Q)rm -rf $(B)
@@ -208,6 +210,30 @@ $(B)/obj/lwip/%.c.o: | $(uapi) $(lwip_fetched)
 
 -include $(lwip_objects:.o=.d)
 
+# --- LZ4 -------------------------------------------------------------------------------------------
+# The kernel in the image is packed, by lz4(1), and unpacked by the same library, from the distribution's
+# source package as above; LZ4_DIR= names another copy. Only boot/unpack/ sees its headers.
+lz4_version := 1.9.4-1
+lz4_sha256  := 0b0e3aa07c8c063ddf40b082bdf7e37a1562bda40a0ff5272957f3e987e0e54b
+LZ4_DIR     ?= build/lz4-1.9.4
+lz4_fetched := $(filter build/%,$(LZ4_DIR)/.fetched)
+
+build/lz4-1.9.4/.fetched: tools/fetch-source
+	$(call say,FETCH,lz4 $(lz4_version))
+	$(Q)tools/fetch-source lz4 $(lz4_version) $(lz4_sha256) $(@D)
+	$(Q)touch $@
+
+$(B)/obj/boot/unpack/%: CFLAGS_KERNEL += -fno-stack-protector -isystem $(LZ4_DIR)/lib
+$(B)/obj/boot/unpack/unpack.c.o: | $(lz4_fetched)
+
+# Not ours to warn about; otherwise compiled as the kernel is.
+$(B)/obj/lz4/%.c.o: | $(uapi) $(lz4_fetched)
+	$(call say,CC,lz4/$*.c)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_KERNEL) -w -fno-stack-protector -Iboot/unpack/libc -DLZ4_FREESTANDING=1 \
+		-DLZ4_memcpy=__builtin_memcpy -DLZ4_memmove=__builtin_memmove \
+		-DLZ4_memset=__builtin_memset -DXXH_FORCE_MEMORY_ACCESS=1 -MMD -MP -c -o $@ $(LZ4_DIR)/lib/$*.c
+
 # --- the vDSO ---------------------------------------------------------------------------------------
 #
 # User code in the kernel's image: loader/vdso/.
@@ -224,7 +250,7 @@ $(B)/gen/vdso.so: loader/vdso/vdso.c loader/vdso/vdso.lds kernel/vvar.h | $(uapi
 $(B)/obj/loader/vdso_image.S.o: $(B)/gen/vdso.so
 $(B)/obj/loader/vdso_image.S.o: CFLAGS_KERNEL += -DVDSO_FILE='"$(B)/gen/vdso.so"'
 
-# --- the image -----------------------------------------------------------------------------------
+# --- the kernel ----------------------------------------------------------------------------------
 #
 # The kernel is linked twice: the second time with the symbol table made from the first, which lies
 # behind all code, so that no function moves between the two.
@@ -251,17 +277,43 @@ $(B)/kernel.elf: $(B)/obj/symbols.S.o
 $(B)/kernel.bin: $(B)/kernel.elf
 	$(Q)$(OBJCOPY) -O binary $< $@
 
+# --- the image -----------------------------------------------------------------------------------
+#
+# The real-mode half, boot/setup.S; then what unpacks the kernel (boot/unpack/), and the kernel, packed.
+# Nothing of it is relocated. Sizes are told by symbols.
+unpack_objects := $(B)/obj/boot/unpack/head.S.o $(B)/obj/boot/unpack/unpack.c.o $(B)/obj/lz4/lz4.c.o \
+                  $(B)/obj/lz4/xxhash.c.o $(B)/obj/kernel/string.c.o
+symbol = $$($(NM) $(1) | sed -n 's/^\([0-9a-f]*\) . $(2)$$/0x\1/p')
+
+kernel_memory = $(call symbol,$(B)/kernel.elf,__image_end)-$(call symbol,$(B)/kernel.elf,__image_start)
+
+$(B)/kernel.lz4: $(B)/kernel.bin
+	$(Q)lz4 -qq -f -12 -B7 -BI --content-size $< $@
+
+$(B)/obj/boot/unpack/head.S.o: $(B)/kernel.lz4
+$(B)/obj/boot/unpack/head.S.o: CFLAGS_KERNEL += -DPAYLOAD_FILE='"$(B)/kernel.lz4"'
+
+$(B)/unpack.elf: $(unpack_objects) boot/unpack/unpack.lds
+	$(Q)$(LD) -pie --no-dynamic-linker -z text -z noexecstack --gc-sections --build-id=none \
+		--defsym KERNEL_MEMORY=$(kernel_memory) \
+		-T boot/unpack/unpack.lds -o $@ $(unpack_objects)
+
+$(B)/unpack.bin: $(B)/unpack.elf
+	$(Q)$(OBJCOPY) -O binary $< $@
+
 $(B)/setup.bin: $(B)/obj/boot/setup.S.o
 	$(Q)$(LD) -Ttext=0 --oformat=binary -e 0 -o $@ $<
 
-$(B)/hawser: $(B)/setup.bin $(B)/kernel.bin tools/mkimage
+$(B)/hawser: $(B)/setup.bin $(B)/unpack.bin tools/mkimage
 	$(call say,IMAGE,$@)
-	$(Q)$(PYTHON) tools/mkimage $(B)/setup.bin $(B)/kernel.bin \
-		$$($(NM) $(B)/kernel.elf | sed -n 's/ . __image_start$$//p') \
-		$$($(NM) $(B)/kernel.elf | sed -n 's/ . __image_end$$//p') $@
+	$(Q)$(PYTHON) tools/mkimage $(B)/setup.bin $(B)/unpack.bin \
+		$(call symbol,$(B)/unpack.elf,__payload_start) $(call symbol,$(B)/unpack.elf,__payload_end) \
+		$(call symbol,$(B)/unpack.elf,__kernel_end) $@
+
+-include $(unpack_objects:.o=.d)
 
 # The other kernel, for the tests that run on both.
-$(B)/debug/hawser: $(lwip_fetched) FORCE
+$(B)/debug/hawser: $(lwip_fetched) $(lz4_fetched) FORCE
 	$(Q)$(MAKE) --no-print-directory DEBUG=1 $@
 .PHONY: FORCE
 

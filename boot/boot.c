@@ -15,7 +15,7 @@
 #include "mm/layout.h"
 #include <asm/bootparam.h>
 
-_Static_assert(offsetof(struct boot_params, scratch) == 0x1e4, "head.S knows it");
+_Static_assert(offsetof(struct boot_params, scratch) == 0x1e4, "unpack/head.S knows it");
 _Static_assert(offsetof(struct boot_params, e820_entries) == 0x1e8, "setup.S knows it");
 _Static_assert(offsetof(struct boot_params, hdr) == 0x1f1, "setup.S knows it");
 _Static_assert(offsetof(struct boot_params, e820_table) == 0x2d0, "setup.S knows it");

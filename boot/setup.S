@@ -5,7 +5,7 @@
  * Linked at 0 and loaded at any segment by the loader, with the rest of the image at code32_start:
  *
  *	0x0000  nothing; the DOS and PE headers of an EFI application fit in front of the setup header
- *	0x01f1  setup header; syssize and init_size are filled in by tools/mkimage
+ *	0x01f1  setup header; the sizes in it are filled in by tools/mkimage
  *	0x0200  the entry, at segment + 0x20
  *	0x4000  boot_params, built here
  *	0x8000  top of the stack

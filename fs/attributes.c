@@ -25,7 +25,7 @@
 /* chown(2): this owner stays as it is. */
 #define ID_KEEP UINT32_MAX
 
-int find_inode(int dirfd, vaddr_t user_path, unsigned flags, struct inode **out)
+int find_location(int dirfd, vaddr_t user_path, unsigned flags, struct location *out)
 {
 	struct place place;
 	char *path;
@@ -35,15 +35,27 @@ int find_inode(int dirfd, vaddr_t user_path, unsigned flags, struct inode **out)
 		return error;
 	error = walk_find(dirfd, path, flags, FRESH_STAT, &place);
 	if (error == 0) {
-		inode_get(place.inode);
-		*out = place.inode;
+		*out = (struct location){ place.mount, place.inode };
+		location_get(out);
 	}
 	place_put(&place);
 	kfree(path);
 	return error;
 }
 
-int find_descriptor(int fd, struct inode **out)
+int find_inode(int dirfd, vaddr_t user_path, unsigned flags, struct inode **out)
+{
+	struct location at;
+	int error = find_location(dirfd, user_path, flags, &at);
+
+	if (error == 0) {
+		*out = at.inode;
+		mount_put(at.mount);
+	}
+	return error;
+}
+
+int find_descriptor(int fd, struct location *out)
 {
 	struct file *file = fd_get(fd);
 	int error = 0;
@@ -53,8 +65,8 @@ int find_descriptor(int fd, struct inode **out)
 	if (file->inode == NULL || (atomic_load(&file->flags) & O_PATH) != 0)
 		error = -EBADF;
 	if (error == 0) {
-		inode_get(file->inode);
-		*out = file->inode;
+		*out = (struct location){ file->mount, file->inode };
+		location_get(out);
 	}
 	file_put(file);
 	return error;
@@ -62,14 +74,16 @@ int find_descriptor(int fd, struct inode **out)
 
 /* --- modes and owners ---------------------------------------------------------------------------------- */
 
-static int64_t change_mode(int error, struct inode *inode, uint32_t mode)
+static int64_t change_mode(int error, const struct location *at, uint32_t mode)
 {
+	struct inode *inode = at->inode;
+
 	if (error != 0)
 		return error;
 	mutex_lock(&root_lock);
 	if (S_ISLNK(inode->mode)) {
 		error = -EOPNOTSUPP;
-	} else if (inode_mounted_with(inode, MS_RDONLY)) {
+	} else if (mount_has(at->mount, MS_RDONLY)) {
 		error = -EROFS;
 	} else if (inode->is_synthetic || !inode_is_mine(inode)) {
 		error = -EPERM;
@@ -82,41 +96,42 @@ static int64_t change_mode(int error, struct inode *inode, uint32_t mode)
 		inotify_inode(inode, IN_ATTRIB);
 	}
 	mutex_unlock(&root_lock);
-	inode_put(inode);
+	location_put(at);
 	return error;
 }
 
 SYSCALL2(chmod, vaddr_t, path, uint32_t, mode)
 {
-	struct inode *inode = NULL;
-	int error = find_inode(AT_FDCWD, path, 0, &inode);
+	struct location at = { 0 };
+	int error = find_location(AT_FDCWD, path, 0, &at);
 
-	return change_mode(error, inode, mode);
+	return change_mode(error, &at, mode);
 }
 
 SYSCALL2(fchmod, int, fd, uint32_t, mode)
 {
-	struct inode *inode = NULL;
-	int error = find_descriptor(fd, &inode);
+	struct location at = { 0 };
+	int error = find_descriptor(fd, &at);
 
-	return change_mode(error, inode, mode);
+	return change_mode(error, &at, mode);
 }
 
 SYSCALL3(fchmodat, int, dirfd, vaddr_t, path, uint32_t, mode)
 {
-	struct inode *inode = NULL;
-	int error = find_inode(dirfd, path, 0, &inode);
+	struct location at = { 0 };
+	int error = find_location(dirfd, path, 0, &at);
 
-	return change_mode(error, inode, mode);
+	return change_mode(error, &at, mode);
 }
 
 /* chown(2): who is not privileged may give a file of his to a group of his. root_lock held. */
-static int may_change_owner(const struct inode *inode, uint32_t uid, uint32_t gid)
+static int may_change_owner(const struct location *at, uint32_t uid, uint32_t gid)
 {
 	const struct cred *cred = current_cred();
+	const struct inode *inode = at->inode;
 	bool mine = inode->uid == cred->fsuid;
 
-	if (inode_mounted_with(inode, MS_RDONLY))
+	if (mount_has(at->mount, MS_RDONLY))
 		return -EROFS;
 	if (inode->is_synthetic)
 		return -EPERM;
@@ -129,12 +144,14 @@ static int may_change_owner(const struct inode *inode, uint32_t uid, uint32_t gi
 	return 0;
 }
 
-static int64_t change_owner(int error, struct inode *inode, uint32_t uid, uint32_t gid)
+static int64_t change_owner(int error, const struct location *at, uint32_t uid, uint32_t gid)
 {
+	struct inode *inode = at->inode;
+
 	if (error != 0)
 		return error;
 	mutex_lock(&root_lock);
-	error = may_change_owner(inode, uid, gid);
+	error = may_change_owner(at, uid, gid);
 	if (error == 0) {
 		if (uid != ID_KEEP)
 			inode->uid = uid;
@@ -146,45 +163,45 @@ static int64_t change_owner(int error, struct inode *inode, uint32_t uid, uint32
 	mutex_unlock(&root_lock);
 	if (error == 0)
 		inode_drop_set_id(inode);
-	inode_put(inode);
+	location_put(at);
 	return error;
 }
 
 SYSCALL3(chown, vaddr_t, path, uint32_t, uid, uint32_t, gid)
 {
-	struct inode *inode = NULL;
-	int error = find_inode(AT_FDCWD, path, 0, &inode);
+	struct location at = { 0 };
+	int error = find_location(AT_FDCWD, path, 0, &at);
 
-	return change_owner(error, inode, uid, gid);
+	return change_owner(error, &at, uid, gid);
 }
 
 SYSCALL3(lchown, vaddr_t, path, uint32_t, uid, uint32_t, gid)
 {
-	struct inode *inode = NULL;
-	int error = find_inode(AT_FDCWD, path, WALK_NOFOLLOW, &inode);
+	struct location at = { 0 };
+	int error = find_location(AT_FDCWD, path, WALK_NOFOLLOW, &at);
 
-	return change_owner(error, inode, uid, gid);
+	return change_owner(error, &at, uid, gid);
 }
 
 SYSCALL3(fchown, int, fd, uint32_t, uid, uint32_t, gid)
 {
-	struct inode *inode = NULL;
-	int error = find_descriptor(fd, &inode);
+	struct location at = { 0 };
+	int error = find_descriptor(fd, &at);
 
-	return change_owner(error, inode, uid, gid);
+	return change_owner(error, &at, uid, gid);
 }
 
 SYSCALL5(fchownat, int, dirfd, vaddr_t, path, uint32_t, uid, uint32_t, gid, int, flags)
 {
 	unsigned walk_flags = ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? WALK_NOFOLLOW : 0) |
 			      ((flags & AT_EMPTY_PATH) != 0 ? WALK_EMPTY : 0);
-	struct inode *inode = NULL;
+	struct location at = { 0 };
 	int error;
 
 	if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0)
 		return -EINVAL;
-	error = find_inode(dirfd, path, walk_flags, &inode);
-	return change_owner(error, inode, uid, gid);
+	error = find_location(dirfd, path, walk_flags, &at);
+	return change_owner(error, &at, uid, gid);
 }
 
 /* --- sizes --------------------------------------------------------------------------------------------------- */
@@ -192,6 +209,7 @@ SYSCALL5(fchownat, int, dirfd, vaddr_t, path, uint32_t, uid, uint32_t, gid, int,
 SYSCALL2(truncate, vaddr_t, path, loff_t, size)
 {
 	struct version *version;
+	struct location at;
 	struct inode *inode;
 	int error;
 
@@ -200,15 +218,16 @@ SYSCALL2(truncate, vaddr_t, path, loff_t, size)
 	error = size_check_limit((uint64_t)size);
 	if (error != 0)
 		return error;
-	error = find_inode(AT_FDCWD, path, 0, &inode);
+	error = find_location(AT_FDCWD, path, 0, &at);
 	if (error != 0)
 		return error;
+	inode = at.inode;
 	if (S_ISDIR(inode->mode)) {
 		error = -EISDIR;
 	} else if (!S_ISREG(inode->mode) || inode->is_synthetic) {
 		error = -EINVAL;
 	} else {
-		error = inode_may(inode, MAY_WRITE);
+		error = location_may(&at, MAY_WRITE);
 		if (error == 0)
 			error = inode_writable(inode, size == 0, &version);
 		if (error == 0) {
@@ -220,7 +239,7 @@ SYSCALL2(truncate, vaddr_t, path, loff_t, size)
 				inode_drop_set_id(inode);
 		}
 	}
-	inode_put(inode);
+	location_put(&at);
 	return error;
 }
 

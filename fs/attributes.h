@@ -7,10 +7,12 @@
 #include "kernel/base.h"
 
 struct inode;
+struct location;
 
-/* What a user's path names, the server included, with a reference. As walk_find(). */
+/* What a user's path names, the server included, with references. As walk_find(). */
+int find_location(int dirfd, vaddr_t user_path, unsigned walk_flags, struct location *out);
 int find_inode(int dirfd, vaddr_t user_path, unsigned walk_flags, struct inode **out);
 /* The inode of a descriptor, with a reference. -EBADF, also of one that is O_PATH or has none. */
-int find_descriptor(int fd, struct inode **out);
+int find_descriptor(int fd, struct location *out);
 
 #endif

@@ -304,12 +304,12 @@ const struct device *dev_find(uint32_t number)
 
 /* Descriptors as names, udev's way. */
 static const struct {
-	const char *path, *target;
+	const char *name, *target;
 } links[] = {
-	{ "dev/fd", "/proc/self/fd" },
-	{ "dev/stdin", "/proc/self/fd/0" },
-	{ "dev/stdout", "/proc/self/fd/1" },
-	{ "dev/stderr", "/proc/self/fd/2" },
+	{ "fd", "/proc/self/fd" },
+	{ "stdin", "/proc/self/fd/0" },
+	{ "stdout", "/proc/self/fd/1" },
+	{ "stderr", "/proc/self/fd/2" },
 };
 
 int dev_init(void)
@@ -317,16 +317,16 @@ int dev_init(void)
 	int error = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(links) && error == 0; i++)
-		error = root_add_link(links[i].path, links[i].target);
+		error = root_add_link(dev_inode, links[i].name, links[i].target);
 
 	for (size_t i = 0; i < ARRAY_SIZE(devices) && error == 0; i++)
-		error = root_add_device(&devices[i]);
+		error = root_add_device(dev_inode, &devices[i]);
 	framebuffer_init();
 	if (error == 0 && framebuffer_device() != NULL)
-		error = root_add_device(framebuffer_device());
+		error = root_add_device(dev_inode, framebuffer_device());
 	if (error != 0)
 		return error;
 	tty_jobs_init();
-	pty_init();
-	return console_terminal_init();
+	error = pty_init();
+	return error != 0 ? error : console_terminal_init();
 }

@@ -29,7 +29,7 @@ int console_terminal_init(void);
 
 /* The open operation of /dev/ptmx. (fs/pty.c) */
 int pty_open_master(struct file *file);
-/* Boot, once the root has its directories. (fs/pty.c) */
-void pty_init(void);
+/* Boot, once the root has its directories. 0 or -ENOMEM. (fs/pty.c) */
+int pty_init(void);
 
 #endif

@@ -73,6 +73,7 @@ bool dirent_emit(struct dirent_sink *sink, uint64_t number, uint64_t next_offset
 /* Both dots, as far as they are still to come; false: no room. root_lock held. */
 static bool emit_dots(struct inode *dir, struct dirent_sink *sink, loff_t *offset)
 {
+	/* Of the root of a file system it is itself, as on Linux, whatever is above where it is mounted. */
 	struct inode *parent = inode_parent(dir) ?: dir;
 
 	if (*offset == 0) {

@@ -341,17 +341,20 @@ void epoll_forget_file(struct file *file)
 
 /* --- waiting ------------------------------------------------------------------------------------------ */
 
-/* One item's turn. False if its event could not be given to the user, and then nothing has happened. */
-static bool give(struct epoll_item *item, vaddr_t to, bool *given, struct ready_list *again)
+/* True if the user has got the item's event; `*stuck`: the user's memory is not there. */
+static bool give(const struct epoll_item *item, vaddr_t to, bool *stuck)
 {
 	struct epoll_event event = { .events = events_now(item), .data = item->data };
 
-	*given = event.events != 0;
-	if (!*given)
-		return true;
-	if (copy_to_user_nofault(to, &event, sizeof(event)) != sizeof(event))
+	if (event.events == 0)
 		return false;
-	spin_lock(&watch_lock);
+	*stuck = copy_to_user_nofault(to, &event, sizeof(event)) != sizeof(event);
+	return !*stuck;
+}
+
+/* What becomes of an item whose event has been given; watch_lock held. */
+static void given(struct epoll_item *item, struct ready_list *again)
+{
 	if ((item->events & EPOLLONESHOT) != 0) {
 		item->events &= MODE_BITS;
 	} else if ((item->events & EPOLLET) == 0 && !item->ready) {
@@ -359,8 +362,6 @@ static bool give(struct epoll_item *item, vaddr_t to, bool *given, struct ready_
 		TAILQ_INSERT_TAIL(again, item, ready_link);
 		item->ready = true;
 	}
-	spin_unlock(&watch_lock);
-	return true;
 }
 
 /*
@@ -372,25 +373,25 @@ static bool give(struct epoll_item *item, vaddr_t to, bool *given, struct ready_
 static int collect(struct epoll *epoll, vaddr_t events, int limit, bool *stuck)
 {
 	struct ready_list again = TAILQ_HEAD_INITIALIZER(again);
+	struct epoll_item *item;
 	int count = 0;
 
 	*stuck = false;
 	mutex_lock(&epoll_lock);
-	while (count < limit && !*stuck) {
-		struct epoll_item *item = take_ready(epoll);
-		bool given;
-
-		if (item == NULL)
-			break;
-		if (give(item, events + (size_t)count * sizeof(struct epoll_event), &given,
-			 &again)) {
-			count += given;
-		} else {
-			*stuck = true;
-			make_ready(item);
-		}
-	}
 	spin_lock(&watch_lock);
+	while (count < limit && !*stuck && (item = TAILQ_FIRST(&epoll->ready)) != NULL) {
+		bool has_got;
+
+		clear_ready(item);
+		spin_unlock(&watch_lock);
+		has_got = give(item, events + (size_t)count * sizeof(struct epoll_event), stuck);
+		spin_lock(&watch_lock);
+		if (has_got)
+			given(item, &again);
+		else if (*stuck)
+			set_ready(item);
+		count += has_got;
+	}
 	TAILQ_CONCAT(&epoll->ready, &again, ready_link);
 	spin_unlock(&watch_lock);
 	mutex_unlock(&epoll_lock);
@@ -522,17 +523,18 @@ static int64_t wait_for(int epfd, vaddr_t events, int limit, uint64_t deadline_n
 {
 	struct file *file;
 	int64_t result = -EINVAL;
+	bool held;
 
 	if (limit <= 0 || limit > MAX_EVENTS)
 		return -EINVAL;
 	if (!user_range_ok(events, (size_t)limit * sizeof(struct epoll_event)))
 		return -EFAULT;
-	file = fd_get(epfd);
+	file = fd_borrow(epfd, &held);
 	if (file == NULL)
 		return -EBADF;
 	if (is_epoll(file))
 		result = wait_events(file->private, events, limit, deadline_ns);
-	file_put(file);
+	fd_return(file, held);
 	return result;
 }
 

@@ -6,6 +6,7 @@
 #include "fs/inode.h"
 #include "fs/inotify.h"
 #include "fs/locks.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/stat.h"
@@ -78,6 +79,7 @@ void file_put(struct file *file)
 		version_put(file->version);
 	file_name_put(file->name);
 	inode_put(file->inode);
+	mount_put(file->mount);
 	atomic_fetch_sub(&open_files, 1);
 	kfree(file);
 }

@@ -9,6 +9,7 @@
 #include "mm/space.h"
 
 struct inode;
+struct mount;
 struct version;
 struct file;
 struct file_name;
@@ -60,6 +61,7 @@ struct file {
 	struct mutex offset_lock; /* RANK_OFFSET */
 	loff_t offset;            /* offset_lock */
 	struct inode *inode;      /* held, NULL for pipes and the like */
+	struct mount *mount;      /* held: what it was found through; NULL: it is in none */
 	struct version *version;  /* held: what an open regular file reads; NULL otherwise */
 	struct file_name *name;   /* held, or NULL */
 	void *private;            /* the ops' own */

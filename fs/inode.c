@@ -5,6 +5,7 @@
 #include "fs/inotify.h"
 #include "fs/locks.h"
 #include "fs/mount.h"
+#include "fs/mount_options.h"
 #include "fs/stat.h"
 #include "fs/synthetic.h"
 #include "kernel/clock.h"
@@ -124,16 +125,23 @@ struct name *inode_name(const struct inode *inode, uint64_t cookie)
 	return name;
 }
 
+uint64_t inode_cookie(const struct inode *inode)
+{
+	const struct name *name = TAILQ_FIRST(&inode->names);
+
+	return name != NULL ? name->cookie : 0;
+}
+
 struct inode *inode_parent(const struct inode *dir)
 {
-	const struct name *name = TAILQ_FIRST(&mount_bottom(dir)->names);
+	const struct name *name = TAILQ_FIRST(&dir->names);
 
 	return name != NULL ? name->dir : NULL;
 }
 
 bool inode_is_attached(const struct inode *dir)
 {
-	return dir->root_of != NULL || dir->links > 0;
+	return inode_is_root(dir) || dir->links > 0;
 }
 
 struct name *name_create(const char *text, struct inode *inode)
@@ -301,47 +309,20 @@ bool inode_is_above(const struct inode *dir, const struct inode *inode)
 
 int inode_path(struct inode *inode, char *out, size_t size)
 {
-	return inode_path_below(root_inode, inode, out, size);
-}
-
-int inode_path_below(const struct inode *root, struct inode *inode, char *out, size_t size)
-{
 	mutex_lock(&root_lock);
-	int error = inode_path_locked(root, inode, out, size);
+	int error = inode_path_locked(inode, out, size);
 	mutex_unlock(&root_lock);
 	return error;
 }
 
-int inode_path_locked(const struct inode *root, const struct inode *inode, char *out, size_t size)
+/* A file system is the root of itself, seen through no mount. */
+int inode_path_locked(const struct inode *inode, char *out, size_t size)
 {
-	size_t at = size;
-	int error = 0;
+	const struct filesystem *filesystem = inode->filesystem;
+	struct location root = { NULL, filesystem != NULL ? filesystem->root : NULL };
+	struct location at = { NULL, (struct inode *)inode };
 
-	/* Written from the end of the buffer towards its beginning, then moved. */
-	out[--at] = '\0';
-	for (const struct inode *i = inode; i != root;) {
-		const struct name *name =
-			TAILQ_FIRST(&(S_ISDIR(i->mode) ? mount_bottom(i) : i)->names);
-		if (name == NULL) {
-			error = -ENOENT;
-			break;
-		}
-		size_t length = strlen(name->text);
-		if (length + 1 > at) {
-			error = -ENAMETOOLONG;
-			break;
-		}
-		at -= length;
-		memcpy(out + at, name->text, length);
-		out[--at] = '/';
-		i = name->dir;
-	}
-	if (error != 0)
-		return error;
-	if (at == size - 1)
-		out[--at] = '/';
-	memmove(out, out + at, size - at);
-	return 0;
+	return location_path_locked(&root, &at, out, size);
 }
 
 void inode_touch(struct inode *inode)
@@ -405,5 +386,5 @@ int inode_init(void)
 	if (root_inode == NULL)
 		return -ENOMEM;
 	root_inode->wire = true;
-	return mount_tree("tftp", NULL, root_inode, NULL);
+	return mount_tree(WIRE, WIRE, root_inode, NULL);
 }

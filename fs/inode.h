@@ -31,6 +31,7 @@ struct file;
 struct file_ops;
 struct filesystem;
 struct lock_set;
+struct location;
 struct mount;
 struct pipe;
 struct stat;
@@ -76,8 +77,6 @@ struct inode {
 	union {
 		struct {                                  /* S_IFDIR */
 			RB_HEAD(name_tree, name) by_text; /* root_lock */
-			struct mount *covered_by;         /* what is mounted on it; root_lock */
-			struct mount *root_of;            /* root_lock */
 			struct name_list order;           /* oldest first; root_lock */
 			uint32_t directories;             /* among the children; root_lock */
 			bool wire;                        /* fixed */
@@ -100,6 +99,7 @@ struct inode {
 		};
 		const struct synthetic *synthetic; /* files of /proc; fixed */
 	};
+	LIST_HEAD(, mount) covers;          /* what is mounted on it (fs/mount.h); root_lock */
 	LIST_HEAD(, inotify_watch) watches; /* root_lock */
 	struct lock_set *_Atomic locks;     /* NULL: it was never locked (fs/locks.c) */
 	struct filesystem *filesystem;      /* held; set once, with its first name or before */
@@ -128,7 +128,9 @@ struct name *name_after(struct inode *dir, uint64_t cookie);
 struct inode *inode_child(struct inode *dir, const char *text);
 /* The inode's name with that cookie, or NULL: it has lost it. */
 struct name *inode_name(const struct inode *inode, uint64_t cookie);
-/* The directory above a directory; NULL: the root, or removed. */
+/* That of a directory's only name, or of a file's first; 0: it has none. */
+uint64_t inode_cookie(const struct inode *inode);
+/* The directory above a directory in its file system; NULL: that one's root, or removed. */
 struct inode *inode_parent(const struct inode *dir);
 /* False if it has been removed: nothing can be made in it. */
 bool inode_is_attached(const struct inode *dir);
@@ -168,12 +170,12 @@ bool inode_is_above(const struct inode *dir, const struct inode *inode);
 
 /* --- --------------------------------------------------------------------------------------------- */
 
-/* Its absolute path; -ENAMETOOLONG, or -ENOENT if it has no name any more. Takes root_lock. */
+/*
+ * Its path in its file system, wherever that is mounted; -ENAMETOOLONG, or -ENOENT if it has no name any more. Takes
+ * root_lock; the second one has it held.
+ */
 int inode_path(struct inode *inode, char *out, size_t size);
-/* The same, as it is seen from a directory above; -ENOENT if it is not above. */
-int inode_path_below(const struct inode *root, struct inode *inode, char *out, size_t size);
-/* The same with root_lock held. */
-int inode_path_locked(const struct inode *root, const struct inode *inode, char *out, size_t size);
+int inode_path_locked(const struct inode *inode, char *out, size_t size);
 
 /* Fills in struct stat (fs/stat.h); the size of a regular file is that of `version`. */
 int inode_stat(struct inode *inode, struct version *version, struct stat *out);

@@ -191,6 +191,26 @@ void inotify_unlinked(struct inode *inode)
 		end_watch(watch);
 }
 
+void inotify_unmounted(struct inode *inode)
+{
+	struct inotify_watch *watch;
+
+	while ((watch = LIST_FIRST(&inode->watches)) != NULL) {
+		tell(watch->instance, watch->number, IN_UNMOUNT, 0, NULL);
+		end_watch(watch);
+	}
+}
+
+uint32_t inotify_count(const struct inode *inode)
+{
+	const struct inotify_watch *watch;
+	uint32_t count = 0;
+
+	LIST_FOREACH (watch, &inode->watches, of_inode)
+		count++;
+	return count;
+}
+
 uint32_t inotify_new_cookie(void)
 {
 	return ++last_cookie;

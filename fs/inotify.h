@@ -28,6 +28,10 @@ void inotify_inode(struct inode *inode, uint32_t mask);
 void inotify_self(struct inode *inode, uint32_t mask);
 /* It has lost a name. With its last one the watches on it end. */
 void inotify_unlinked(struct inode *inode);
+/* Its file system is mounted nowhere any more: the watches on it end. */
+void inotify_unmounted(struct inode *inode);
+/* How many watches there are on it. */
+uint32_t inotify_count(const struct inode *inode);
 /* What IN_MOVED_FROM and IN_MOVED_TO of one move have in common. */
 uint32_t inotify_new_cookie(void);
 

@@ -2,6 +2,7 @@
  * fs/mmap.c - mmap(2): from a descriptor and flags to what mm/space.h maps.
  */
 #include "fs/file.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "kernel/sched.h"
 #include "kernel/syscall.h"
@@ -112,6 +113,12 @@ static int64_t map_file(struct map_request *request, int fd)
 	result = -ENODEV;
 	if (file->ops->mmap == NULL)
 		goto out;
+	result = -EPERM;
+	if (mount_has(file->mount, MS_NOEXEC)) {
+		if ((request->prot & PROT_EXEC) != 0)
+			goto out;
+		request->max_prot &= ~(uint32_t)PROT_EXEC;
+	}
 	request->name = file->name;
 	result = file->ops->mmap(file, request);
 	if (result == 0 && request->object == NULL)

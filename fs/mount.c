@@ -1,37 +1,23 @@
 /*
- * fs/mount.c - file systems, the table of mounts, and mount(2). See the header.
+ * fs/mount.c - file systems, mounts and the tree of them. See the header.
  */
 #include "fs/mount.h"
+#include "fs/inotify.h"
 #include "fs/mount_options.h"
 #include "fs/path.h"
-#include "fs/root.h"
-#include "fs/synthetic.h"
-#include "fs/walk.h"
-#include "kernel/cmdline.h"
-#include "kernel/cred.h"
+#include "kernel/sched.h"
 #include "kernel/string.h"
-#include "kernel/syscall.h"
 #include "mm/slab.h"
-#include "mm/user.h"
 #include <linux/kdev_t.h>
 #include <linux/major.h>
 
-/* umount(2); no UAPI header has these. */
-#define MNT_FORCE       1u
-#define MNT_DETACH      2u
-#define MNT_EXPIRE      4u
-#define UMOUNT_NOFOLLOW 8u
+struct mount *root_mount;
 
-#define PROPAGATION     (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
+static struct mount_list mounts = TAILQ_HEAD_INITIALIZER(mounts); /* root_lock */
 
-static TAILQ_HEAD(, mount) mounts = TAILQ_HEAD_INITIALIZER(mounts); /* root_lock */
-
-/* The trees that there are once, and what they are called; held for ever. */
-static struct {
-	const char *type;
-	struct inode *root;
-} trees[8];                 /* root_lock */
-static unsigned tree_count; /* root_lock */
+/* The file systems that there are once; mounted for ever, somewhere or nowhere. */
+static struct filesystem *kinds[8]; /* root_lock */
+static unsigned kind_count;         /* root_lock */
 
 /* --- file systems ------------------------------------------------------------------------------------- */
 
@@ -40,19 +26,65 @@ static void release(struct object_quota *quota)
 	kfree(container_of(quota, struct filesystem, quota));
 }
 
-static struct filesystem *filesystem_create(const char *type)
+/* Takes the root over. NULL: no memory, or there is no root. */
+static struct filesystem *filesystem_create(const char *type, struct inode *root)
 {
 	static _Atomic uint32_t last_minor;
 	struct filesystem *filesystem = kzalloc(sizeof(*filesystem));
 
-	if (filesystem == NULL)
+	if (filesystem == NULL || root == NULL) {
+		inode_put(root);
+		kfree(filesystem);
 		return NULL;
+	}
 	atomic_init(&filesystem->quota.refs, 1);
 	filesystem->quota.release = release;
 	filesystem->type = type;
 	/* Linux gives file systems without a disk minors of this one. */
 	filesystem->device = MKDEV(UNNAMED_MAJOR, atomic_fetch_add(&last_minor, 1) + 1);
+	filesystem->root = root;
+	inode_join(root, filesystem);
 	return filesystem;
+}
+
+struct filesystem *filesystem_create_tmpfs(const struct mount_options *options)
+{
+	struct inode *root = inode_create(S_IFDIR | options->mode);
+	struct filesystem *filesystem = filesystem_create(TMPFS, root);
+
+	if (filesystem == NULL)
+		return NULL;
+	atomic_store(&filesystem->flags, options->flags & MS_RDONLY);
+	atomic_store(&filesystem->quota.limit, options->limit);
+	filesystem->options = *options;
+	root->uid = options->uid;
+	root->gid = options->gid;
+	return filesystem;
+}
+
+struct filesystem *filesystem_find(const char *type)
+{
+	for (unsigned i = 0; i < kind_count; i++) {
+		if (strcmp(kinds[i]->type, type) == 0) {
+			filesystem_get(kinds[i]);
+			return kinds[i];
+		}
+	}
+	return NULL;
+}
+
+struct mount *filesystem_mount(const struct filesystem *filesystem)
+{
+	struct mount *mount;
+
+	mutex_lock(&root_lock);
+	TAILQ_FOREACH (mount, &mounts, link) {
+		if (mount->filesystem == filesystem)
+			break;
+	}
+	mount_get(mount);
+	mutex_unlock(&root_lock);
+	return mount;
 }
 
 void filesystem_get(struct filesystem *filesystem)
@@ -64,11 +96,6 @@ void filesystem_put(struct filesystem *filesystem)
 {
 	if (filesystem != NULL)
 		object_quota_put(&filesystem->quota);
-}
-
-uint32_t filesystem_number(const struct filesystem *filesystem)
-{
-	return filesystem != NULL ? MINOR(filesystem->device) : 0;
 }
 
 void inode_join(struct inode *inode, struct filesystem *filesystem)
@@ -84,110 +111,303 @@ void inode_join(struct inode *inode, struct filesystem *filesystem)
 	}
 }
 
-/* --- the way down and up ---------------------------------------------------------------------------------- */
-
-struct inode *mount_top(struct inode *inode)
+bool inode_is_root(const struct inode *inode)
 {
-	while (S_ISDIR(inode->mode) && inode->covered_by != NULL)
-		inode = inode->covered_by->root;
-	return inode;
+	return inode->filesystem != NULL && inode->filesystem->root == inode;
 }
 
-const struct inode *mount_bottom(const struct inode *dir)
+/* Takes a whole tree apart; what is open stays as it is. root_lock held. */
+static void dismantle(struct inode *root, struct name_list *freed)
 {
-	while (dir->root_of != NULL && dir->root_of->covered != NULL)
-		dir = dir->root_of->covered;
-	return dir;
+	struct name *name;
+
+	inotify_unmounted(root);
+	inode_purge(root, freed);
+	TAILQ_FOREACH (name, freed, in_order) {
+		if (name->inode == NULL)
+			continue;
+		inotify_unmounted(name->inode);
+		if (S_ISDIR(name->inode->mode))
+			inode_purge(name->inode, freed);
+	}
 }
 
-/* --- making and ending mounts ------------------------------------------------------------------------------- */
-
-static void mount_free(struct mount *mount)
+/* One mount less; with the last one its names go. */
+static void leave_filesystem(struct filesystem *filesystem)
 {
-	if (mount == NULL)
-		return;
+	struct name_list freed = TAILQ_HEAD_INITIALIZER(freed);
+	struct inode *root = NULL;
+
+	mutex_lock(&root_lock);
+	if (--filesystem->mounts == 0) {
+		root = filesystem->root;
+		filesystem->root = NULL;
+		dismantle(root, &freed);
+	}
+	mutex_unlock(&root_lock);
+	names_put(&freed);
+	inode_put(root);
+}
+
+/* --- mounts ---------------------------------------------------------------------------------------------- */
+
+struct mount *mount_create(struct filesystem *filesystem, struct inode *root, const char *source,
+			   uint32_t flags)
+{
+	static _Atomic uint32_t last_id;
+	struct mount *mount = kzalloc(sizeof(*mount));
+
+	assert(mutex_held(&root_lock));
+	if (mount != NULL)
+		mount->source = kstrdup(source != NULL && source[0] != '\0' ? source : "none");
+	if (mount == NULL || mount->source == NULL) {
+		kfree(mount);
+		return NULL;
+	}
+	atomic_init(&mount->refs, 1);
+	mount->id = atomic_fetch_add(&last_id, 1) + 1;
+	filesystem_get(filesystem);
+	mount->filesystem = filesystem;
+	filesystem->mounts++;
+	inode_get(root);
+	mount->root = root;
+	atomic_store(&mount->flags, flags);
+	return mount;
+}
+
+static void mount_destroy(struct mount *mount)
+{
+	leave_filesystem(mount->filesystem);
 	inode_put(mount->root);
-	inode_put(mount->covered);
 	filesystem_put(mount->filesystem);
 	kfree(mount->source);
 	kfree(mount);
 }
 
-/* Not in the table yet. Takes the root over, also if there is no memory: NULL. */
-static struct mount *mount_create(const char *type, const char *source, struct inode *root)
+void mount_get(struct mount *mount)
 {
-	struct mount *mount = kzalloc(sizeof(*mount));
+	if (mount != NULL)
+		atomic_fetch_add(&mount->refs, 1);
+}
 
-	if (mount == NULL || root == NULL) {
-		inode_put(root);
-		kfree(mount);
-		return NULL;
+void mount_leave(struct mount *mount)
+{
+	if (mount != NULL && atomic_fetch_sub(&mount->refs, 1) == 1)
+		mount_destroy(mount);
+}
+
+void mount_put(struct mount *mount)
+{
+	if (mount != NULL && atomic_load_explicit(&mount->expiring, memory_order_relaxed))
+		atomic_store(&mount->expiring, false);
+	mount_leave(mount);
+}
+
+uint32_t mount_number(const struct mount *mount)
+{
+	return mount != NULL ? mount->id : 0;
+}
+
+/* --- locations ---------------------------------------------------------------------------------------------- */
+
+void location_get(const struct location *location)
+{
+	mount_get(location->mount);
+	inode_get(location->inode);
+}
+
+void location_put(const struct location *location)
+{
+	inode_put(location->inode);
+	mount_put(location->mount);
+}
+
+static struct mount *mounted_on(const struct location *at)
+{
+	struct mount *mount;
+
+	LIST_FOREACH (mount, &at->inode->covers, of_covered) {
+		if (mount->parent == at->mount)
+			break;
 	}
-	mount->root = root;
-	mount->source = kstrdup(source != NULL && source[0] != '\0' ? source : "none");
-	if (root->filesystem != NULL) {
-		filesystem_get(root->filesystem);
-		mount->filesystem = root->filesystem;
-	} else {
-		mount->filesystem = filesystem_create(type);
-	}
-	if (mount->source == NULL || mount->filesystem == NULL) {
-		mount_free(mount);
-		return NULL;
-	}
-	inode_join(root, mount->filesystem);
 	return mount;
 }
 
-/* Puts it on the directory, NULL: it is the first. root_lock held. */
-static void attach(struct mount *mount, struct inode *on)
+void location_descend(struct location *at)
 {
-	mount->root->root_of = mount;
-	mount->covered = on;
-	if (on != NULL) {
-		inode_get(on);
-		on->covered_by = mount;
-	}
-	TAILQ_INSERT_TAIL(&mounts, mount, link);
+	struct mount *mount;
+
+	while ((mount = mounted_on(at)) != NULL)
+		*at = (struct location){ mount, mount->root };
 }
 
-static void detach(struct mount *mount)
+bool location_ascend(struct location *at)
 {
+	if (!location_is_mounted(at) || at->mount->parent == NULL)
+		return false;
+	*at = (struct location){ at->mount->parent, at->mount->covered };
+	return true;
+}
+
+/* "/name" before what is written at `*at`. */
+static int prepend(char *out, size_t *at, const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length + 1 > *at)
+		return -ENAMETOOLONG;
+	*at -= length;
+	memcpy(out + *at, name, length);
+	out[--*at] = '/';
+	return 0;
+}
+
+int location_path_locked(const struct location *root, const struct location *at, char *out,
+			 size_t size)
+{
+	struct location here = *at;
+	size_t start = size;
+	int error = 0;
+
+	/* Written from the end of the buffer towards its beginning, then moved. */
+	out[--start] = '\0';
+	while (error == 0 && !location_is(&here, root)) {
+		const struct name *name = TAILQ_FIRST(&here.inode->names);
+
+		if (location_is_mounted(&here)) {
+			if (!location_ascend(&here))
+				return -ENOENT;
+		} else if (name == NULL) {
+			return -ENOENT;
+		} else {
+			error = prepend(out, &start, name->text);
+			here.inode = name->dir;
+		}
+	}
+	if (error == 0 && start == size - 1)
+		out[--start] = '/';
+	if (error == 0)
+		memmove(out, out + start, size - start);
+	return error;
+}
+
+int location_path(const struct location *at, char *out, size_t size)
+{
+	struct location root;
+	int error;
+
+	fs_context_root(&root);
+	mutex_lock(&root_lock);
+	error = location_path_locked(&root, at, out, size);
+	mutex_unlock(&root_lock);
+	location_put(&root);
+	return error;
+}
+
+/* --- the tree ----------------------------------------------------------------------------------------------- */
+
+void mount_attach(struct mount *mount, const struct location *on)
+{
+	mount->attached = true;
+	TAILQ_INSERT_TAIL(&mounts, mount, link);
+	if (on == NULL) {
+		root_mount = mount;
+		return;
+	}
+	inode_get(on->inode);
+	mount->parent = on->mount;
+	mount->covered = on->inode;
+	LIST_INSERT_HEAD(&on->inode->covers, mount, of_covered);
+}
+
+void mount_take(struct mount *mount, struct location *covered)
+{
+	*covered = (struct location){ mount->parent, mount->covered };
+	if (mount->parent != NULL)
+		LIST_REMOVE(mount, of_covered);
 	TAILQ_REMOVE(&mounts, mount, link);
-	mount->root->root_of = NULL;
-	mount->covered->covered_by = NULL;
+	mount->attached = false;
+	mount->parent = NULL;
+	mount->covered = NULL;
+}
+
+bool mount_is_below(const struct mount *mount, const struct mount *above)
+{
+	while (mount != NULL && mount != above)
+		mount = mount->parent;
+	return mount != NULL;
+}
+
+struct mount *mount_next(struct mount *mount)
+{
+	return mount != NULL ? TAILQ_NEXT(mount, link) : TAILQ_FIRST(&mounts);
+}
+
+void mount_detach(struct mount *mount, struct mount_list *gone)
+{
+	struct mount *m, *next;
+
+	for (m = TAILQ_FIRST(&mounts); m != NULL; m = next) {
+		next = TAILQ_NEXT(m, link);
+		if (!mount_is_below(m, mount))
+			continue;
+		TAILQ_REMOVE(&mounts, m, link);
+		TAILQ_INSERT_TAIL(gone, m, link);
+	}
+	TAILQ_FOREACH (m, gone, link) {
+		LIST_REMOVE(m, of_covered);
+		m->attached = false;
+		m->parent = NULL; /* what it covered is let go of in mounts_put() */
+	}
+}
+
+void mounts_put(struct mount_list *gone)
+{
+	struct mount *mount;
+
+	while ((mount = TAILQ_FIRST(gone)) != NULL) {
+		TAILQ_REMOVE(gone, mount, link);
+		inode_put(mount->covered);
+		mount->covered = NULL;
+		mount_put(mount);
+	}
 }
 
 int mount_tree(const char *type, const char *source, struct inode *root, struct inode *on)
 {
+	struct filesystem *filesystem;
+	struct location at = { .inode = on };
 	struct mount *mount;
 
 	inode_get(root); /* for ever */
-	mount = mount_create(type, source, root);
-	if (mount == NULL)
+	filesystem = filesystem_create(type, root);
+	if (filesystem == NULL)
 		return -ENOMEM;
 	mutex_lock(&root_lock);
-	attach(mount, on);
-	if (on != NULL) {
-		assert(tree_count < ARRAY_SIZE(trees));
-		trees[tree_count].type = type;
-		trees[tree_count++].root = root;
+	filesystem->mounts = 1; /* for ever */
+	assert(kind_count < ARRAY_SIZE(kinds));
+	kinds[kind_count++] = filesystem;
+	mount = mount_create(filesystem, root, source, MS_RELATIME);
+	if (mount != NULL && on != NULL) {
+		do {
+			at.mount = mount_next(at.mount);
+		} while (at.mount->filesystem != on->filesystem);
 	}
+	if (mount != NULL)
+		mount_attach(mount, on != NULL ? &at : NULL);
 	mutex_unlock(&root_lock);
-	return 0;
+	return mount != NULL ? 0 : -ENOMEM;
 }
 
 /* --- is it in use? --------------------------------------------------------------------------------------- */
 
-/* Who is known to hold the inode: its names, those in it, and `more`. */
+/* Who is known to hold the inode: its names, those in it, who watches it, and `more`. */
 static bool is_held(const struct inode *inode, uint32_t more)
 {
-	uint32_t known = inode->links + more;
+	uint32_t known = inode->links + more + inotify_count(inode);
 	const struct name *name;
 
 	if (S_ISDIR(inode->mode)) {
-		if (inode->covered_by != NULL)
-			return true;
 		TAILQ_FOREACH (name, &inode->order, in_order)
 			known++;
 	} else if (S_ISREG(inode->mode) && !inode->is_synthetic && inode->version != NULL &&
@@ -210,294 +430,32 @@ static struct name *next_of_tree(const struct inode *root, struct name *name)
 	return TAILQ_NEXT(name, in_order);
 }
 
-/* True if somebody uses something of it; the caller has one reference to the root. root_lock held. */
-static bool is_busy(const struct mount *mount)
+/* True if anything of a tmpfs is used by who is in no mount: mapped, run, or a bound socket's name. */
+static bool is_used(const struct filesystem *filesystem)
 {
-	bool once = strcmp(mount->filesystem->type, TMPFS) != 0;
-	struct name *name = TAILQ_FIRST(&mount->root->order);
+	struct name *name = TAILQ_FIRST(&filesystem->root->order);
 
-	/* The mount has one, and who keeps a tree for ever. */
-	if (is_held(mount->root, once ? 3 : 2))
+	/* The file system has its root, and so have its mount and the caller. */
+	if (is_held(filesystem->root, 3))
 		return true;
-	for (; name != NULL; name = next_of_tree(mount->root, name)) {
+	for (; name != NULL; name = next_of_tree(filesystem->root, name)) {
 		if (name->inode != NULL && is_held(name->inode, 0))
 			return true;
 	}
 	return false;
 }
 
-/* Takes a whole tree apart; what is open stays as it is. root_lock held. */
-static void dismantle(struct inode *root, struct name_list *freed)
+bool mount_is_busy(const struct mount *mount)
 {
-	struct name *name;
+	const struct mount *m;
 
-	inode_purge(root, freed);
-	TAILQ_FOREACH (name, freed, in_order) {
-		if (name->inode != NULL && S_ISDIR(name->inode->mode) &&
-		    name->inode->covered_by == NULL)
-			inode_purge(name->inode, freed);
+	if (atomic_load(&mount->refs) > 2)
+		return true;
+	TAILQ_FOREACH (m, &mounts, link) {
+		if (m->parent == mount)
+			return true;
 	}
-}
-
-/* --- mount(2) ---------------------------------------------------------------------------------------------- */
-
-/* The root of a new tmpfs; NULL: no memory. */
-static struct inode *create_tmpfs(const struct mount_options *options)
-{
-	struct filesystem *filesystem = filesystem_create(TMPFS);
-	struct inode *root = inode_create(S_IFDIR | options->mode);
-
-	if (filesystem != NULL && root != NULL) {
-		atomic_store(&filesystem->flags, options->flags);
-		atomic_store(&filesystem->quota.limit, options->limit);
-		root->uid = options->uid;
-		root->gid = options->gid;
-		inode_join(root, filesystem);
-	} else {
-		inode_put(root);
-		root = NULL;
-	}
-	filesystem_put(filesystem);
-	return root;
-}
-
-/* The tree that there is once, with a reference; NULL: there is none of the type. */
-static struct inode *find_tree(const char *type)
-{
-	struct inode *root = NULL;
-
-	mutex_lock(&root_lock);
-	for (unsigned i = 0; i < tree_count; i++) {
-		if (strcmp(trees[i].type, type) == 0)
-			root = trees[i].root;
-	}
-	if (root != NULL)
-		inode_get(root);
-	mutex_unlock(&root_lock);
-	return root;
-}
-
-static int mount_new(struct inode *on, const char *type, const char *source,
-		     const struct mount_options *options)
-{
-	bool tmpfs = strcmp(type, TMPFS) == 0;
-	struct inode *root = tmpfs ? create_tmpfs(options) : find_tree(type);
-	struct mount *mount;
-	int error = 0;
-
-	if (root == NULL)
-		return tmpfs ? -ENOMEM : -ENODEV;
-	mount = mount_create(type, source, root);
-	if (mount == NULL)
-		return -ENOMEM;
-	mutex_lock(&root_lock);
-	/* A tree that there is once, it can be in one place. Somebody may have been quicker. */
-	if (root->root_of != NULL || on->covered_by != NULL)
-		error = -EBUSY;
-	else if (!inode_is_attached(on))
-		error = -ENOENT;
-	if (error == 0) {
-		if (!tmpfs)
-			atomic_store(&mount->filesystem->flags, options->flags);
-		attach(mount, on);
-	}
-	mutex_unlock(&root_lock);
-	if (error != 0)
-		mount_free(mount);
-	return error;
-}
-
-static int remount(struct inode *root, char *data, uint32_t flags)
-{
-	struct filesystem *filesystem = root->filesystem;
-	struct mount_options options = { .flags = flags };
-	int error;
-
-	mutex_lock(&root_lock);
-	error = root->root_of != NULL ? 0 : -EINVAL;
-	options.limit = filesystem != NULL ? atomic_load(&filesystem->quota.limit) : 0;
-	if (error == 0)
-		error = mount_options_parse(data, filesystem->type, &options);
-	if (error == 0 && options.limit != 0 && options.limit < filesystem->quota.pages)
-		error = -EINVAL;
-	if (error == 0 && (flags & MS_RDONLY) != 0 && atomic_load(&filesystem->writers) > 0)
-		error = -EBUSY;
-	if (error == 0) {
-		atomic_store(&filesystem->flags, options.flags);
-		atomic_store(&filesystem->quota.limit, options.limit);
-	}
-	mutex_unlock(&root_lock);
-	return error;
-}
-
-/* What mount(2) is asked for, copied. */
-struct mount_request {
-	char *source, *type, *data; /* buffers of PATH_MAX bytes, or NULL */
-	unsigned long flags;
-};
-
-static int mount_at(struct inode *on, const struct mount_request *request)
-{
-	struct mount_options options = {
-		.flags = (uint32_t)(request->flags & MOUNT_FLAGS),
-		.mode = S_ISVTX | S_IRWXU | S_IRWXG | S_IRWXO,
-	};
-	int error;
-
-	if ((request->flags & MS_REMOUNT) != 0)
-		return remount(on, request->data, options.flags);
-	/* There is one name space: nothing is propagated, whatever is asked for. */
-	if ((request->flags & PROPAGATION) != 0)
-		return on->root_of != NULL ? 0 : -EINVAL;
-	if ((request->flags & (MS_BIND | MS_MOVE)) != 0 || request->type == NULL)
-		return -EINVAL;
-	if (!S_ISDIR(on->mode))
-		return -ENOTDIR;
-	error = mount_options_parse(request->data, request->type, &options);
-	return error != 0 ? error : mount_new(on, request->type, request->source, &options);
-}
-
-/* An optional string. */
-static int get_string(vaddr_t from, char **out)
-{
-	*out = NULL;
-	return from == 0 ? 0 : path_from_user(from, out);
-}
-
-SYSCALL5(mount, vaddr_t, source, vaddr_t, target, vaddr_t, type, unsigned long, flags, vaddr_t,
-	 data)
-{
-	struct mount_request request = { .flags = flags };
-	struct place place = { 0 };
-	char *path = NULL;
-	int error;
-
-	/* Before Linux 2.4 the upper half had to be this; mount(2) ignores it. */
-	if ((flags & MS_MGC_MSK) == MS_MGC_VAL)
-		request.flags &= ~(unsigned long)MS_MGC_MSK;
-	error = path_from_user(target, &path);
-	if (error == 0)
-		error = get_string(source, &request.source);
-	if (error == 0)
-		error = get_string(type, &request.type);
-	if (error == 0)
-		error = get_string(data, &request.data);
-	if (error == 0)
-		error = walk_find(AT_FDCWD, path, 0, FRESH_STAT, &place);
-	if (error == 0)
-		error = capable(CAP_SYS_ADMIN) ? mount_at(place.inode, &request) : -EPERM;
-	place_put(&place);
-	kfree(path);
-	kfree(request.source);
-	kfree(request.type);
-	kfree(request.data);
-	return error;
-}
-
-/* --- umount(2) ---------------------------------------------------------------------------------------------- */
-
-/* A tmpfs goes with its mount. With MNT_DETACH its names do so at once; what is open stays. */
-static int unmount(struct inode *root, unsigned flags)
-{
-	struct name_list freed = TAILQ_HEAD_INITIALIZER(freed);
-	struct mount *mount;
-	int error = 0;
-
-	mutex_lock(&root_lock);
-	mount = S_ISDIR(root->mode) ? root->root_of : NULL;
-	if (mount == NULL)
-		error = -EINVAL;
-	else if (mount->covered == NULL || ((flags & MNT_DETACH) == 0 && is_busy(mount)))
-		error = -EBUSY;
-	if (error == 0) {
-		detach(mount);
-		if (strcmp(mount->filesystem->type, TMPFS) == 0)
-			dismantle(root, &freed);
-	}
-	mutex_unlock(&root_lock);
-	names_put(&freed);
-	if (error == 0)
-		mount_free(mount);
-	return error;
-}
-
-SYSCALL2(umount2, vaddr_t, target, unsigned, flags)
-{
-	unsigned walk_flags = (flags & UMOUNT_NOFOLLOW) != 0 ? WALK_NOFOLLOW : 0;
-	struct place place;
-	char *path;
-	int error;
-
-	if ((flags & ~(MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW)) != 0)
-		return -EINVAL; /* MNT_EXPIRE, too: nothing is marked */
-	error = path_from_user(target, &path);
-	if (error != 0)
-		return error;
-	error = walk_find(AT_FDCWD, path, walk_flags, FRESH_STAT, &place);
-	if (error == 0)
-		error = capable(CAP_SYS_ADMIN) ? unmount(place.inode, flags) : -EPERM;
-	place_put(&place);
-	kfree(path);
-	return error;
-}
-
-/* --- the table -------------------------------------------------------------------------------------------------- */
-
-/* The first one's source is where the root comes from. */
-static void put_source(struct text *text, const struct mount *mount)
-{
-	char root[256];
-
-	if (mount->covered == NULL && cmdline_value("root", root, sizeof(root)))
-		text_printf(text, "%s", root);
-	else
-		text_printf(text, "%s",
-			    mount->covered == NULL ? mount->filesystem->type : mount->source);
-}
-
-static uint32_t parent_id(const struct mount *mount)
-{
-	const struct inode *dir = mount->covered;
-
-	while (dir != NULL && dir->root_of == NULL)
-		dir = TAILQ_FIRST(&dir->names) != NULL ? TAILQ_FIRST(&dir->names)->dir : NULL;
-	return dir != NULL ? filesystem_number(dir->root_of->filesystem) : 0;
-}
-
-static void describe(struct text *text, const struct mount *mount, const char *path, bool info)
-{
-	const struct filesystem *filesystem = mount->filesystem;
-
-	if (info) {
-		text_printf(text, "%u %u %u:%u / %s ", filesystem_number(filesystem),
-			    parent_id(mount), MAJOR(filesystem->device), MINOR(filesystem->device),
-			    path);
-		mount_options_describe(text, filesystem, MOUNT_SHOW_FLAGS);
-		text_printf(text, " - %s ", filesystem->type);
-		put_source(text, mount);
-		text_append(text, " ", 1);
-		mount_options_describe(text, filesystem, MOUNT_SHOW_SUPER);
-		text_append(text, "\n", 1);
-	} else {
-		put_source(text, mount);
-		text_printf(text, " %s %s ", path, filesystem->type);
-		mount_options_describe(text, filesystem, MOUNT_SHOW_ALL);
-		text_printf(text, " 0 0\n");
-	}
-}
-
-void mounts_describe(struct text *text, bool info)
-{
-	char *path = kalloc(PATH_MAX);
-	const struct mount *mount;
-
-	if (path == NULL)
-		text->failed = true;
-	mutex_lock(&root_lock);
-	TAILQ_FOREACH (mount, &mounts, link) {
-		if (path != NULL && inode_path_locked(root_inode, mount->root, path, PATH_MAX) == 0)
-			describe(text, mount, path, info);
-	}
-	mutex_unlock(&root_lock);
-	kfree(path);
+	/* Through which of several mounts it is used is not known. */
+	return strcmp(mount->filesystem->type, TMPFS) == 0 && mount->filesystem->mounts == 1 &&
+	       mount->root == mount->filesystem->root && is_used(mount->filesystem);
 }

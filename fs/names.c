@@ -8,6 +8,7 @@
 #include "fs/dev.h"
 #include "fs/inode.h"
 #include "fs/inotify.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/permission.h"
@@ -41,7 +42,7 @@ void names_done(char *path, struct place *place)
 
 /* --- making ------------------------------------------------------------------------------------------ */
 
-int names_enter(int dirfd, char *path, struct inode *inode)
+int names_enter(int dirfd, char *path, struct inode *inode, const struct mount *from)
 {
 	bool new = inode->filesystem == NULL;
 	struct place place;
@@ -55,8 +56,8 @@ int names_enter(int dirfd, char *path, struct inode *inode)
 		   (!place.slash || S_ISDIR(inode->mode))) {
 		mutex_lock(&root_lock);
 		/* The last name may have gone since the inode was found: it does not come back. */
-		int denied = dir_may_make(place.dir);
-		if (!new &&place.dir->filesystem != inode->filesystem)
+		int denied = mount_has(place.mount, MS_RDONLY) ? -EROFS : dir_may_make(place.dir);
+		if (!new && (from != place.mount || place.dir->filesystem != inode->filesystem))
 			denied = -EXDEV;
 		if (denied == 0 && !new)
 			denied = inode_may_link(inode);
@@ -80,13 +81,13 @@ int names_enter(int dirfd, char *path, struct inode *inode)
 	return error;
 }
 
-static int enter(int dirfd, vaddr_t user_path, struct inode *inode)
+static int enter(int dirfd, vaddr_t user_path, struct inode *inode, const struct mount *from)
 {
 	char *path;
 	int error = path_from_user(user_path, &path);
 
 	if (error == 0) {
-		error = names_enter(dirfd, path, inode);
+		error = names_enter(dirfd, path, inode, from);
 		kfree(path);
 	}
 	return error;
@@ -100,7 +101,7 @@ static int64_t make(int dirfd, vaddr_t user_path, struct inode *inode)
 	if (inode == NULL)
 		return -ENOMEM;
 	inode->linkable = true;
-	error = enter(dirfd, user_path, inode);
+	error = enter(dirfd, user_path, inode, NULL);
 	inode_put(inode);
 	return error;
 }
@@ -235,7 +236,7 @@ static int64_t make_link(int from_fd, vaddr_t from, int to_fd, vaddr_t to, int f
 		else if (place.inode->is_synthetic || place.file != NULL)
 			error = -EXDEV;
 		else
-			error = enter(to_fd, to, place.inode);
+			error = enter(to_fd, to, place.inode, place.mount);
 	}
 	names_done(path, &place);
 	return error;
@@ -262,7 +263,7 @@ int names_check_removal(const struct name *name)
 	error = name_may_go(name);
 	if (error != 0)
 		return error;
-	if (S_ISDIR(name->inode->mode) && name->inode->covered_by != NULL)
+	if (!LIST_EMPTY(&name->inode->covers))
 		return -EBUSY;
 	if (S_ISDIR(name->inode->mode) && !inode_is_empty(name->inode))
 		return -ENOTEMPTY;
@@ -281,7 +282,7 @@ int names_whiteout_for(const struct name *name, struct name **out)
 /* What is wrong with a name that is not there any more: it may be another's by now. */
 int names_lost(const struct inode *inode)
 {
-	if (S_ISDIR(inode->mode) && inode->root_of != NULL)
+	if (inode_is_root(inode))
 		return -EBUSY;
 	/* One that nobody could name comes from a link in /proc. */
 	return inode->links == 0 ? (inode->is_synthetic ? -EPERM : -ENOENT) : -EAGAIN;
@@ -304,6 +305,9 @@ static int try_remove(int dirfd, vaddr_t user_path, bool directory)
 		goto out;
 	error = directory ? -ENOTDIR : -EISDIR;
 	if (directory != is_directory)
+		goto out;
+	error = place_is_mounted(&place) ? -EBUSY : mount_has(place.mount, MS_RDONLY) ? -EROFS : 0;
+	if (error != 0)
 		goto out;
 
 	mutex_lock(&root_lock);

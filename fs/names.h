@@ -23,7 +23,7 @@ void names_done(char *path, struct place *place);
  * Gives an inode that may be linked the name of the path, which must not name anything. `path` is a
  * buffer of PATH_MAX bytes that is used up. -EEXIST, -ENOSPC, and the errors of a walk.
  */
-int names_enter(int dirfd, char *path, struct inode *inode);
+int names_enter(int dirfd, char *path, struct inode *inode, const struct mount *from);
 
 /* --- root_lock held ------------------------------------------------------------------------------ */
 

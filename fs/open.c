@@ -63,6 +63,8 @@ static int create_at(struct place *place, uint32_t mode, bool exclusive)
 	struct inode *there;
 	int error;
 
+	if (mount_has(place->mount, MS_RDONLY))
+		return -EROFS;
 	if (!fill_has_room())
 		return -ENOSPC;
 	inode = create_file(mode);
@@ -105,14 +107,17 @@ static int create_nameless(struct place *place, int flags, uint32_t mode)
 		return -ENOTDIR;
 	if (place->inode->is_synthetic)
 		return -EOPNOTSUPP;
-	error = dir_may_make(place->inode);
+	error = mount_has(place->mount, MS_RDONLY) ? -EROFS : dir_may_make(place->inode);
 	if (error != 0)
 		return error;
 	if (!fill_has_room())
 		return -ENOSPC;
 	path = kalloc(PATH_MAX);
 	inode = create_file(mode);
-	error = path != NULL && inode != NULL ? inode_path(place->inode, path, PATH_MAX) : -ENOMEM;
+	error = path != NULL && inode != NULL
+			? location_path(&(struct location){ place->mount, place->inode }, path,
+					PATH_MAX)
+			: -ENOMEM;
 	if (error == 0) {
 		size_t length = strlen(path);
 
@@ -159,8 +164,9 @@ static int open_device(struct file *file, const struct device *device, int flags
 }
 
 /* Whether the caller may open an inode, which it has not just made, in this way. */
-static int check_permission(struct inode *inode, int flags)
+static int check_permission(const struct place *place, int flags)
 {
+	struct location at = { place->mount, place->inode };
 	unsigned wanted = 0;
 	int error;
 
@@ -170,8 +176,8 @@ static int check_permission(struct inode *inode, int flags)
 		wanted |= MAY_READ;
 	if (wants_write(flags) || (flags & O_TRUNC) != 0)
 		wanted |= MAY_WRITE;
-	error = inode->is_synthetic ? synthetic_may(inode, wanted) : inode_may(inode, wanted);
-	if (error == 0 && (flags & O_NOATIME) != 0 && !inode_is_mine(inode))
+	error = location_may(&at, wanted);
+	if (error == 0 && (flags & O_NOATIME) != 0 && !inode_is_mine(at.inode))
 		error = -EPERM;
 	return error;
 }
@@ -191,7 +197,7 @@ static int attach(struct file *file, struct place *place, int flags, bool create
 	}
 	if (S_ISDIR(inode->mode))
 		return directory_open(file);
-	if ((S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) && inode_mounted_with(inode, MS_NODEV))
+	if ((S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) && mount_has(place->mount, MS_NODEV))
 		return -EACCES;
 	if (S_ISCHR(inode->mode) && inode->device != NULL)
 		return open_device(file, inode->device, flags);
@@ -220,8 +226,9 @@ static int attach(struct file *file, struct place *place, int flags, bool create
 	return error != 0 ? error : regular_open(file, version);
 }
 
-static int name_of(struct inode *inode, struct place *place, struct file_name **out)
+static int name_of(const struct place *place, struct file_name **out)
 {
+	struct location at = { place->mount, place->inode };
 	char *path;
 	int error;
 
@@ -233,14 +240,14 @@ static int name_of(struct inode *inode, struct place *place, struct file_name **
 	path = kalloc(PATH_MAX);
 	if (path == NULL)
 		return -ENOMEM;
-	error = inode_path(inode, path, PATH_MAX);
+	error = location_path(&at, path, PATH_MAX);
 	if (error == -ENOENT || error == -ENAMETOOLONG) {
 		/* No name, or none that fits: readlink(2) on it will say so. */
 		(void)strlcpy(path, "(deleted)", PATH_MAX);
 		error = 0;
 	}
 	if (error == 0) {
-		*out = file_name_create(path, inode->number);
+		*out = file_name_create(path, at.inode->number);
 		error = *out != NULL ? 0 : -ENOMEM;
 	}
 	kfree(path);
@@ -303,7 +310,7 @@ static int open_at(int dirfd, char *path, int flags, uint32_t mode, unsigned wal
 	if (error == 0 && (flags & __O_TMPFILE) == 0)
 		error = check_kind(place.inode, &place, flags);
 	if (error == 0 && !created && place.file == NULL)
-		error = check_permission(place.inode, flags);
+		error = check_permission(&place, flags);
 	if (error != 0)
 		goto out;
 	file = file_create(NULL, (uint32_t)(flags & OPEN_FLAGS & ~OPEN_ONLY_FLAGS) | O_LARGEFILE);
@@ -318,7 +325,9 @@ static int open_at(int dirfd, char *path, int flags, uint32_t mode, unsigned wal
 	}
 	inode_get(place.inode);
 	file->inode = place.inode;
-	error = name_of(place.inode, &place, &file->name);
+	mount_get(place.mount);
+	file->mount = place.mount;
+	error = name_of(&place, &file->name);
 	if (error == 0)
 		error = attach(file, &place, flags, created);
 opened:
@@ -467,12 +476,12 @@ int path_open_exec(int dirfd, const char *path, int flags, struct version **vers
 		goto out;
 	if (S_ISLNK(place.inode->mode))
 		error = -ELOOP;
-	else if (place.version == NULL || inode_mounted_with(place.inode, MS_NOEXEC))
+	else if (place.version == NULL || mount_has(place.mount, MS_NOEXEC))
 		error = -EACCES;
 	else
 		error = inode_may(place.inode, MAY_EXECUTE);
 	if (error == 0)
-		error = name_of(place.inode, &place, name);
+		error = name_of(&place, name);
 	if (error == 0) {
 		version_get(place.version);
 		*version = place.version;
@@ -482,7 +491,7 @@ int path_open_exec(int dirfd, const char *path, int flags, struct version **vers
 			.uid = place.inode->uid,
 			.gid = place.inode->gid,
 		};
-		if (inode_mounted_with(place.inode, MS_NOSUID))
+		if (mount_has(place.mount, MS_NOSUID))
 			owner->mode &= ~(uint32_t)(S_ISUID | S_ISGID);
 		mutex_unlock(&root_lock);
 	}

@@ -6,10 +6,13 @@
 
 #include "kernel/base.h"
 #include "kernel/lock.h"
+#include <bsd/sys/queue.h>
 #include <linux/limits.h> /* PATH_MAX with its NUL, NAME_MAX without */
 
-struct inode;   /* fs/inode.h */
-struct version; /* fs/version.h */
+struct inode;    /* fs/inode.h */
+struct mount;    /* fs/mount.h */
+struct location; /* fs/mount.h */
+struct version;  /* fs/version.h */
 
 /*
  * The name by which something was opened: counted, immutable, absolute. Regions print it in
@@ -28,15 +31,25 @@ void file_name_put(struct file_name *name); /* NULL is allowed */
 /* Working directory, root and umask; shared with CLONE_FS. */
 struct fs_context {
 	_Atomic uint32_t refs;
-	struct mutex lock;  /* RANK_FILES */
-	struct inode *cwd;  /* held; lock. inode_path() names it */
-	struct inode *root; /* held; lock: "/", see chroot(2) */
-	uint32_t umask;     /* lock */
+	struct mutex lock;                    /* RANK_FILES */
+	struct inode *cwd;                    /* held; lock */
+	struct inode *root;                   /* held; lock: "/", see chroot(2) */
+	struct mount *cwd_mount, *root_mount; /* what they are seen through; held; lock */
+	uint32_t umask;                       /* lock */
+	LIST_ENTRY(fs_context) link;          /* of all there are; root_lock */
+	uint64_t moved;                       /* by the last pivot_root(2) but so many; root_lock */
 };
 struct fs_context *fs_context_create(void); /* cwd "/", umask 022; NULL: no memory */
 struct fs_context *fs_context_copy(struct fs_context *from);
 void fs_context_get(struct fs_context *context); /* CLONE_FS */
 void fs_context_put(struct fs_context *context);
+/* Where a process is, and its "/", with references. */
+void fs_context_get_cwd(struct fs_context *context, struct location *out);
+void fs_context_get_root(struct fs_context *context, struct location *out);
+/* The same, of the calling thread; a kernel thread has the first root. */
+void fs_context_root(struct location *out);
+/* Whoever is at `from`, or has it for "/", is at `to` then. No lock is held. */
+void fs_contexts_move(const struct location *from, const struct location *to);
 
 /* What set-user-ID and set-group-ID are decided by. */
 struct program_owner {

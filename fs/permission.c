@@ -19,12 +19,18 @@ static unsigned granted(const struct inode *inode, const struct cred *cred)
 	return cred_in_group(cred, gid) ? inode->mode >> 3 & 7 : inode->mode & 7;
 }
 
+/* Writing it changes the file system. */
+static bool is_stored(const struct inode *inode)
+{
+	return S_ISREG(inode->mode) || S_ISDIR(inode->mode) || S_ISLNK(inode->mode);
+}
+
 int inode_may(const struct inode *inode, unsigned wanted)
 {
 	const struct cred *cred = current_cred();
 
-	if ((wanted & MAY_WRITE) != 0 && inode_mounted_with(inode, MS_RDONLY) &&
-	    (S_ISREG(inode->mode) || S_ISDIR(inode->mode) || S_ISLNK(inode->mode)))
+	if ((wanted & MAY_WRITE) != 0 && is_stored(inode) && inode->filesystem != NULL &&
+	    (atomic_load(&inode->filesystem->flags) & MS_RDONLY) != 0)
 		return -EROFS;
 	if ((granted(inode, cred) & wanted) == wanted)
 		return 0;
@@ -37,6 +43,14 @@ int inode_may(const struct inode *inode, unsigned wanted)
 	    (wanted == MAY_READ || (S_ISDIR(inode->mode) && (wanted & MAY_WRITE) == 0)))
 		return 0;
 	return -EACCES;
+}
+
+int location_may(const struct location *at, unsigned wanted)
+{
+	if ((wanted & MAY_WRITE) != 0 && is_stored(at->inode) && mount_has(at->mount, MS_RDONLY))
+		return -EROFS;
+	return at->inode->is_synthetic ? synthetic_may(at->inode, wanted)
+				       : inode_may(at->inode, wanted);
 }
 
 /* Whose a directory of /proc/PID is, proc knows, and says when it is asked what is in it. */

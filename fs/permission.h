@@ -7,6 +7,7 @@
 #include "kernel/base.h"
 
 struct inode;
+struct location;
 struct name;
 
 /* As access(2) counts them; no UAPI header has these. */
@@ -16,6 +17,8 @@ struct name;
 
 /* 0, -EACCES or -EROFS, for the calling thread. root_lock held, or who does not care about a chmod(2) now. */
 int inode_may(const struct inode *inode, unsigned wanted);
+/* The same, seen through a mount: -EROFS, too, if that is read-only. */
+int location_may(const struct location *at, unsigned wanted);
 /* The same, of a directory on a path. */
 int inode_may_search(const struct inode *dir);
 /* What is wrong with making a name in the directory: 0 or -EACCES. */

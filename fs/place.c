@@ -3,6 +3,7 @@
  */
 #include "fs/attributes.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/permission.h"
@@ -13,90 +14,84 @@
 #include "mm/slab.h"
 #include "mm/user.h"
 
-/* `*which` of the context becomes the directory. Uses up the reference. */
-static int64_t change_directory(int error, struct inode *inode, struct inode **which)
+/* The working directory, or "/", becomes the location. Uses up the references. */
+static int64_t change_directory(int error, const struct location *to, bool root)
 {
 	struct fs_context *fs = current->fs;
-	struct inode *old;
+	struct location old;
 
 	if (error != 0)
 		return error;
-	error = S_ISDIR(inode->mode) ? inode_may_search(inode) : -ENOTDIR;
+	error = S_ISDIR(to->inode->mode) ? inode_may_search(to->inode) : -ENOTDIR;
 	if (error != 0) {
-		inode_put(inode);
+		location_put(to);
 		return error;
 	}
 	mutex_lock(&fs->lock);
-	old = *which;
-	*which = inode;
+	old = root ? (struct location){ fs->root_mount, fs->root }
+		   : (struct location){ fs->cwd_mount, fs->cwd };
+	*(root ? &fs->root : &fs->cwd) = to->inode;
+	*(root ? &fs->root_mount : &fs->cwd_mount) = to->mount;
 	mutex_unlock(&fs->lock);
-	inode_put(old);
+	location_put(&old);
 	return 0;
 }
 
 SYSCALL1(chdir, vaddr_t, path)
 {
-	struct inode *inode = NULL;
-	int error = find_inode(AT_FDCWD, path, 0, &inode);
+	struct location to = { 0 };
+	int error = find_location(AT_FDCWD, path, 0, &to);
 
-	return change_directory(error, inode, &current->fs->cwd);
+	return change_directory(error, &to, false);
 }
 
 SYSCALL1(fchdir, int, fd)
 {
 	struct file *file = fd_get(fd);
-	struct inode *inode = NULL;
+	struct location to;
 	int error = 0;
 
 	if (file == NULL)
 		return -EBADF;
-	if (file->inode == NULL) {
+	to = (struct location){ file->mount, file->inode };
+	if (file->inode == NULL)
 		error = -ENOTDIR;
-	} else {
-		inode = file->inode;
-		inode_get(inode);
-	}
+	else
+		location_get(&to);
 	file_put(file);
-	return change_directory(error, inode, &current->fs->cwd);
+	return change_directory(error, &to, false);
 }
 
 /* The working directory stays where it is: chroot(2). */
 SYSCALL1(chroot, vaddr_t, path)
 {
-	struct inode *inode = NULL;
-	int error = find_inode(AT_FDCWD, path, 0, &inode);
+	struct location to = { 0 };
+	int error = find_location(AT_FDCWD, path, 0, &to);
 
 	if (error == 0 && !capable(CAP_SYS_CHROOT)) {
-		inode_put(inode);
+		location_put(&to);
 		error = -EPERM;
 	}
-	return change_directory(error, inode, &current->fs->root);
+	return change_directory(error, &to, true);
 }
 
 SYSCALL2(getcwd, vaddr_t, to, size_t, size)
 {
-	struct fs_context *fs = current->fs;
-	struct inode *cwd, *root;
 	char *path = kalloc(PATH_MAX);
+	struct location cwd;
 	int64_t result;
 
 	if (path == NULL)
 		return -ENOMEM;
-	mutex_lock(&fs->lock);
-	cwd = fs->cwd;
-	inode_get(cwd);
-	root = fs->root;
-	inode_get(root);
-	mutex_unlock(&fs->lock);
-	result = inode_path_below(root, cwd, path, PATH_MAX);
+	fs_context_get_cwd(current->fs, &cwd);
+	result = location_path(&cwd, path, PATH_MAX);
 	if (result == 0) {
 		size_t length = strlen(path) + 1;
 		result = length > size ? -ERANGE : copy_to_user(to, path, length);
 		if (result == 0)
 			result = (int64_t)length;
 	}
-	inode_put(cwd);
-	inode_put(root);
+	location_put(&cwd);
 	kfree(path);
 	return result;
 }

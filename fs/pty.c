@@ -14,6 +14,7 @@
 #include "fs/dev.h"
 #include "fs/inode.h"
 #include "fs/mount.h"
+#include "fs/mount_options.h"
 #include "fs/ops.h"
 #include "fs/path.h"
 #include "fs/poll.h"
@@ -33,8 +34,10 @@
 #define ECHO_RESERVE 2048
 #define PIECE        256 /* bytes that are moved at a time, on the stack */
 
-#define TTY_GROUP    5 /* devpts(5)'s, as distributions mount it */
-#define NODE_MODE    (S_IFCHR | S_IRUSR | S_IWUSR | S_IWGRP)
+/* As distributions mount it. */
+#define TTY_GROUP 5
+#define NODE_MODE (S_IRUSR | S_IWUSR | S_IWGRP)
+#define PTMX_MODE (S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH)
 
 struct pty {
 	struct tty tty;          /* first */
@@ -53,7 +56,6 @@ struct pty {
 static struct {
 	struct mutex lock;         /* RANK_STREAM; no other of that rank is held with it */
 	struct pty *ptys[PTY_MAX]; /* lock */
-	struct inode *directory;   /* held; fixed */
 } table;
 
 static struct device nodes[PTY_MAX]; /* fixed at boot */
@@ -342,6 +344,7 @@ static int open_peer(struct pty *pty, vaddr_t flags)
 		return file_create_error();
 	inode_get(pty->node);
 	file->inode = pty->node;
+	file->mount = filesystem_mount(pts_inode->filesystem);
 	(void)snprintf(name, sizeof(name), "/dev/pts/%u", pty->index);
 	file->name = file_name_create(name, pty->node->number);
 	result = file->name != NULL ? attach_slave(&pty->tty, file) : -ENOMEM;
@@ -498,6 +501,16 @@ static int reserve_number(struct pty *pty)
 	return error;
 }
 
+/* As the mount's options say. root_lock held. */
+static void set_owner(struct inode *node, const struct mount_options *options)
+{
+	const struct cred *cred = current_cred();
+
+	node->mode = S_IFCHR | options->mode;
+	node->uid = options->uid != MOUNT_ID_NONE ? options->uid : cred->fsuid;
+	node->gid = options->gid != MOUNT_ID_NONE ? options->gid : cred->fsgid;
+}
+
 static int give_name(struct pty *pty)
 {
 	char name[16];
@@ -505,9 +518,9 @@ static int give_name(struct pty *pty)
 
 	(void)snprintf(name, sizeof(name), "%u", pty->index);
 	mutex_lock(&root_lock);
-	error = name_find(table.directory, name) == NULL
-			? inode_link(table.directory, name, pty->node)
-			: -EEXIST;
+	set_owner(pty->node, &pts_inode->filesystem->options);
+	error = name_find(pts_inode, name) == NULL ? inode_link(pts_inode, name, pty->node)
+						   : -EEXIST;
 	mutex_unlock(&root_lock);
 	return error;
 }
@@ -519,7 +532,7 @@ int pty_open_master(struct file *file)
 
 	if (pty == NULL)
 		return -ENOMEM;
-	pty->node = inode_create(NODE_MODE);
+	pty->node = inode_create(S_IFCHR);
 	error = pty->node != NULL ? reserve_number(pty) : -ENOMEM;
 	if (error != 0) {
 		inode_put(pty->node);
@@ -528,8 +541,6 @@ int pty_open_master(struct file *file)
 	}
 	pty->node->device = &nodes[pty->index];
 	pty->node->device_number = nodes[pty->index].number;
-	pty->node->uid = current_cred()->fsuid;
-	pty->node->gid = TTY_GROUP;
 	pty->locked = pty->has_master = true;
 	tty_setup(&pty->tty, &driver, nodes[pty->index].number);
 	error = tty_attach(file, &pty->tty, &master_ops);
@@ -544,8 +555,17 @@ int pty_open_master(struct file *file)
 	return error;
 }
 
-void pty_init(void)
+int pty_init(void)
 {
+	static const struct device ptmx = { "ptmx", MKDEV(TTYAUX_MAJOR, 2), pty_open_master };
+	static const struct mount_options options = {
+		.mode = NODE_MODE,
+		.uid = MOUNT_ID_NONE,
+		.gid = TTY_GROUP,
+		.ptmx_mode = PTMX_MODE,
+	};
+	int error = root_add_device(pts_inode, &ptmx);
+
 	mutex_init(&table.lock, "ptys", RANK_STREAM);
 	for (unsigned i = 0; i < PTY_MAX; i++) {
 		nodes[i].number = MKDEV(UNIX98_PTY_SLAVE_MAJOR, i);
@@ -553,7 +573,7 @@ void pty_init(void)
 		nodes[i].offer = tty_offer;
 	}
 	mutex_lock(&root_lock);
-	table.directory = inode_child(mount_top(inode_child(root_inode, "dev")), "pts");
-	inode_get(table.directory);
+	mount_options_apply(pts_inode->filesystem, &options);
 	mutex_unlock(&root_lock);
+	return error;
 }

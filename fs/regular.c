@@ -127,8 +127,10 @@ static void release_regular(struct file *file)
 {
 	if (is_writable(file)) {
 		version_end_write(file->version);
-		if (file->inode->filesystem != NULL)
-			atomic_fetch_sub(&file->inode->filesystem->writers, 1);
+		if (file->mount != NULL) {
+			atomic_fetch_sub(&file->mount->writers, 1);
+			atomic_fetch_sub(&file->mount->filesystem->writers, 1);
+		}
 	}
 	/* What nobody reads is not kept waiting on the server: the inode has a reference, and we. */
 	if (atomic_load(&file->version->object.refs) <= 2)
@@ -172,7 +174,9 @@ int regular_open(struct file *file, struct version *version)
 {
 	file->version = version;
 	file->ops = &regular_ops;
-	if (is_writable(file) && file->inode->filesystem != NULL)
-		atomic_fetch_add(&file->inode->filesystem->writers, 1);
+	if (is_writable(file) && file->mount != NULL) {
+		atomic_fetch_add(&file->mount->writers, 1);
+		atomic_fetch_add(&file->mount->filesystem->writers, 1);
+	}
 	return 0;
 }

@@ -6,6 +6,7 @@
  */
 #include "fs/inode.h"
 #include "fs/inotify.h"
+#include "fs/mount.h"
 #include "fs/names.h"
 #include "fs/permission.h"
 #include "kernel/cred.h"
@@ -28,7 +29,7 @@ static int check_mover(struct inode *inode, const struct inode *dir)
 		return -EPERM;
 	if (inode->filesystem != dir->filesystem)
 		return -EXDEV;
-	if (S_ISDIR(inode->mode) && inode->covered_by != NULL)
+	if (!LIST_EMPTY(&inode->covers))
 		return -EBUSY;
 	/* Names below it that only the server knows would not come along: mv(1) copies instead. */
 	if (S_ISDIR(inode->mode) && inode->wire)
@@ -147,14 +148,14 @@ static int perform(const struct move *move, struct name_list *freed)
 	return 0;
 }
 
-/* Where another file system is mounted nothing goes, and nothing of it. */
-static int lost_target(const struct inode *inode, const struct name *from)
+/* What is wrong with moving anything from one mount to another, and with moving one. root_lock held. */
+static int check_mounts(const struct place *from, const struct place *to)
 {
-	const struct inode *above = S_ISDIR(inode->mode) ? inode_parent(inode) : NULL;
-
-	if (above != NULL && above->filesystem != from->dir->filesystem)
+	if (place_above(from) != place_above(to))
 		return -EXDEV;
-	return names_lost(inode);
+	if (place_is_mounted(from) || (to->inode != NULL && place_is_mounted(to)))
+		return -EBUSY;
+	return mount_has(from->mount, MS_RDONLY) ? -EROFS : 0;
 }
 
 /* Both ends are known; root_lock held. -EAGAIN: a name means something else by now. */
@@ -162,14 +163,17 @@ static int rename_locked(const struct place *from, const struct place *to, unsig
 			 struct name_list *freed)
 {
 	struct move move = { .flags = flags };
+	int error = check_mounts(from, to);
 
+	if (error != 0)
+		return error;
 	move.from = inode_name(from->inode, from->cookie);
 	if (move.from == NULL)
 		return names_lost(from->inode);
 	if (to->inode != NULL) {
 		move.to = inode_name(to->inode, to->cookie);
 		if (move.to == NULL)
-			return lost_target(to->inode, move.from);
+			return names_lost(to->inode);
 		move.dir = move.to->dir;
 		move.text = move.to->text;
 	} else {

@@ -5,6 +5,7 @@
 #include "fs/dev.h"
 #include "fs/inode.h"
 #include "fs/mount.h"
+#include "fs/mount_options.h"
 #include "fs/origin.h"
 #include "fs/path.h"
 #include "fs/pathname.h"
@@ -13,28 +14,30 @@
 #include "mm/slab.h"
 #include "mm/space.h"
 
-struct inode *proc_inode;
+struct inode *proc_inode, *dev_inode, *pts_inode;
 
 #define MODE_DIRECTORY (S_IFDIR | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH)
 #define MODE_PRIVATE   (S_IFDIR | S_IRWXU)
 #define MODE_SHARED    (S_IFDIR | S_ISVTX | S_IRWXU | S_IRWXG | S_IRWXO)
 
-/* Parents before children. What is not wire is never asked of the server. */
-static const struct {
+/* What is not wire is never asked of the server. */
+struct standard_directory {
 	const char *path;
 	uint32_t mode;
 	bool wire;
-	const char *mounted; /* what is mounted on it; NULL: nothing */
-} directories[] = {
+	const char *mounted; /* what is mounted on it; NULL: nothing, */
+	struct inode **tree; /* and what becomes of that */
+};
+
+/* Parents before children. */
+static const struct standard_directory directories[] = {
 	{ "bin", MODE_DIRECTORY, true },
-	{ "dev", MODE_DIRECTORY, false, "devtmpfs" },
-	{ "dev/pts", MODE_DIRECTORY, false },
-	{ "dev/shm", MODE_SHARED, false },
+	{ "dev", MODE_DIRECTORY, false, DEVTMPFS, &dev_inode },
 	{ "etc", MODE_DIRECTORY, true },
 	{ "home", MODE_DIRECTORY, true },
 	{ "lib", MODE_DIRECTORY, true },
 	{ "lib64", MODE_DIRECTORY, true },
-	{ "proc", MODE_DIRECTORY, false, "proc" },
+	{ "proc", MODE_DIRECTORY, false, "proc", &proc_inode },
 	{ "root", MODE_PRIVATE, true },
 	{ "run", MODE_DIRECTORY, false },
 	{ "sbin", MODE_DIRECTORY, true },
@@ -46,6 +49,12 @@ static const struct {
 	{ "usr/share", MODE_DIRECTORY, true },
 	{ "var", MODE_DIRECTORY, true },
 	{ "var/tmp", MODE_SHARED, false },
+};
+
+/* Of /dev. */
+static const struct standard_directory dev_directories[] = {
+	{ "pts", MODE_DIRECTORY, false, DEVPTS, &pts_inode },
+	{ "shm", MODE_SHARED, false },
 };
 
 /* The child directory, made if it is not there, with a reference; root_lock held. */
@@ -61,7 +70,6 @@ static int make_directory(struct inode *dir, const char *name, uint32_t mode, bo
 	if (child != NULL && !S_ISDIR(child->mode))
 		return -ENOTDIR;
 	if (child != NULL) {
-		child = mount_top(child);
 		inode_get(child);
 		*out = child;
 		return 0;
@@ -128,7 +136,7 @@ int root_make_directories(struct inode *base, const char *path, struct inode **o
 	return error;
 }
 
-int root_add_device(const struct device *device)
+int root_add_device(struct inode *dir, const struct device *device)
 {
 	uint32_t permissions = device->permissions != 0
 				       ? device->permissions
@@ -141,66 +149,60 @@ int root_add_device(const struct device *device)
 	inode->device = device;
 	inode->device_number = device->number;
 	mutex_lock(&root_lock);
-	error = inode_link(mount_top(inode_child(root_inode, "dev")), device->name, inode);
+	error = inode_link(dir, device->name, inode);
 	mutex_unlock(&root_lock);
 	inode_put(inode);
 	return error;
 }
 
-int root_add_link(const char *path, const char *target)
+int root_add_link(struct inode *dir, const char *name, const char *target)
 {
-	struct inode *dir, *inode = inode_create(S_IFLNK | S_IRWXU | S_IRWXG | S_IRWXO);
-	char name[NAME_MAX + 1];
+	struct inode *inode = inode_create(S_IFLNK | S_IRWXU | S_IRWXG | S_IRWXO);
 	int error = -ENOMEM;
 
 	if (inode == NULL)
 		return error;
 	inode->target = kstrdup(target);
-	if (inode->target != NULL)
-		error = root_make_parents(root_inode, path, name, &dir);
-	if (error == 0) {
+	if (inode->target != NULL) {
 		mutex_lock(&root_lock);
 		error = inode_link(dir, name, inode);
 		mutex_unlock(&root_lock);
-		inode_put(dir);
 	}
 	inode_put(inode);
 	return error;
 }
 
 /* An empty tree, to be filled, is mounted on the directory. */
-static int mount_empty(const char *type, struct inode *on)
+static int mount_empty(const struct standard_directory *standard, struct inode *on)
 {
 	struct inode *root = inode_create(MODE_DIRECTORY);
 
-	return root != NULL ? mount_tree(type, type, root, on) : -ENOMEM;
+	if (root == NULL)
+		return -ENOMEM;
+	*standard->tree = root;
+	return mount_tree(standard->mounted, standard->mounted, root, on);
 }
 
-static int make_directories(void)
+static int make_directories(struct inode *base, const struct standard_directory *standard,
+			    size_t count)
 {
 	int error = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(directories) && error == 0; i++) {
+	for (size_t i = 0; i < count && error == 0; i++) {
 		struct inode *dir, *inode;
 		char name[NAME_MAX + 1];
 
-		error = root_make_parents(root_inode, directories[i].path, name, &dir);
+		error = root_make_parents(base, standard[i].path, name, &dir);
 		if (error != 0)
 			break;
 		mutex_lock(&root_lock);
-		error = make_directory(dir, name, directories[i].mode, directories[i].wire, &inode);
+		error = make_directory(dir, name, standard[i].mode, standard[i].wire, &inode);
 		mutex_unlock(&root_lock);
 		inode_put(dir);
-		if (error == 0 && directories[i].mounted != NULL)
-			error = mount_empty(directories[i].mounted, inode);
+		if (error == 0 && standard[i].mounted != NULL)
+			error = mount_empty(&standard[i], inode);
 		if (error == 0)
 			inode_put(inode); /* the tree has it */
-	}
-	if (error == 0) {
-		mutex_lock(&root_lock);
-		proc_inode = mount_top(inode_child(root_inode, "proc"));
-		proc_inode->is_synthetic = true;
-		mutex_unlock(&root_lock);
 	}
 	return error;
 }
@@ -220,7 +222,11 @@ int fs_init(void)
 	timerfd_init();
 	error = inode_init();
 	if (error == 0)
-		error = make_directories();
+		error = make_directories(root_inode, directories, ARRAY_SIZE(directories));
+	if (error == 0) {
+		proc_inode->is_synthetic = true;
+		error = make_directories(dev_inode, dev_directories, ARRAY_SIZE(dev_directories));
+	}
 	if (error == 0)
 		error = dev_init();
 	return error;

@@ -19,13 +19,13 @@ int root_make_parents(struct inode *base, const char *path, char *name, struct i
 /* Makes the last component as well: the directory in `*out`, with a reference. Errors as above. */
 int root_make_directories(struct inode *base, const char *path, struct inode **out);
 
-/* /dev/NAME. Boot. 0 or -ENOMEM. */
-int root_add_device(const struct device *device);
+/* A device's node in the directory. Boot. 0 or -ENOMEM. */
+int root_add_device(struct inode *dir, const struct device *device);
 
-/* A symbolic link below the root. Boot. 0 or -ENOMEM. */
-int root_add_link(const char *path, const char *target);
+/* A symbolic link. Boot. 0 or -ENOMEM. */
+int root_add_link(struct inode *dir, const char *name, const char *target);
 
-/* The directory that synthetic files are below; fixed at boot. */
-extern struct inode *proc_inode;
+/* The roots of what is mounted on /proc, /dev and /dev/pts to begin with; fixed at boot. */
+extern struct inode *proc_inode, *dev_inode, *pts_inode;
 
 #endif

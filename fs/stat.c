@@ -27,8 +27,23 @@ static int stat_file(struct file *file, struct stat *out)
 	return file->ops->stat != NULL ? file->ops->stat(file, out) : -EBADF;
 }
 
-/* `*created_ns`: when it was made, 0 if that is not known. */
-static int stat_descriptor(int fd, struct stat *out, uint64_t *created_ns)
+/* What statx(2) tells besides. */
+struct about {
+	uint64_t created_ns; /* 0: not known */
+	uint32_t mount;
+	bool is_mounted; /* it is the root of that */
+};
+
+static struct about about(const struct mount *mount, const struct inode *inode)
+{
+	return (struct about){
+		.created_ns = inode != NULL ? inode->created_ns : 0,
+		.mount = mount_number(mount),
+		.is_mounted = mount != NULL && mount->root == inode,
+	};
+}
+
+static int stat_descriptor(int fd, struct stat *out, struct about *besides)
 {
 	struct file *file = fd_get(fd);
 	int error;
@@ -36,13 +51,13 @@ static int stat_descriptor(int fd, struct stat *out, uint64_t *created_ns)
 	if (file == NULL)
 		return -EBADF;
 	error = stat_file(file, out);
-	*created_ns = file->inode != NULL ? file->inode->created_ns : 0;
+	*besides = about(file->mount, file->inode);
 	file_put(file);
 	return error;
 }
 
 static int stat_path(int dirfd, vaddr_t user_path, int flags, struct stat *out,
-		     uint64_t *created_ns)
+		     struct about *besides)
 {
 	unsigned walk_flags = (flags & AT_SYMLINK_NOFOLLOW) != 0 ? WALK_NOFOLLOW : 0;
 	struct place place;
@@ -52,7 +67,7 @@ static int stat_path(int dirfd, vaddr_t user_path, int flags, struct stat *out,
 	if (error != 0)
 		return error;
 	if (path[0] == '\0' && (flags & AT_EMPTY_PATH) != 0 && dirfd != AT_FDCWD) {
-		error = stat_descriptor(dirfd, out, created_ns);
+		error = stat_descriptor(dirfd, out, besides);
 	} else {
 		if ((flags & AT_EMPTY_PATH) != 0)
 			walk_flags |= WALK_EMPTY;
@@ -61,7 +76,7 @@ static int stat_path(int dirfd, vaddr_t user_path, int flags, struct stat *out,
 			error = place.file != NULL ? stat_file(place.file, out)
 						   : inode_stat(place.inode, place.version, out);
 		if (error == 0)
-			*created_ns = place.inode->created_ns;
+			*besides = about(place.mount, place.inode);
 		place_put(&place);
 	}
 	kfree(path);
@@ -75,46 +90,46 @@ static int64_t give_stat(int error, const struct stat *st, vaddr_t to)
 
 SYSCALL2(stat, vaddr_t, path, vaddr_t, to)
 {
-	uint64_t created_ns;
+	struct about besides;
 	struct stat st;
-	int error = stat_path(AT_FDCWD, path, 0, &st, &created_ns);
+	int error = stat_path(AT_FDCWD, path, 0, &st, &besides);
 
 	return give_stat(error, &st, to);
 }
 
 SYSCALL2(lstat, vaddr_t, path, vaddr_t, to)
 {
-	uint64_t created_ns;
+	struct about besides;
 	struct stat st;
-	int error = stat_path(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &st, &created_ns);
+	int error = stat_path(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &st, &besides);
 
 	return give_stat(error, &st, to);
 }
 
 SYSCALL2(fstat, int, fd, vaddr_t, to)
 {
-	uint64_t created_ns;
+	struct about besides;
 	struct stat st;
-	int error = stat_descriptor(fd, &st, &created_ns);
+	int error = stat_descriptor(fd, &st, &besides);
 
 	return give_stat(error, &st, to);
 }
 
 SYSCALL4(newfstatat, int, dirfd, vaddr_t, path, vaddr_t, to, int, flags)
 {
-	uint64_t created_ns;
+	struct about besides;
 	struct stat st;
 	int error;
 
 	if ((flags & ~STAT_FLAGS) != 0)
 		return -EINVAL;
-	error = stat_path(dirfd, path, flags, &st, &created_ns);
+	error = stat_path(dirfd, path, flags, &st, &besides);
 	return give_stat(error, &st, to);
 }
 
 SYSCALL5(statx, int, dirfd, vaddr_t, path, int, flags, unsigned, mask, vaddr_t, to)
 {
-	uint64_t created_ns;
+	struct about besides;
 	struct stat st;
 	struct statx x;
 	int error;
@@ -122,13 +137,13 @@ SYSCALL5(statx, int, dirfd, vaddr_t, path, int, flags, unsigned, mask, vaddr_t, 
 	if ((flags & ~(STAT_FLAGS | AT_STATX_SYNC_TYPE)) != 0 || (mask & STATX__RESERVED) != 0 ||
 	    (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
 		return -EINVAL;
-	error = stat_path(dirfd, path, flags, &st, &created_ns);
+	error = stat_path(dirfd, path, flags, &st, &besides);
 	if (error != 0)
 		return error;
 	memset(&x, 0, sizeof(x));
-	x.stx_mask = STATX_BASIC_STATS | STATX_MNT_ID | (created_ns != 0 ? STATX_BTIME : 0);
-	x.stx_btime.tv_sec = (int64_t)(created_ns / NSEC_PER_SEC);
-	x.stx_btime.tv_nsec = (uint32_t)(created_ns % NSEC_PER_SEC);
+	x.stx_mask = STATX_BASIC_STATS | STATX_MNT_ID | (besides.created_ns != 0 ? STATX_BTIME : 0);
+	x.stx_btime.tv_sec = (int64_t)(besides.created_ns / NSEC_PER_SEC);
+	x.stx_btime.tv_nsec = (uint32_t)(besides.created_ns % NSEC_PER_SEC);
 	x.stx_blksize = (uint32_t)st.st_blksize;
 	x.stx_nlink = (uint32_t)st.st_nlink;
 	x.stx_uid = st.st_uid;
@@ -147,8 +162,9 @@ SYSCALL5(statx, int, dirfd, vaddr_t, path, int, flags, unsigned, mask, vaddr_t, 
 	x.stx_rdev_minor = (uint32_t)MINOR(st.st_rdev);
 	x.stx_dev_major = (uint32_t)MAJOR(st.st_dev);
 	x.stx_dev_minor = (uint32_t)MINOR(st.st_dev);
-	/* Each file system is mounted once. */
-	x.stx_mnt_id = x.stx_dev_minor;
+	x.stx_mnt_id = besides.mount;
+	x.stx_attributes_mask = STATX_ATTR_MOUNT_ROOT;
+	x.stx_attributes = besides.is_mounted ? STATX_ATTR_MOUNT_ROOT : 0;
 	return copy_to_user(to, &x, sizeof(x));
 }
 
@@ -165,8 +181,7 @@ static int check_access(int dirfd, vaddr_t user_path, unsigned wanted, int flags
 		return error;
 	error = walk_find(dirfd, path, walk_flags, FRESH_STAT, &place);
 	if (error == 0 && wanted != 0 && place.file == NULL)
-		error = place.inode->is_synthetic ? synthetic_may(place.inode, wanted)
-						  : inode_may(place.inode, wanted);
+		error = location_may(&(struct location){ place.mount, place.inode }, wanted);
 	place_put(&place);
 	kfree(path);
 	return error;
@@ -210,8 +225,10 @@ SYSCALL4(faccessat2, int, dirfd, vaddr_t, path, int, mode, int, flags)
 }
 
 /* statfs(2), f_flags; no UAPI header has these. The first four are mount(2)'s. */
-#define ST_VALID   0x0020
-#define ST_NOATIME 0x0400
+#define ST_VALID      0x0020
+#define ST_NOATIME    0x0400
+#define ST_NODIRATIME 0x0800
+#define ST_RELATIME   0x1000
 
 /* --- statfs(2): the root's size is the machine's memory ----------------------------------------------- */
 
@@ -240,8 +257,19 @@ static void fill_sizes(const struct filesystem *filesystem, struct statfs *fs)
 	fs->f_bavail = fs->f_bfree - MIN(fs->f_bfree, (__kernel_long_t)fill_reserve());
 }
 
+static uint32_t flags_of(const struct mount *mount)
+{
+	uint32_t flags = mount != NULL ? atomic_load(&mount->flags) : 0;
+
+	return ST_VALID | (flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC)) |
+	       (mount_has(mount, MS_RDONLY) ? MS_RDONLY : 0) |
+	       ((flags & MS_NOATIME) != 0 ? ST_NOATIME : 0) |
+	       ((flags & MS_NODIRATIME) != 0 ? ST_NODIRATIME : 0) |
+	       ((flags & MS_RELATIME) != 0 ? ST_RELATIME : 0);
+}
+
 /* `inode` NULL: of what is in no file system, as a pipe. */
-static int64_t give_statfs(const struct inode *inode, vaddr_t to)
+static int64_t give_statfs(const struct mount *mount, const struct inode *inode, vaddr_t to)
 {
 	const struct filesystem *filesystem = inode != NULL ? inode->filesystem : NULL;
 	struct statfs fs;
@@ -251,7 +279,7 @@ static int64_t give_statfs(const struct inode *inode, vaddr_t to)
 	fs.f_bsize = fs.f_frsize = PAGE_SIZE;
 	fs.f_namelen = NAME_MAX;
 	if (filesystem != NULL) {
-		fs.f_flags = ST_VALID | ST_NOATIME | atomic_load(&filesystem->flags);
+		fs.f_flags = flags_of(mount);
 		fs.f_fsid.val[0] = (int)filesystem->device;
 		if (fs.f_type != PROC_SUPER_MAGIC)
 			fill_sizes(filesystem, &fs);
@@ -269,7 +297,7 @@ SYSCALL2(statfs, vaddr_t, user_path, vaddr_t, to)
 		return error;
 	error = walk_find(AT_FDCWD, path, 0, FRESH_STAT, &place);
 	if (error == 0)
-		error = give_statfs(place.inode, to);
+		error = give_statfs(place.mount, place.inode, to);
 	place_put(&place);
 	kfree(path);
 	return error;
@@ -282,7 +310,7 @@ SYSCALL2(fstatfs, int, fd, vaddr_t, to)
 
 	if (file == NULL)
 		return -EBADF;
-	error = give_statfs(file->inode, to);
+	error = give_statfs(file->mount, file->inode, to);
 	file_put(file);
 	return error;
 }

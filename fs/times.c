@@ -38,6 +38,7 @@ static int64_t set_times(int dirfd, vaddr_t path, const struct __kernel_timespec
 			      ((flags & AT_EMPTY_PATH) != 0 ? WALK_EMPTY : 0);
 	uint64_t now_ns = clock_wall_ns(), accessed_ns, modified_ns;
 	bool keep_accessed, keep_modified;
+	struct location at;
 	struct inode *inode;
 	int error;
 
@@ -51,13 +52,14 @@ static int64_t set_times(int dirfd, vaddr_t path, const struct __kernel_timespec
 		return error;
 	if (path == 0 && dirfd == AT_FDCWD)
 		return -EFAULT;
-	error = path == 0 ? find_descriptor(dirfd, &inode)
-			  : find_inode(dirfd, path, walk_flags, &inode);
+	error = path == 0 ? find_descriptor(dirfd, &at)
+			  : find_location(dirfd, path, walk_flags, &at);
 	if (error != 0)
 		return error;
+	inode = at.inode;
 	mutex_lock(&root_lock);
 	/* Who may write may say that he has just done so. */
-	if (inode_mounted_with(inode, MS_RDONLY))
+	if (mount_has(at.mount, MS_RDONLY))
 		error = -EROFS;
 	else if (inode->is_synthetic)
 		error = -EPERM;
@@ -75,7 +77,7 @@ static int64_t set_times(int dirfd, vaddr_t path, const struct __kernel_timespec
 	inotify_inode(inode, IN_ATTRIB);
 out:
 	mutex_unlock(&root_lock);
-	inode_put(inode);
+	location_put(&at);
 	return error;
 }
 

@@ -5,6 +5,7 @@
  * the inode by the path and the socket by the inode. The tree has all bound sockets.
  */
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/names.h"
 #include "fs/path.h"
 #include "fs/permission.h"
@@ -115,7 +116,7 @@ static int make_inode(const struct unix_address *address, struct inode **out)
 	*out = inode_create(S_IFSOCK | mode);
 	if (*out != NULL) {
 		(*out)->linkable = true;
-		error = names_enter(AT_FDCWD, path, *out);
+		error = names_enter(AT_FDCWD, path, *out, NULL);
 		if (error != 0) {
 			inode_put(*out);
 			*out = NULL;
@@ -228,7 +229,7 @@ static int find_inode(const struct unix_address *address, struct inode **out)
 		error = -ECONNREFUSED;
 	/* Who may write may connect: unix(7), "Pathname socket ownership and permissions". */
 	if (error == 0)
-		error = inode_may(place.inode, MAY_WRITE);
+		error = location_may(&(struct location){ place.mount, place.inode }, MAY_WRITE);
 	if (error == 0) {
 		inode_get(place.inode);
 		*out = place.inode;

@@ -3,11 +3,7 @@
  *
  * The walk in RAM happens under root_lock and sends nothing. In a wire directory a component that
  * RAM does not know may be one on the server, and so may everything below it, so from there on the
- * components are only collected; the server is asked once, for the whole name. If it has a file
- * there, the directories on the way exist too.
- *
- * That the server has no such name is remembered for a second, and only stat(2) and its kin believe
- * it: a shell that looks along its PATH asks for the same names again and again.
+ * components are only collected, for fs/find.c to ask the server.
  */
 #include "fs/walk.h"
 #include "fs/file.h"
@@ -17,33 +13,12 @@
 #include "fs/path.h"
 #include "fs/pathname.h"
 #include "fs/permission.h"
-#include "fs/root.h"
 #include "fs/stat.h"
 #include "fs/synthetic.h"
-#include "kernel/clock.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
 #include "mm/user.h"
-
-#define ABSENT_NS       NSEC_PER_SEC
-#define ABSENT_COUNT    32
-#define ABSENT_NAME_MAX 120 /* longer ones are not remembered */
-
-static struct {
-	struct mutex lock; /* RANK_INODE */
-	struct {
-		uint64_t ns; /* 0: empty */
-		char path[ABSENT_NAME_MAX];
-	} entries[ABSENT_COUNT]; /* lock */
-	unsigned next;           /* the oldest; lock */
-} absent = {
-	.lock = {
-		.waiters = WAITQ_INIT(absent.lock.waiters, "absent names"),
-		.rank = RANK_INODE,
-		.name = "absent names",
-	},
-};
 
 int path_from_user(vaddr_t user, char **out)
 {
@@ -65,6 +40,7 @@ void place_put(struct place *place)
 {
 	inode_put(place->inode);
 	inode_put(place->dir);
+	mount_put(place->mount);
 	if (place->version != NULL)
 		version_put(place->version);
 	file_name_put(place->name);
@@ -78,10 +54,20 @@ bool place_is_free(const struct place *place)
 	return place->inode == NULL && place->dir != NULL && strchr(place->rest, '/') == NULL;
 }
 
+bool place_is_mounted(const struct place *place)
+{
+	return place->mount != NULL && place->inode == place->mount->root;
+}
+
+const struct mount *place_above(const struct place *place)
+{
+	return place_is_mounted(place) ? place->mount->parent : place->mount;
+}
+
 /* --- where a walk begins ---------------------------------------------------------------------------- */
 
 /* The directory, or with an empty path anything, that a descriptor stands for. */
-static int descriptor_inode(int dirfd, const char *path, struct inode **out)
+static int descriptor_location(int dirfd, const char *path, struct location *out)
 {
 	struct file *file = files_lookup(current->files, dirfd);
 	int error = 0;
@@ -91,44 +77,38 @@ static int descriptor_inode(int dirfd, const char *path, struct inode **out)
 	if (file->inode == NULL || (path[0] != '\0' && !S_ISDIR(file->inode->mode)))
 		error = -ENOTDIR;
 	if (error == 0) {
-		*out = file->inode;
-		inode_get(*out);
+		*out = (struct location){ file->mount, file->inode };
+		location_get(out);
 	}
 	file_put(file);
 	return error;
 }
 
 /* Where a path begins, and what it does not leave upwards, both with references. */
-static int start_inode(int dirfd, const char *path, unsigned flags, struct inode **out,
-		       struct inode **root)
+static int find_start(int dirfd, const char *path, unsigned flags, struct location *out,
+		      struct location *root)
 {
-	struct fs_context *fs = current->fs;
 	bool absolute = path[0] == '/' && (flags & WALK_IN_ROOT) == 0;
-	struct inode *cwd;
 	int error = 0;
 
 	if (absolute && (flags & WALK_BENEATH) != 0)
 		return -EXDEV;
-	if (fs != NULL)
-		mutex_lock(&fs->lock);
-	*root = fs != NULL ? fs->root : root_inode;
-	cwd = fs != NULL && !absolute ? fs->cwd : *root;
-	inode_get(*root);
-	if (absolute || dirfd == AT_FDCWD) {
-		*out = cwd;
-		inode_get(*out);
+	fs_context_root(root);
+	if (!absolute && dirfd != AT_FDCWD) {
+		error = descriptor_location(dirfd, path, out);
+	} else if (!absolute && current->fs != NULL) {
+		fs_context_get_cwd(current->fs, out);
+	} else {
+		*out = *root;
+		location_get(out);
 	}
-	if (fs != NULL)
-		mutex_unlock(&fs->lock);
-	if (!absolute && dirfd != AT_FDCWD)
-		error = descriptor_inode(dirfd, path, out);
 	if (error == 0 && (flags & (WALK_IN_ROOT | WALK_BENEATH)) != 0) {
-		inode_put(*root);
+		location_put(root);
 		*root = *out;
-		inode_get(*root);
+		location_get(root);
 	}
 	if (error != 0)
-		inode_put(*root);
+		location_put(root);
 	return error;
 }
 
@@ -139,11 +119,14 @@ static int empty_path(int dirfd, struct place *out)
 	int error = 0;
 
 	if (dirfd == AT_FDCWD) {
-		struct inode *root;
+		struct location at, root;
 
-		error = start_inode(dirfd, "", 0, &out->inode, &root);
-		if (error == 0)
-			inode_put(root);
+		error = find_start(dirfd, "", 0, &at, &root);
+		if (error == 0) {
+			location_put(&root);
+			out->mount = at.mount;
+			out->inode = at.inode;
+		}
 		return error;
 	}
 	file = files_lookup(current->files, dirfd);
@@ -154,6 +137,8 @@ static int empty_path(int dirfd, struct place *out)
 	} else {
 		out->inode = file->inode;
 		inode_get(out->inode);
+		out->mount = file->mount;
+		mount_get(out->mount);
 		out->version = file->version;
 		if (out->version != NULL)
 			version_get(out->version);
@@ -168,14 +153,14 @@ static int empty_path(int dirfd, struct place *out)
 /* --- the walk in RAM ----------------------------------------------------------------------------------- */
 
 struct walker {
-	struct inode *here;   /* the last inode reached; root_lock keeps it, or: */
-	struct inode *root;   /* held: what the path does not leave upwards */
-	struct inode *anchor; /* held: where the walk began, or was when the lock was dropped */
-	char *path;           /* the buffer; the rest grows at its beginning */
-	const char *cursor;   /* in `path`: what is still to be read */
-	size_t rest;          /* bytes of the rest */
-	uint64_t since_ns;    /* how old what the server says may be; 0: it is not asked */
-	uint64_t cookie;      /* of the name by which `here` was reached, if it is no directory */
+	struct location here;   /* the last one reached; root_lock keeps it, or: */
+	struct location root;   /* held: what the path does not leave upwards */
+	struct location anchor; /* held: where the walk began, or was when the lock was dropped */
+	char *path;             /* the buffer; the rest grows at its beginning */
+	const char *cursor;     /* in `path`: what is still to be read */
+	size_t rest;            /* bytes of the rest */
+	uint64_t since_ns;      /* how old what the server says may be; 0: it is not asked */
+	uint64_t cookie;        /* of the name by which `here` was reached, if it is no directory */
 	unsigned flags, links;
 	bool absent, dots;
 };
@@ -183,12 +168,12 @@ struct walker {
 /* Lets go of root_lock for a while without losing the way. */
 static void pause(struct walker *w)
 {
-	struct inode *old = w->anchor;
+	struct location old = w->anchor;
 
 	w->anchor = w->here;
-	inode_get(w->anchor);
+	location_get(&w->anchor);
 	mutex_unlock(&root_lock);
-	inode_put(old);
+	location_put(&old);
 }
 
 static void resume(struct walker *w)
@@ -224,14 +209,6 @@ static int stand_for_file(struct place *out)
 	return out->inode != NULL ? 0 : -ENOMEM;
 }
 
-/* Of a directory's only name, or of a file's first; 0: it has none. root_lock held. */
-static uint64_t cookie_of(const struct inode *inode)
-{
-	const struct name *name = TAILQ_FIRST(&inode->names);
-
-	return name != NULL ? name->cookie : 0;
-}
-
 /*
  * A link to a thing and not to a name. At the end of a path the place is that; on the way it has to be
  * a directory. root_lock is dropped meanwhile.
@@ -252,9 +229,10 @@ static int follow_to_thing(struct walker *w, const struct synthetic *link, uint3
 		error = out->file != NULL ? stand_for_file(out) : stand_for_version(out);
 	if (error == 0 && !last) {
 		if (S_ISDIR(out->inode->mode)) {
-			inode_put(w->anchor);
-			w->anchor = w->here = out->inode;
+			location_put(&w->anchor);
+			w->anchor = w->here = (struct location){ out->mount, out->inode };
 			out->inode = NULL;
+			out->mount = NULL;
 		} else {
 			error = -ENOTDIR;
 		}
@@ -262,7 +240,7 @@ static int follow_to_thing(struct walker *w, const struct synthetic *link, uint3
 	}
 	resume(w);
 	if (error == 0 && last)
-		out->cookie = cookie_of(out->inode);
+		out->cookie = inode_cookie(out->inode);
 	return error;
 }
 
@@ -273,7 +251,7 @@ static int step_to_entry(struct walker *w, const char *name, bool follow, struct
 	int error;
 
 	pause(w);
-	error = synthetic_entry(w->here, name, &child);
+	error = synthetic_entry(w->here.inode, name, &child);
 	if (error == 0 && S_ISLNK(child->mode) && follow) {
 		const struct synthetic *link = child->synthetic;
 		uint32_t number = child->number_of, entry = child->entry;
@@ -283,8 +261,8 @@ static int step_to_entry(struct walker *w, const char *name, bool follow, struct
 		return follow_to_thing(w, link, number, entry, out);
 	}
 	if (error == 0) {
-		inode_put(w->anchor);
-		w->anchor = w->here = child;
+		inode_put(w->anchor.inode);
+		w->anchor.inode = w->here.inode = child;
 	}
 	resume(w);
 	return error;
@@ -339,51 +317,66 @@ static int refresh_links(struct walker *w, bool known)
 	return error;
 }
 
+/* "..", which does not lead out of the root; from what is mounted somewhere it leads to where that is. */
+static int step_up(struct walker *w, unsigned flags)
+{
+	struct location up = w->here;
+
+	do {
+		if (location_is(&up, &w->root) && (flags & WALK_BENEATH) != 0)
+			return -EXDEV;
+		if (location_is(&up, &w->root)) {
+			location_descend(&w->here);
+			return 0;
+		}
+	} while (location_ascend(&up));
+	if (inode_parent(up.inode) != NULL && !location_is_mounted(&up))
+		up.inode = inode_parent(up.inode);
+	location_descend(&up);
+	w->here = up;
+	return 0;
+}
+
 /* A component below a directory that RAM knows. */
 static int step(struct walker *w, const struct component *c, unsigned flags, struct place *out)
 {
 	bool last = pathname_at_end(w->cursor);
 	bool follow = !last || *w->cursor == '/' || !(flags & WALK_NOFOLLOW);
 	char name[NAME_MAX + 1];
-	struct inode *child;
+	struct inode *here = w->here.inode, *child;
 	struct name *found;
 	int error;
 
-	if (!S_ISDIR(w->here->mode))
+	if (!S_ISDIR(here->mode))
 		return -ENOTDIR;
-	error = inode_may_search(w->here);
+	error = inode_may_search(here);
 	if (error != 0)
 		return error;
-	if (w->dots) {
-		if (component_is_dotdot(c) && w->here == w->root)
-			return (flags & WALK_BENEATH) != 0 ? -EXDEV : 0;
-		if (component_is_dotdot(c) && inode_parent(w->here) != NULL)
-			w->here = inode_parent(w->here);
-		return 0;
-	}
+	if (w->dots)
+		return component_is_dotdot(c) ? step_up(w, flags) : 0;
 	memcpy(name, c->start, c->length);
 	name[c->length] = '\0';
-	if (w->here->entries != NULL)
+	if (here->entries != NULL)
 		return step_to_entry(w, name, follow, out);
-	found = name_find(w->here, name);
-	if (found == NULL && w->here->numbers != NULL) {
+	found = name_find(here, name);
+	if (found == NULL && here->numbers != NULL) {
 		pause(w);
-		synthetic_look_for(w->here, name);
+		synthetic_look_for(here, name);
 		resume(w);
-		found = name_find(w->here, name);
+		found = name_find(here, name);
 	}
-	if (w->since_ns != 0 && may_be_listed(w->here, found)) {
+	if (w->since_ns != 0 && may_be_listed(here, found)) {
 		error = refresh_links(w, found != NULL);
 		if (error != 0)
 			return error;
-		found = name_find(w->here, name);
+		found = name_find(here, name);
 	}
 	child = found != NULL ? found->inode : NULL;
 	/* Nothing can be made there, either. */
-	if (child == NULL && w->here->is_synthetic)
+	if (child == NULL && here->is_synthetic)
 		return -ENOENT;
 	if (child == NULL) {
-		w->absent = found != NULL || !w->here->wire;
+		w->absent = found != NULL || !here->wire;
 		if (w->absent && !last)
 			return -ENOENT;
 		w->rest = pathname_push(w->path, w->rest, c);
@@ -395,27 +388,28 @@ static int step(struct walker *w, const struct component *c, unsigned flags, str
 			return follow_to_thing(w, child->synthetic, child->number_of, 0, out);
 		return follow_text(w, child);
 	}
-	w->here = mount_top(child);
+	w->here.inode = child;
+	location_descend(&w->here);
 	w->cookie = found->cookie;
 	return 0;
 }
 
-static int walk_since(int dirfd, char *path, unsigned flags, uint64_t since_ns, struct place *out)
+int walk(int dirfd, char *path, unsigned flags, uint64_t since_ns, struct place *out)
 {
 	struct walker w = { .path = path, .cursor = path, .flags = flags, .since_ns = since_ns };
-	const struct filesystem *first;
+	const struct mount *first;
 	struct component c;
 	int error;
 
 	*out = (struct place){ 0 };
 	if (path[0] == '\0')
 		return (flags & WALK_EMPTY) != 0 ? empty_path(dirfd, out) : -ENOENT;
-	error = start_inode(dirfd, path, flags, &w.anchor, &w.root);
+	error = find_start(dirfd, path, flags, &w.anchor, &w.root);
 	if (error != 0)
 		return error;
 
 	w.here = w.anchor;
-	first = w.anchor->filesystem;
+	first = w.anchor.mount;
 	mutex_lock(&root_lock);
 	while (error == 0 && out->inode == NULL && pathname_next(&w.cursor, &c)) {
 		w.dots = component_is_dot(&c) || component_is_dotdot(&c);
@@ -428,223 +422,31 @@ static int walk_since(int dirfd, char *path, unsigned flags, uint64_t since_ns, 
 		else if (!w.dots)
 			w.rest = pathname_push(path, w.rest, &c);
 		if (error == 0 && (flags & WALK_NO_XDEV) != 0 &&
-		    (out->inode ?: w.here)->filesystem != first)
+		    (out->inode != NULL ? out->mount : w.here.mount) != first)
 			error = -EXDEV;
 	}
 	out->slash = w.cursor > path && w.cursor[-1] == '/';
 	out->dots = w.dots;
-	if (error == 0 && w.rest == 0 && out->slash && !S_ISDIR((out->inode ?: w.here)->mode))
+	if (error == 0 && w.rest == 0 && out->slash && !S_ISDIR((out->inode ?: w.here.inode)->mode))
 		error = -ENOTDIR;
 	if (error == 0 && out->inode == NULL) {
-		inode_get(w.here);
+		location_get(&w.here);
+		out->mount = w.here.mount;
 		if (w.rest == 0) {
-			out->inode = w.here;
-			out->cookie = S_ISDIR(w.here->mode) ? cookie_of(w.here) : w.cookie;
+			out->inode = w.here.inode;
+			out->cookie =
+				S_ISDIR(out->inode->mode) ? inode_cookie(out->inode) : w.cookie;
 		} else {
 			path[w.rest] = '\0';
-			out->dir = w.here;
+			out->dir = w.here.inode;
 			out->rest = path;
 			out->absent = w.absent;
 		}
 	}
 	mutex_unlock(&root_lock);
-	inode_put(w.anchor);
-	inode_put(w.root);
+	location_put(&w.anchor);
+	location_put(&w.root);
 	if (error != 0)
-		place_put(out);
-	return error;
-}
-
-int walk(int dirfd, char *path, unsigned flags, struct place *out)
-{
-	return walk_since(dirfd, path, flags, 0, out);
-}
-
-/* --- asking the server ------------------------------------------------------------------------------------ */
-
-static bool recently_absent(const char *path)
-{
-	uint64_t now = clock_ns();
-	bool found = false;
-
-	mutex_lock(&absent.lock);
-	for (unsigned i = 0; i < ABSENT_COUNT && !found; i++)
-		found = absent.entries[i].ns != 0 && now - absent.entries[i].ns < ABSENT_NS &&
-			strcmp(absent.entries[i].path, path) == 0;
-	mutex_unlock(&absent.lock);
-	return found;
-}
-
-static void remember_absent(const char *path)
-{
-	if (strlen(path) >= ABSENT_NAME_MAX)
-		return;
-	mutex_lock(&absent.lock);
-	absent.entries[absent.next].ns = clock_ns();
-	(void)strlcpy(absent.entries[absent.next].path, path, ABSENT_NAME_MAX);
-	absent.next = (absent.next + 1) % ABSENT_COUNT;
-	mutex_unlock(&absent.lock);
-}
-
-/* Enters what the server answered for the place into the tree. */
-static int enter(struct place *place, struct version *version)
-{
-	struct inode *dir, *inode, *child;
-	char text[NAME_MAX + 1];
-	struct name *name;
-	int error = root_make_parents(place->dir, place->rest, text, &dir);
-
-	if (error != 0)
-		return error;
-	inode = inode_create_wire(version);
-	if (inode == NULL) {
-		inode_put(dir);
-		return -ENOMEM;
-	}
-	mutex_lock(&root_lock);
-	name = name_find(dir, text);
-	child = name != NULL ? name->inode : NULL;
-	if (name == NULL) {
-		error = inode_link(dir, text, inode);
-	} else if (child == NULL) {
-		error = -ENOENT; /* removed while we asked */
-	} else {
-		inode_get(child);
-	}
-	place->cookie = child != NULL ? name->cookie : cookie_of(inode);
-	mutex_unlock(&root_lock);
-	if (error == 0 && child != NULL) {
-		/* Someone else was quicker: ours is the newer answer, unless theirs is not from there. */
-		inode_put(inode);
-		inode = child;
-		if (S_ISREG(inode->mode))
-			inode_adopt(inode, version);
-	}
-	inode_put(dir);
-	if (error != 0)
-		inode_put(inode);
-	else
-		place->inode = inode;
-	return error;
-}
-
-/* The place is a directory on the server, to all appearance. */
-static int enter_directory(struct place *place)
-{
-	int error = root_make_directories(place->dir, place->rest, &place->inode);
-
-	if (error != 0)
-		return error;
-	mutex_lock(&root_lock);
-	place->cookie = cookie_of(place->inode);
-	mutex_unlock(&root_lock);
-	return 0;
-}
-
-static int ask(struct place *place, enum freshness freshness)
-{
-	char *path = kalloc(PATH_MAX);
-	struct origin *origin = NULL;
-	struct version *version = NULL;
-	char *whole;
-	size_t length;
-	int error;
-
-	if (path == NULL)
-		return -ENOMEM;
-	error = inode_path(place->dir, path, PATH_MAX);
-	if (error != 0)
-		goto out;
-	length = strlen(path);
-	if (length + 1 + strlen(place->rest) >= PATH_MAX) {
-		error = -ENAMETOOLONG;
-		goto out;
-	}
-	path[length] = '/';
-	memcpy(path + length + 1, place->rest, strlen(place->rest) + 1);
-	for (whole = path; *whole == '/'; whole++)
-		;
-	error = -ENOENT;
-	if (freshness == FRESH_STAT && recently_absent(whole))
-		goto out;
-	origin = origin_create(whole);
-	error = -ENOMEM;
-	if (origin == NULL)
-		goto out;
-	version = version_create_wire(origin);
-	if (version == NULL)
-		goto out;
-	error = fill_probe(version);
-	if (error == -ENAMETOOLONG)
-		error = -ENOENT; /* the server cannot even be asked for it */
-	if (error == -ENOENT)
-		remember_absent(whole);
-	/* Who only asks what it is gets an answer; who wants to read it does not. */
-	if (error == -EISDIR && freshness == FRESH_STAT) {
-		error = enter_directory(place);
-		goto out;
-	}
-	if (error != 0)
-		goto out;
-	if (freshness == FRESH_STAT)
-		fill_stop(version);
-	error = enter(place, version);
-out:
-	if (version != NULL)
-		version_put(version);
-	origin_put(origin);
-	kfree(path);
-	return error;
-}
-
-/*
- * Gives a regular file's place its version. If the server has the file no more, the place is where
- * one could be made, and this is -ENOENT.
- */
-static int find_version(struct place *place, char *path, enum freshness freshness,
-			uint64_t began_ns)
-{
-	struct inode *inode = place->inode;
-	struct inode *dir = NULL;
-	struct name *name;
-	int error;
-
-	mutex_lock(&root_lock);
-	name = inode_name(inode, place->cookie);
-	if (name != NULL) {
-		dir = name->dir;
-		inode_get(dir);
-		(void)strlcpy(path, name->text, PATH_MAX);
-	}
-	mutex_unlock(&root_lock);
-	error = inode_version(inode, freshness, began_ns, &place->version);
-	if (error == -ENOENT && dir != NULL) {
-		inode_put(inode);
-		place->inode = NULL;
-		place->dir = dir;
-		place->rest = path;
-		place->absent = true;
-	} else {
-		inode_put(dir);
-	}
-	return error;
-}
-
-int walk_find(int dirfd, char *path, unsigned flags, enum freshness freshness, struct place *out)
-{
-	uint64_t began_ns = clock_ns();
-	uint64_t window = MAX(freshness == FRESH_STAT ? STAT_FRESH_NS : 0, origin_fresh_ns());
-	int error = walk_since(dirfd, path, flags, began_ns > window ? began_ns - window : 1, out);
-
-	if (error != 0)
-		return error;
-	/* Behind a slash only a directory would do, and directories do not answer. */
-	if (out->inode == NULL)
-		error = out->absent || out->slash ? -ENOENT : ask(out, freshness);
-	if (error == 0 && S_ISREG(out->inode->mode) && !out->inode->is_synthetic &&
-	    out->version == NULL)
-		error = find_version(out, path, freshness, began_ns);
-	if (error != 0 && error != -ENOENT)
 		place_put(out);
 	return error;
 }

@@ -9,6 +9,7 @@
 #include <linux/fcntl.h>
 
 struct inode;
+struct mount;
 struct version;
 struct file_name;
 struct file;
@@ -25,10 +26,11 @@ struct file;
 #define WALK_BENEATH   0x10u /* -EXDEV instead of leaving what is below the beginning */
 #define WALK_IN_ROOT   0x20u /* the beginning is taken for the root */
 
-#define WALK_NO_XDEV   0x40u /* -EXDEV instead of leaving the file system */
+#define WALK_NO_XDEV   0x40u /* -EXDEV instead of leaving the mount */
 
 /* Where a walk in RAM ended. */
 struct place {
+	struct mount *mount;     /* held: what inode or dir are seen through; NULL: in none */
 	struct inode *inode;     /* held: what the path names; or NULL, and then dir and rest: */
 	uint64_t cookie;         /* the inode's at that moment: another now is another name */
 	struct inode *dir;       /* held: the last directory that RAM knows, */
@@ -43,10 +45,11 @@ struct place {
 };
 
 /*
- * Walks in RAM. `path` is a buffer of PATH_MAX bytes that the walk uses up. No packet is sent.
+ * Walks in RAM. `path` is a buffer of PATH_MAX bytes that the walk uses up. No packet is
+ * sent, but for the server's list of links, which is to be newer than `since_ns` (0: it need not be).
  * -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -EBADF, -ENOMEM, and errors of synthetic links.
  */
-int walk(int dirfd, char *path, unsigned flags, struct place *out);
+int walk(int dirfd, char *path, unsigned flags, uint64_t since_ns, struct place *out);
 
 /*
  * As walk(), and if RAM does not know the name the server is asked for it: what it answers becomes an
@@ -57,6 +60,11 @@ int walk_find(int dirfd, char *path, unsigned flags, enum freshness freshness, s
 
 /* True if a file or directory can be made at the place: one component below a directory. */
 bool place_is_free(const struct place *place);
+
+/* What the name of the place is seen through: not what is mounted on it. root_lock held. */
+const struct mount *place_above(const struct place *place);
+/* True if something is mounted there. */
+bool place_is_mounted(const struct place *place);
 
 void place_put(struct place *place);
 

@@ -25,7 +25,7 @@ struct cred {
 	uint32_t uid, euid, suid, fsuid; /* real, effective, saved, of the file system */
 	uint32_t gid, egid, sgid, fsgid;
 	uint64_t permitted, effective, inheritable, ambient, bounding; /* bit n: CAP_… n */
-	bool keeps_capabilities;                                       /* PR_SET_KEEPCAPS */
+	uint32_t securebits;       /* SECBIT_*: capabilities(7) */
 	bool no_new_privileges;    /* PR_SET_NO_NEW_PRIVS: exec gives none */
 	struct group_list *groups; /* held; NULL: none */
 };

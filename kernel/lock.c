@@ -22,20 +22,20 @@
 
 static inline struct cpu *push_off(void)
 {
-	bool was_on = irq_enabled();
+	uint64_t flags = read_flags();
 	struct cpu *cpu;
 
 	irq_disable();
 	cpu = this_cpu();
 	if (cpu->irq_off_depth++ == 0)
-		cpu->irq_was_on = was_on;
+		cpu->flags_at_depth_0 = flags;
 	return cpu;
 }
 
 static inline void pop_off(struct cpu *cpu)
 {
 	assert(cpu->irq_off_depth > 0);
-	if (--cpu->irq_off_depth == 0 && cpu->irq_was_on)
+	if (--cpu->irq_off_depth == 0 && (cpu->flags_at_depth_0 & X86_EFLAGS_IF))
 		irq_enable();
 }
 

@@ -14,9 +14,11 @@
  * slice and no timer; when somebody does, the running thread has a slice from when it began, after
  * which need_resched makes it yield at its next return to user mode. Slices are as long as nice(2)
  * wants shares to be large. A thread that an interrupt wakes has waited for the outside world: unless
- * it is nicer than what runs, it goes to the head of the queue, and what runs gives way at once. So
- * does a thread of a real-time policy whenever it wakes; but when its slice is over others run, too,
- * so that nobody can take the machine away from them.
+ * it is nicer than what runs, it goes to the head of the queue, and what runs gives way at once.
+ *
+ * Real-time threads go before all others, by priority, and run until they sleep, give way, or one of a
+ * higher priority wakes (sched(7)). But in each second they have 950 ms together while others wait, as on
+ * Linux, so that nobody can take the machine away from them: what has a priority then rests.
  *
  * The switch. The queue's lock is not held across it. A thread that has been put to sleep, and even
  * one that has been woken again, cannot be picked by another CPU before its registers are saved:
@@ -29,6 +31,7 @@
 #include "kernel/clock.h"
 #include "kernel/panic.h"
 #include "kernel/park.h"
+#include "kernel/ready.h"
 #include "kernel/string.h"
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/stack_guard.h"
@@ -39,25 +42,25 @@
 #define SLICE_MAX_NS (100 * NSEC_PER_MSEC) /* also the real-time policies' */
 #define TICK_NS      (4 * NSEC_PER_MSEC)   /* Linux's at 250 Hz */
 
+/* Linux's sched_rt_period_us and sched_rt_runtime_us. */
+#define REALTIME_PERIOD_NS NSEC_PER_SEC
+#define REALTIME_SHARE_NS  (950 * NSEC_PER_MSEC)
+
 /* Known to switch_stacks() and the entry code, which get at a thread by these. */
 _Static_assert(offsetof(struct thread, kernel_sp) == 0, "kernel/x86_64/switch.S knows it");
 _Static_assert(offsetof(struct thread, stack_top) == 8, "kernel/x86_64/switch.S knows it");
 
-TAILQ_HEAD(thread_list, thread);
-
 static struct runqueue {
 	struct spinlock lock;
-	struct thread_list runnable; /* lock */
-	struct thread_list dead;     /* lock: exited, their stacks not in use; by run_link */
-	uint32_t threads;            /* lock: started and not yet released */
-	uint64_t exited, released;   /* lock: how many so far, in order */
-	_Atomic uint32_t waiting;    /* threads in `runnable`; changed under lock */
-	uint32_t running, blocked;   /* lock: on CPUs, but for idle threads; asleep in that state */
-	struct load load;            /* lock */
+	struct ready ready;        /* lock */
+	struct thread_list dead;   /* lock: exited, their stacks not in use; by run_link */
+	uint32_t threads;          /* lock: started and not yet released */
+	uint64_t exited, released; /* lock: how many so far, in order */
+	uint32_t running, blocked; /* lock: on CPUs, but for idle threads; asleep in that state */
+	struct load load;          /* lock */
 	_Atomic uint64_t switches, idle_ns;
 } runqueue = {
 	.lock = SPINLOCK_INIT("runqueue", RANK_RUNQUEUE),
-	.runnable = TAILQ_HEAD_INITIALIZER(runqueue.runnable),
 	.dead = TAILQ_HEAD_INITIALIZER(runqueue.dead),
 };
 
@@ -66,7 +69,10 @@ static struct local {
 	struct thread *previous; /* between switch_stacks() and finish_switch() */
 	struct timer slice, tick;
 	bool previous_dead;
-	bool slice_armed, tick_armed;
+	bool tick_armed;
+	uint64_t slice_at_ns;      /* when the slice's timer fires; NO_DEADLINE: it does not */
+	uint64_t period_ns;        /* when the present period of real-time threads began */
+	uint64_t realtime_used_ns; /* in it */
 	uint64_t user_ns, nice_ns, system_ns; /* read by anyone */
 } locals[CPU_MAX];
 
@@ -108,7 +114,7 @@ void sched_get_stats(struct sched_stats *out)
 	load_fold(&runqueue.load, clock_ns());
 	memcpy(out->load, runqueue.load.averages, sizeof(out->load));
 	out->threads = runqueue.threads;
-	out->runnable = runqueue.waiting + runqueue.running;
+	out->runnable = runqueue.ready.count + runqueue.running;
 	out->blocked = runqueue.blocked;
 	spin_unlock(&runqueue.lock);
 	out->idle_ns = runqueue.idle_ns;
@@ -148,12 +154,79 @@ uint64_t sched_slice_ns(const struct sched_params *params)
 	return is_realtime(params) ? SLICE_MAX_NS : MIN(MAX(ns, SLICE_MIN_NS), SLICE_MAX_NS);
 }
 
+/* True if real-time threads have had their share, and rest while others wait. That CPU, interrupts off. */
+static bool realtime_rests(uint64_t now)
+{
+	struct local *here = local();
+
+	if (now - here->period_ns >= REALTIME_PERIOD_NS) {
+		here->period_ns = now;
+		here->realtime_used_ns = 0;
+	}
+	return here->realtime_used_ns >= REALTIME_SHARE_NS;
+}
+
 /* True if a thread that wakes goes before all that wait, and what runs gives way. */
 static bool goes_first(const struct thread *woken, const struct thread *running, bool in_interrupt)
 {
-	if (is_realtime(&woken->sched) || running->group == NULL)
-		return in_interrupt || is_realtime(&woken->sched);
+	if (unlikely(woken->level > 0 || running->level > 0))
+		return woken->level > running->level && !realtime_rests(clock_ns());
+	if (running->group == NULL)
+		return in_interrupt;
 	return in_interrupt && weight_of(&woken->sched) >= weight_of(&running->sched);
+}
+
+static uint8_t own_level(const struct sched_params *params)
+{
+	return is_realtime(params) ? params->rt_priority : 0;
+}
+
+/* What it has of its own and what is lent to it may have changed. Run queue lock held. */
+static void set_level(struct thread *thread)
+{
+	uint8_t level = MAX(own_level(&thread->sched), thread->lent);
+	bool waits = thread->state == THREAD_RUNNABLE && level != thread->level, lowered;
+
+	lowered = level < thread->level;
+	if (waits)
+		ready_remove(&runqueue.ready, thread);
+	thread->level = level;
+	if (waits)
+		ready_add(&runqueue.ready, thread, lowered);
+	if (ready_highest(&runqueue.ready) > this_cpu()->thread->level)
+		this_cpu()->need_resched = true;
+}
+
+/* --- slices --------------------------------------------------------------------------------------------- */
+
+/* When a thread that begins now has to give way to its like. */
+static uint64_t turn_end(const struct thread *thread, uint64_t now)
+{
+	return thread->sched.policy == SCHED_FIFO ? NO_DEADLINE
+						  : now + sched_slice_ns(&thread->sched);
+}
+
+/* Sees to it that a running thread is asked to yield when others wait. Interrupts off, no queue lock. */
+static void slice_arm(struct thread *running)
+{
+	struct local *here = local();
+
+	if (here->slice_at_ns <= running->slice_end_ns || runqueue.ready.count == 0 ||
+	    running == this_cpu()->idle)
+		return;
+	here->slice_at_ns = running->slice_end_ns;
+	timer_set(&here->slice, running->slice_end_ns);
+}
+
+static void slice_over(struct timer *timer)
+{
+	struct thread *running = current;
+
+	local()->slice_at_ns = NO_DEADLINE;
+	if (runqueue.ready.count > 0 && clock_ns() >= running->slice_end_ns)
+		this_cpu()->need_resched = true;
+	else
+		slice_arm(running);
 }
 
 struct sched_params sched_get_params(struct thread *thread)
@@ -170,7 +243,25 @@ void sched_set_params(struct thread *thread, const struct sched_params *params)
 {
 	spin_lock(&runqueue.lock);
 	thread->sched = *params;
+	set_level(thread);
+	if (thread->state == THREAD_RUNNING)
+		thread->slice_end_ns = turn_end(thread, clock_ns());
+	if (thread == this_cpu()->thread)
+		slice_arm(thread);
 	spin_unlock(&runqueue.lock);
+}
+
+void sched_lend(struct thread *thread, unsigned level)
+{
+	spin_lock(&runqueue.lock);
+	thread->lent = (uint8_t)level;
+	set_level(thread);
+	spin_unlock(&runqueue.lock);
+}
+
+unsigned sched_level(const struct thread *thread)
+{
+	return thread->level;
 }
 
 void sched_inherit(struct thread *child)
@@ -184,30 +275,7 @@ void sched_inherit(struct thread *child)
 		params.rt_priority = 0;
 	}
 	child->sched = params;
-}
-
-/* --- slices --------------------------------------------------------------------------------------------- */
-
-/* Sees to it that a running thread is asked to yield when others wait. Interrupts off, no queue lock. */
-static void slice_arm(struct thread *running)
-{
-	struct local *here = local();
-
-	if (here->slice_armed || runqueue.waiting == 0 || running == this_cpu()->idle)
-		return;
-	here->slice_armed = true;
-	timer_set(&here->slice, running->slice_end_ns);
-}
-
-static void slice_over(struct timer *timer)
-{
-	struct thread *running = current;
-
-	local()->slice_armed = false;
-	if (runqueue.waiting > 0 && clock_ns() >= running->slice_end_ns)
-		this_cpu()->need_resched = true;
-	else
-		slice_arm(running);
+	child->level = own_level(&params);
 }
 
 bool sched_needs_resched(void)
@@ -217,36 +285,14 @@ bool sched_needs_resched(void)
 
 bool sched_contended(void)
 {
-	return runqueue.waiting > 0;
+	return runqueue.ready.count > 0;
 }
-
-/* --- the queue ------------------------------------------------------------------------------------------- */
 
 static void enqueue(struct thread *thread, bool first)
 {
 	assert(spin_held(&runqueue.lock));
 	thread->state = THREAD_RUNNABLE;
-	if (first)
-		TAILQ_INSERT_HEAD(&runqueue.runnable, thread, run_link);
-	else
-		TAILQ_INSERT_TAIL(&runqueue.runnable, thread, run_link);
-	runqueue.waiting++;
-}
-
-/* The next thread whose registers are saved; NULL if there is none. */
-static struct thread *dequeue(void)
-{
-	struct thread *thread;
-
-	assert(spin_held(&runqueue.lock));
-	TAILQ_FOREACH (thread, &runqueue.runnable, run_link) {
-		if (!atomic_load_explicit(&thread->on_cpu, memory_order_acquire)) {
-			TAILQ_REMOVE(&runqueue.runnable, thread, run_link);
-			runqueue.waiting--;
-			return thread;
-		}
-	}
-	return NULL;
+	ready_add(&runqueue.ready, thread, first);
 }
 
 /* --- the switch ------------------------------------------------------------------------------------------ */
@@ -257,6 +303,10 @@ static void charge(struct thread *thread, uint64_t now)
 	uint64_t spent = now - thread->account_ns;
 
 	thread->account_ns = now;
+	if (unlikely(thread->level > 0)) {
+		thread->urgent_ns += spent;
+		local()->realtime_used_ns += spent;
+	}
 	if (thread->group == NULL) {
 		if (thread == this_cpu()->idle) {
 			runqueue.idle_ns += spent;
@@ -307,6 +357,15 @@ static void tick_arm(const struct thread *running, uint64_t now)
 	timer_set(&here->tick, now + TICK_NS);
 }
 
+/* True if a real-time thread has to rest, or may go on, so that what runs gives way. */
+static bool is_others_turn(const struct thread *running, uint64_t now)
+{
+	bool rests = realtime_rests(now);
+	uint32_t urgent = runqueue.ready.realtime_count;
+
+	return running->level > 0 ? rests && runqueue.ready.count > urgent : !rests && urgent > 0;
+}
+
 static void tick(struct timer *timer)
 {
 	struct thread *running = current;
@@ -318,6 +377,9 @@ static void tick(struct timer *timer)
 	running->in_system = !this_cpu()->interrupted_user;
 	charge(running, now);
 	tick_arm(running, now);
+	if (unlikely(running->level > 0 || runqueue.ready.realtime_count > 0) &&
+	    is_others_turn(running, now))
+		this_cpu()->need_resched = true;
 	if (tick_hook != NULL)
 		tick_hook(running);
 }
@@ -369,20 +431,24 @@ static void switch_away(void)
 	struct cpu *cpu = this_cpu();
 	struct local *here = local();
 	struct thread *previous = cpu->thread;
-	struct thread *next = dequeue();
+	bool rest = unlikely(runqueue.ready.realtime_count > 0) && realtime_rests(clock_ns());
+	struct thread *next = ready_take(&runqueue.ready, previous, rest);
 
 	if (next == NULL)
 		next = cpu->idle;
 	if (next == previous) {
-		/* Idle, and whoever waits is still being put aside by another CPU: look again. */
+		/* Nobody else's turn, or whoever waits is still being put aside by another CPU. */
 		previous->state = THREAD_RUNNING;
+		previous->slice_end_ns = turn_end(previous, clock_ns());
+		cpu->need_resched = false;
 		spin_unlock(&runqueue.lock);
+		slice_arm(previous);
 		return;
 	}
 	uint64_t now = clock_ns();
 	load_fold(&runqueue.load, now);
 	runqueue.running += (next != cpu->idle) - (previous != cpu->idle);
-	runqueue.load.active = runqueue.waiting + runqueue.running + runqueue.blocked;
+	runqueue.load.active = runqueue.ready.count + runqueue.running + runqueue.blocked;
 	next->state = THREAD_RUNNING;
 	next->cpu = cpu;
 	next->on_cpu = true;
@@ -395,22 +461,24 @@ static void switch_away(void)
 	charge(previous, now);
 	count_switch(previous);
 	next->account_ns = now;
-	next->slice_end_ns = now + sched_slice_ns(&next->sched);
+	next->slice_end_ns = turn_end(next, now);
 	runqueue.switches++;
 	slice_arm(next);
 	tick_arm(next, now);
 
-	bool irq_was_on = cpu->irq_was_on;
+	uint64_t flags = cpu->flags_at_depth_0;
 	save_user_state(previous);
 	if (switch_space_hook != NULL)
 		switch_space_hook(previous, next);
 	restore_user_state(next);
+	if (unlikely(previous->no_tsc != next->no_tsc))
+		cpu_forbid_tsc(next->no_tsc);
 	cpu->thread = next;
 	cpu_set_kernel_stack(next->stack_top);
 	switch_stacks(&previous->kernel_sp, next->kernel_sp);
 
 	finish_switch();
-	this_cpu()->irq_was_on = irq_was_on;
+	this_cpu()->flags_at_depth_0 = flags;
 }
 
 void sched_yield(void)
@@ -420,17 +488,28 @@ void sched_yield(void)
 	irq_push_off();
 	spin_lock(&runqueue.lock);
 	struct cpu *cpu = this_cpu();
-	if (runqueue.waiting == 0) {
+	if (runqueue.ready.count == 0) {
 		cpu->need_resched = false;
 		spin_unlock(&runqueue.lock);
 	} else {
 		if (self == cpu->idle)
 			self->state = THREAD_RUNNABLE;
-		else
-			enqueue(self, false);
+		else /* who is urgent and has not had his turn keeps his place */
+			enqueue(self, self->level > 0 && clock_ns() < self->slice_end_ns);
 		switch_away();
 	}
 	irq_pop_off();
+}
+
+void sched_end_turn(void)
+{
+	struct thread *self = current;
+
+	if (self->level > 0)
+		self->slice_end_ns = 0;
+	sched_yield();
+	if (self->slice_end_ns == 0)
+		self->slice_end_ns = turn_end(self, clock_ns());
 }
 
 void thread_park(bool (*stay)(const void *arg), const void *arg, bool blocked)
@@ -443,6 +522,7 @@ void thread_park(bool (*stay)(const void *arg), const void *arg, bool blocked)
 		current->state = THREAD_SLEEPING;
 		current->blocked = blocked && current->group != NULL;
 		runqueue.blocked += current->blocked;
+		current->urgent_ns = 0;
 		switch_away();
 	} else {
 		spin_unlock(&runqueue.lock);
@@ -454,6 +534,9 @@ void thread_unpark(struct thread *thread)
 {
 	bool woken = false, first = false;
 
+	/* Who runs here does not sleep: nothing comes between its last look and the switch. */
+	if (thread == current)
+		return;
 	irq_push_off();
 	struct cpu *cpu = this_cpu();
 	bool in_interrupt = cpu->interrupt_depth > 0;
@@ -463,7 +546,7 @@ void thread_unpark(struct thread *thread)
 		runqueue.blocked -= thread->blocked;
 		thread->blocked = false;
 		first = goes_first(thread, cpu->thread, in_interrupt);
-		enqueue(thread, first);
+		enqueue(thread, first && thread->level == 0);
 		woken = true;
 	}
 	spin_unlock(&runqueue.lock);
@@ -483,7 +566,7 @@ static __noreturn void thread_begin(void)
 	struct thread *self = current;
 
 	finish_switch();
-	this_cpu()->irq_was_on = true;
+	this_cpu()->flags_at_depth_0 = X86_EFLAGS_IF;
 	irq_pop_off();
 	self->entry(self->arg);
 	thread_exit();
@@ -521,6 +604,8 @@ void thread_start(struct thread *thread)
 	assert(thread->state == THREAD_NEW);
 	runqueue.threads++;
 	enqueue(thread, false);
+	if (unlikely(thread->level > current->level))
+		this_cpu()->need_resched = true;
 	spin_unlock(&runqueue.lock);
 	slice_arm(current);
 	irq_pop_off();
@@ -597,6 +682,8 @@ void sched_init(void)
 	boot_idle.account_ns = clock_ns();
 	cpu->idle = &boot_idle;
 	cpu->thread = &boot_idle;
+	ready_init(&runqueue.ready);
+	local()->slice_at_ns = NO_DEADLINE;
 	timer_init(&local()->slice, slice_over);
 	timer_init(&local()->tick, tick);
 
@@ -610,7 +697,7 @@ void sched_idle(void)
 	started = true;
 	for (;;) {
 		irq_disable();
-		if (runqueue.waiting > 0) {
+		if (runqueue.ready.count > 0) {
 			sched_yield();
 			irq_enable();
 		} else {

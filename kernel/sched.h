@@ -72,9 +72,12 @@ struct thread {
 	struct cpu *cpu;              /* the CPU it runs or last ran on; run queue lock */
 	_Atomic bool on_cpu;          /* its context is still live there; see kernel/sched.c */
 	struct sched_params sched;    /* run queue lock */
+	uint8_t level; /* run queue lock; 0, or the real-time priority that it has now */
+	uint8_t lent;  /* run queue lock; the priority of who waits for what it holds, or 0 */
 	uint64_t slice_end_ns;
 	uint64_t user_ns, system_ns; /* CPU time used, see sched_charge(); the running CPU only */
 	uint64_t account_ns;         /* when the present accounting interval began */
+	uint64_t urgent_ns; /* CPU time above level 0 since it last slept; the running CPU only */
 	uint64_t voluntary, involuntary; /* switches; the running CPU only */
 	uint64_t faults, faults_io;      /* page faults: all, those that waited; this thread only */
 	struct io_counts io;             /* this thread only */
@@ -111,6 +114,7 @@ struct thread {
 	struct trapframe *trapframe; /* registers at the entry from user mode */
 	void *fpu;                   /* XSAVE area, fpu_area_size() bytes, 64-aligned */
 	uint64_t fs_base, gs_base;   /* user's, while not running */
+	bool no_tsc;                 /* RDTSC is an exception; this thread only */
 	struct space *space;         /* mm: the address space that it runs in */
 	struct process *process;     /* proc */
 	struct files *files;         /* fs/file.h: descriptor table */
@@ -163,11 +167,20 @@ void thread_kill(struct thread *thread);
 void thread_signal(struct thread *thread);
 
 void sched_yield(void);
+/* sched_yield(2): among threads of one real-time priority, the caller is the last now. */
+void sched_end_turn(void);
 
 struct sched_params sched_get_params(struct thread *thread);
 void sched_set_params(struct thread *thread, const struct sched_params *params);
 /* Of a thread that has not started: as the calling one. */
 void sched_inherit(struct thread *child);
+/*
+ * The thread runs at least on that real-time priority, since one of that priority waits for what it holds;
+ * 0: nobody does any more. Any lock of lower rank than RANK_RUNQUEUE.
+ */
+void sched_lend(struct thread *thread, unsigned level);
+/* The real-time priority on which it runs; 0: on none. */
+unsigned sched_level(const struct thread *thread);
 /* How long it may run while others wait. */
 uint64_t sched_slice_ns(const struct sched_params *params);
 

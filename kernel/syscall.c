@@ -38,7 +38,13 @@ static inline uint32_t clamp_index(uint32_t index, uint32_t count)
 	return index & mask;
 }
 
-void syscall_dispatch(struct trapframe *tf)
+/* Nobody has put other registers there: exec, a handler, its return, a call that is to be made again. */
+static bool is_as_called(const struct trapframe *tf)
+{
+	return tf->error != TRAP_NO_SYSCALL && tf->rip == tf->rcx;
+}
+
+bool syscall_dispatch(struct trapframe *tf)
 {
 	uint32_t number = (uint32_t)tf->error; /* Linux looks at EAX only */
 	const struct thread *thread;
@@ -54,6 +60,9 @@ void syscall_dispatch(struct trapframe *tf)
 	irq_disable();
 	cpu = this_cpu();
 	thread = cpu->thread;
-	if (unlikely(cpu->need_resched | thread->kill_pending | thread->signal_pending))
-		trap_return_user(tf);
+	if (likely(!(cpu->need_resched | thread->kill_pending | thread->signal_pending) &&
+		   is_as_called(tf)))
+		return true;
+	trap_return_user(tf);
+	return is_as_called(tf);
 }

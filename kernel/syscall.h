@@ -27,9 +27,9 @@ extern const unsigned syscall_count;
 struct trapframe;
 /*
  * Called by the SYSCALL entry with interrupts on; leaves the result in tf->rax. Returns ready for user
- * mode: interrupts off, and nothing pending (trap_return_user()).
+ * mode: interrupts off, and nothing pending (trap_return_user()). True: the rest of *tf is as it was.
  */
-void syscall_dispatch(struct trapframe *tf);
+bool syscall_dispatch(struct trapframe *tf);
 
 #define SYSCALL_REGS_                                                                       \
 	uint64_t r1_ __attribute__((unused)), uint64_t r2_ __attribute__((unused)),         \

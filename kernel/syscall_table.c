@@ -28,6 +28,7 @@
 	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getpgid) call(getpgrp)       \
 	    call(getsid) call(setsid) call(setpgid)                                                \
 	/* itimers.c */ call(getitimer) call(setitimer) call(alarm)                                \
+	/* kcmp.c */ call(kcmp)                                                                    \
 	/* posix_timers.c */ call(timer_create) call(timer_settime) call(timer_gettime)            \
 	    call(timer_getoverrun) call(timer_delete)                                              \
 	/* process_vm.c */ call(process_vm_readv) call(process_vm_writev)                         \
@@ -47,7 +48,8 @@
 	    call(sched_rr_get_interval) call(sched_setattr) call(sched_getattr)                    \
 	    call(sched_setaffinity) call(sched_getaffinity) call(getpriority) call(setpriority)    \
 	    call(ioprio_get) call(ioprio_set)                                                      \
-	/* thread.c */ call(arch_prctl) call(prctl) call(rseq) call(sched_yield)                   \
+	/* prctl.c */ call(prctl)                                                                  \
+	/* thread.c */ call(arch_prctl) call(rseq) call(sched_yield)                               \
 	    call(getcpu)                                                                           \
 	/* time.c */ call(nanosleep) call(clock_nanosleep) call(times) call(getrusage)             \
 	/* wait.c */ call(wait4) call(waitid)
@@ -71,7 +73,7 @@
 	    call(lseek) call(ftruncate) call(ioctl)                                                \
 	/* locks.c */ call(flock)                                                                 \
 	/* mmap.c */ call(mmap)                                                                    \
-	/* mount.c */ call(mount) call(umount2)                                                    \
+	/* mount_calls.c */ call(mount) call(umount2) call(pivot_root)                                                    \
 	/* names.c */ call(mkdir) call(mkdirat) call(symlink) call(symlinkat) call(unlink)         \
 	    call(rmdir) call(unlinkat) call(link) call(linkat) call(mknod) call(mknodat)           \
 	/* open.c */ call(open) call(openat) call(openat2) call(creat)                             \
@@ -97,10 +99,10 @@
 	/* times.c */ call(utimensat) call(futimesat) call(utimes) call(utime)
 
 #define ROOM_MM(call)                                                                              \
+	/* membarrier.c */ call(membarrier)                                                        \
 	/* syscalls.c */ call(munmap) call(brk) call(mprotect) call(madvise) call(mremap)          \
 	    call(mlock) call(mlock2) call(munlock) call(mlockall) call(munlockall)                 \
-	    call(mincore) call(msync) call(pkey_mprotect) call(pkey_alloc) call(pkey_free)            \
-	    call(membarrier)
+	    call(mincore) call(msync) call(pkey_mprotect) call(pkey_alloc) call(pkey_free)
 /* clang-format on */
 
 #define EVERY_CALL(call) ROOM_LOADER(call) ROOM_PROC(call) ROOM_FS(call) ROOM_MM(call)

@@ -324,11 +324,13 @@ void trap_paranoid(struct trapframe *tf)
 void trap_return_user(struct trapframe *tf)
 {
 	for (;;) {
-		struct thread *thread;
+		const struct thread *thread;
+		const struct cpu *cpu;
 
 		irq_disable();
-		thread = this_cpu()->thread;
-		if (unlikely(sched_needs_resched())) {
+		cpu = this_cpu();
+		thread = cpu->thread;
+		if (unlikely(cpu->need_resched)) {
 			irq_enable();
 			sched_yield();
 		} else if (unlikely(thread->kill_pending || thread->signal_pending)) {

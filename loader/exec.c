@@ -172,12 +172,14 @@ static void fill_aux(struct stack_aux *aux, const struct exec *exec, uint64_t bi
 /* Where the program's code and its data are, as Linux finds it. */
 static void note_places(struct space *space, const struct image_plan *plan, uint64_t bias)
 {
-	space->code_start = plan_start(plan) + bias;
+	space->code_start = UINT64_MAX;
 	for (unsigned i = 0; i < plan->count; i++) {
 		const struct image_segment *segment = &plan->segments[i];
 
-		if (segment->prot & PROT_EXEC)
+		if (segment->prot & PROT_EXEC) {
+			space->code_start = MIN(space->code_start, segment->address + bias);
 			space->code_end = MAX(space->code_end, segment->file_end + bias);
+		}
 		space->data_start = segment->address + bias;
 		space->data_end = MAX(space->data_end, segment->file_end + bias);
 	}
@@ -204,6 +206,7 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 		.stack = limit_get(RLIMIT_STACK),
 		.memlock = limit_get(RLIMIT_MEMLOCK),
 	};
+	space->never_large = current->space && current->space->never_large;
 	place_areas(space);
 	error = plan_bias(plan, PIE_BASE + random_distance(PIE_RANDOM_PAGES), &bias);
 	if (error == 0)
@@ -317,6 +320,7 @@ static void reset_registers(const struct exec *exec)
 
 	*tf = (struct trapframe){
 		.vector = tf->vector,
+		.error = TRAP_NO_SYSCALL,
 		.rip = exec->entry,
 		.rsp = exec->stack.sp,
 		.cs = GDT_USER_CODE,
@@ -325,8 +329,7 @@ static void reset_registers(const struct exec *exec)
 	};
 	cpu_set_user_fs_base(0);
 	cpu_set_user_gs_base(0);
-	fpu_area_init(current->fpu);
-	fpu_restore(current->fpu);
+	fpu_reset();
 }
 
 /* Cannot fail. Takes over all that `exec` holds. */

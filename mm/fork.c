@@ -150,6 +150,8 @@ static void copy_properties(const struct space *from, struct space *to)
 	to->env_start = from->env_start;
 	to->env_end = from->env_end;
 	to->limits = from->limits;
+	to->never_large = from->never_large;
+	to->membarrier_registered = from->membarrier_registered;
 }
 
 /* Two locks of one rank: the lower address first. Nobody else knows the child. */

@@ -56,8 +56,9 @@ bool large_is_wanted(const struct region *region, vaddr_t page)
 	vaddr_t block = ALIGN_DOWN(page, LARGE_SIZE);
 	const uint32_t never = REGION_SHARED | REGION_GROWSDOWN | REGION_DEVICE | REGION_NOHUGEPAGE;
 
-	return !region->object && !(region->flags & never) && (region->prot & PROT_WRITE) &&
-	       block >= region->start && region->end - block >= LARGE_SIZE;
+	return !region->object && !region->space->never_large && !(region->flags & never) &&
+	       (region->prot & PROT_WRITE) && block >= region->start &&
+	       region->end - block >= LARGE_SIZE;
 }
 
 /* The head of a block of zeroes with its deposit, for a block that was empty a moment ago. */

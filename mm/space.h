@@ -85,6 +85,8 @@ struct space {
 	} limits; /* lock */
 	uint32_t
 		future_flags; /* lock; mlockall(MCL_FUTURE): REGION_* of what is yet to be mapped */
+	bool never_large;     /* lock; PR_SET_THP_DISABLE: no 2 MiB pages */
+	_Atomic uint32_t membarrier_registered; /* MEMBARRIER_CMD_*, as bits */
 	struct space_stats stats;
 };
 

@@ -7,7 +7,6 @@
 #include "kernel/syscall.h"
 #include "mm/space.h"
 #include "mm/user.h"
-#include <linux/membarrier.h>
 #include <linux/mman.h>
 
 SYSCALL2(munmap, vaddr_t, start, size_t, length)
@@ -182,7 +181,3 @@ SYSCALL3(msync, vaddr_t, start, size_t, length, int, flags)
 }
 
 /* It offers no command, and says so: programs then use barriers of their own. */
-SYSCALL3(membarrier, int, command, uint32_t, flags, int, cpu)
-{
-	return command == MEMBARRIER_CMD_QUERY && flags == 0 ? 0 : -EINVAL;
-}

@@ -9,6 +9,7 @@
 
 #include "kernel/sched.h"
 #include "kernel/string.h"
+#include "kernel/x86_64/cpu.h"
 
 /* mm/x86_64/user_copy.S */
 size_t user_copy(void *to, const void *from, size_t length);
@@ -17,6 +18,8 @@ ssize_t user_copy_string(char *to, const char *from, size_t size);
 bool user_touch(const void *at);
 bool user_touch_write(void *at);
 bool user_exchange(uint32_t *at, uint32_t *seen, uint32_t wanted);
+bool user_fxsave(void *to);
+bool user_xsave(void *to, uint64_t components);
 
 /*
  * Why a faulting access has failed: a thread that is being killed waits for no page, and there may be no
@@ -137,6 +140,19 @@ bool user_exchange_nofault(vaddr_t address, uint32_t *seen, uint32_t wanted)
 	done = user_exchange((uint32_t *)address, seen, wanted);
 	current->nofault--;
 	return done;
+}
+
+int save_fpu_to_user(vaddr_t to)
+{
+	bool done;
+
+	if (!user_range_ok(to, fpu_area_size()))
+		return -EFAULT;
+	if (cpu_features.xsave)
+		done = user_xsave((void *)to, cpu_features.xsave_mask);
+	else
+		done = user_fxsave((void *)to);
+	return done ? 0 : failure();
 }
 
 int user_fault_in(vaddr_t start, size_t length, bool write)

@@ -33,6 +33,9 @@ size_t __must_check copy_to_user_nofault(vaddr_t to, const void *from, size_t le
  */
 bool __must_check user_exchange_nofault(vaddr_t address, uint32_t *seen, uint32_t wanted);
 
+/* Writes the FPU's registers, as fpu_save_whole() does, to an address that is aligned to 64. As the copies. */
+int __must_check save_fpu_to_user(vaddr_t to);
+
 /* Faults in the pages of [start, start + length) for reading or writing. As the copies. */
 int __must_check user_fault_in(vaddr_t start, size_t length, bool write);
 

@@ -10,6 +10,7 @@
 #include "proc/cred.h"
 #include "proc/process.h"
 #include <linux/prctl.h>
+#include <linux/securebits.h>
 
 /* How many words of 32 capabilities the version of the header has; 0: unknown. */
 static unsigned words_of(uint32_t version)
@@ -131,15 +132,36 @@ static int64_t drop_bounding(uint64_t cap)
 	return 0;
 }
 
-static int64_t keep_capabilities(bool keep)
+static int64_t change_securebits(uint32_t bits)
 {
 	struct cred *cred = cred_copy();
 
 	if (!cred)
 		return -ENOMEM;
-	cred->keeps_capabilities = keep;
+	cred->securebits = bits;
 	cred_commit(cred);
 	return 0;
+}
+
+static int64_t keep_capabilities(bool keep)
+{
+	uint32_t bits = current_cred()->securebits;
+
+	if (bits & SECBIT_KEEP_CAPS_LOCKED)
+		return -EPERM;
+	return change_securebits(keep ? bits | SECBIT_KEEP_CAPS
+				      : bits & ~(uint32_t)SECBIT_KEEP_CAPS);
+}
+
+/* What is locked stays, and so do locks, each beside its bit. */
+static int64_t set_securebits(uint64_t bits)
+{
+	uint32_t old = current_cred()->securebits, locks = old & SECURE_ALL_LOCKS;
+
+	if (((locks >> 1) & (old ^ bits)) != 0 || (locks & ~bits) != 0 ||
+	    (bits & ~(uint64_t)(SECURE_ALL_LOCKS | SECURE_ALL_BITS)) != 0 || !capable(CAP_SETPCAP))
+		return -EPERM;
+	return change_securebits((uint32_t)bits);
 }
 
 /* prctl(2): the other arguments are to be 0, and there is no way back. */
@@ -162,12 +184,13 @@ static int64_t change_ambient(uint64_t operation, uint64_t cap)
 	const struct cred *old = current_cred();
 	struct cred *cred;
 
-	if (operation != PR_CAP_AMBIENT_CLEAR_ALL && cap > CAP_LAST_CAP)
+	if (operation == PR_CAP_AMBIENT_CLEAR_ALL ? cap != 0 : cap > CAP_LAST_CAP)
 		return -EINVAL;
 	if (operation == PR_CAP_AMBIENT_IS_SET)
 		return (old->ambient & CAP_BIT(cap)) != 0;
 	if (operation == PR_CAP_AMBIENT_RAISE &&
-	    (old->permitted & old->inheritable & CAP_BIT(cap)) == 0)
+	    ((old->permitted & old->inheritable & CAP_BIT(cap)) == 0 ||
+	     (old->securebits & SECBIT_NO_CAP_AMBIENT_RAISE)))
 		return -EPERM;
 	cred = cred_copy();
 	if (!cred)
@@ -192,7 +215,7 @@ int64_t cred_prctl(int option, uint64_t argument, uint64_t argument2)
 	case PR_CAPBSET_DROP:
 		return argument > CAP_LAST_CAP ? -EINVAL : drop_bounding(argument);
 	case PR_GET_KEEPCAPS:
-		return current_cred()->keeps_capabilities;
+		return (current_cred()->securebits & SECBIT_KEEP_CAPS) != 0;
 	case PR_SET_KEEPCAPS:
 		return argument > 1 ? -EINVAL : keep_capabilities(argument != 0);
 	case PR_SET_NO_NEW_PRIVS:
@@ -201,7 +224,9 @@ int64_t cred_prctl(int option, uint64_t argument, uint64_t argument2)
 		return argument != 0 || argument2 != 0 ? -EINVAL
 						       : current_cred()->no_new_privileges;
 	case PR_GET_SECUREBITS:
-		return 0; /* none can be set */
+		return current_cred()->securebits;
+	case PR_SET_SECUREBITS:
+		return set_securebits(argument);
 	case PR_CAP_AMBIENT:
 		return argument < PR_CAP_AMBIENT_IS_SET || argument > PR_CAP_AMBIENT_CLEAR_ALL
 			       ? -EINVAL

@@ -180,6 +180,26 @@ static void check_limit(struct process *process)
 		process_post_signal(process, signal);
 }
 
+/* The same of a real-time thread that does not sleep: RLIMIT_RTTIME, in microseconds. */
+static void check_realtime_limit(struct thread *thread)
+{
+	struct process *process = thread->process;
+	struct rlimit64 *limit = &process->limits.limit[RLIMIT_RTTIME];
+	uint64_t us = thread->urgent_ns / NSEC_PER_USEC;
+	int signal = 0;
+
+	spin_lock(&process->limits.lock);
+	if (us >= limit->rlim_max) {
+		signal = SIGKILL;
+	} else if (us >= limit->rlim_cur) {
+		signal = SIGXCPU;
+		limit->rlim_cur += NSEC_PER_SEC / NSEC_PER_USEC;
+	}
+	spin_unlock(&process->limits.lock);
+	if (signal != 0)
+		process_post_signal(process, signal);
+}
+
 static void tick(struct thread *thread)
 {
 	struct process *process = thread->process;
@@ -189,6 +209,9 @@ static void tick(struct thread *thread)
 		fire_due(process, thread);
 	if (process->limits.limit[RLIMIT_CPU].rlim_cur != LIMIT_INFINITY)
 		check_limit(process);
+	if (thread->urgent_ns > 0 &&
+	    process->limits.limit[RLIMIT_RTTIME].rlim_cur != LIMIT_INFINITY)
+		check_realtime_limit(thread);
 }
 
 void cpu_timers_init(void)

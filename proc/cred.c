@@ -5,7 +5,9 @@
 
 #include "mm/slab.h"
 #include "proc/process.h"
+#include "proc/user.h"
 #include <asm/signal.h>
+#include <linux/securebits.h>
 #include <linux/stat.h>
 
 void cred_get(struct cred *cred)
@@ -44,13 +46,20 @@ struct cred *cred_copy(void)
 		.inheritable = from->inheritable,
 		.ambient = from->ambient,
 		.bounding = from->bounding,
-		.keeps_capabilities = from->keeps_capabilities,
+		.securebits = from->securebits,
 		.no_new_privileges = from->no_new_privileges,
 		.groups = from->groups,
 	};
 	if (copy->groups)
 		atomic_fetch_add(&copy->groups->refs, 1);
 	return copy;
+}
+
+/* True if what could be looked into, or is told of a parent's end, is another's from now on: prctl(2). */
+static bool is_another(const struct cred *old, const struct cred *new)
+{
+	return old->euid != new->euid || old->egid != new->egid || old->fsuid != new->fsuid ||
+	       old->fsgid != new->fsgid || (new->permitted & ~old->permitted) != 0;
 }
 
 void cred_commit(struct cred *cred)
@@ -62,6 +71,10 @@ void cred_commit(struct cred *cred)
 	mutex_lock(&family_lock);
 	mine = current->cred;
 	seen = process->cred;
+	if (is_another(mine ? mine : &root_cred, cred)) {
+		process->attributes.dumpable = false;
+		current_task()->death_signal = 0;
+	}
 	current->cred = cred;
 	process->cred = cred;
 	mutex_unlock(&family_lock);
@@ -79,20 +92,24 @@ void cred_inherit(struct process *process, struct thread *thread)
 		return; /* another thread of a process that has them */
 	cred_get(cred);
 	process->cred = cred;
+	process->user = current_process() ? current_process()->user : user_find(ROOT_ID);
+	if (current_process())
+		user_add(process->user, USER_PROCESS);
 }
 
 /* capabilities(7), "Transformation of capabilities during execve()"; files have none of their own. */
 static void transform(struct cred *cred, uint32_t old_uid, uint32_t old_euid, bool set_id)
 {
-	bool root = cred->uid == ROOT_ID || cred->euid == ROOT_ID;
+	bool privileged = !(cred->securebits & SECBIT_NOROOT);
+	bool root = privileged && (cred->uid == ROOT_ID || cred->euid == ROOT_ID);
 
 	if (set_id || old_uid != old_euid)
 		cred->ambient = 0;
 	cred->permitted = cred->ambient;
 	if (root)
 		cred->permitted = cred->bounding | cred->inheritable;
-	cred->effective = cred->euid == ROOT_ID ? cred->permitted : cred->ambient;
-	cred->keeps_capabilities = false;
+	cred->effective = privileged && cred->euid == ROOT_ID ? cred->permitted : cred->ambient;
+	cred->securebits &= ~(uint32_t)SECBIT_KEEP_CAPS;
 }
 
 static bool is_same(const struct cred *a, const struct cred *b)
@@ -100,7 +117,7 @@ static bool is_same(const struct cred *a, const struct cred *b)
 	return a->euid == b->euid && a->suid == b->suid && a->fsuid == b->fsuid &&
 	       a->egid == b->egid && a->sgid == b->sgid && a->fsgid == b->fsgid &&
 	       a->permitted == b->permitted && a->effective == b->effective &&
-	       a->ambient == b->ambient && a->keeps_capabilities == b->keeps_capabilities;
+	       a->ambient == b->ambient && a->securebits == b->securebits;
 }
 
 struct cred *cred_for_exec(uint32_t mode, uint32_t uid, uint32_t gid, bool *secure)
@@ -134,8 +151,9 @@ bool cred_may_inspect(const struct process *process)
 
 	if (process == current_process() || cred_has(mine, CAP_SYS_PTRACE))
 		return true;
-	return mine->fsuid == its->uid && mine->fsuid == its->euid && mine->fsuid == its->suid &&
-	       mine->fsgid == its->gid && mine->fsgid == its->egid && mine->fsgid == its->sgid &&
+	return process->attributes.dumpable && mine->fsuid == its->uid &&
+	       mine->fsuid == its->euid && mine->fsuid == its->suid && mine->fsgid == its->gid &&
+	       mine->fsgid == its->egid && mine->fsgid == its->sgid &&
 	       (its->permitted & ~mine->permitted) == 0;
 }
 

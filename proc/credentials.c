@@ -9,7 +9,9 @@
 #include "mm/user.h"
 #include "proc/cred.h"
 #include "proc/process.h"
+#include "proc/user.h"
 #include <linux/limits.h>
+#include <linux/securebits.h>
 
 /* setresuid(2) and kin: this number stays as it is, and no user has it. */
 #define ID_KEEP UINT32_MAX
@@ -77,10 +79,12 @@ static bool any_root(const struct cred *cred)
 /* capabilities(7), "Effect of user ID changes on capabilities". */
 static void adjust_capabilities(struct cred *cred, const struct cred *old)
 {
+	if (cred->securebits & SECBIT_NO_SETUID_FIXUP)
+		return;
 	if (any_root(old) && !any_root(cred)) {
-		if (!cred->keeps_capabilities)
-			cred->permitted = 0;
-		cred->effective = cred->ambient = 0;
+		if (!(cred->securebits & SECBIT_KEEP_CAPS))
+			cred->permitted = cred->effective = 0;
+		cred->ambient = 0;
 	}
 	if (old->euid == ROOT_ID && cred->euid != ROOT_ID)
 		cred->effective = 0;
@@ -90,9 +94,21 @@ static void adjust_capabilities(struct cred *cred, const struct cred *old)
 
 static int64_t commit_user(struct cred *cred)
 {
+	struct process *process = current_process();
+	struct user *user = user_find(cred->uid), *before;
+
+	if (!user) {
+		cred_put(cred);
+		return -EAGAIN;
+	}
 	cred->fsuid = cred->euid;
 	adjust_capabilities(cred, current_cred());
 	cred_commit(cred);
+	spin_lock(&process->signal_lock);
+	before = process->user;
+	process->user = user;
+	spin_unlock(&process->signal_lock);
+	user_remove(before, USER_PROCESS);
 	return 0;
 }
 
@@ -173,6 +189,7 @@ SYSCALL1(setfsuid, uint32_t, uid)
 	const struct cred *old = current_cred();
 	uint32_t before = old->fsuid;
 	struct cred *cred;
+	bool fixed;
 
 	if (uid == ID_KEEP || (!is_own_user(uid) && uid != before && !capable(CAP_SETUID)))
 		return before;
@@ -180,9 +197,10 @@ SYSCALL1(setfsuid, uint32_t, uid)
 	if (!cred)
 		return before;
 	cred->fsuid = uid;
-	if (before == ROOT_ID && uid != ROOT_ID)
+	fixed = cred->securebits & SECBIT_NO_SETUID_FIXUP;
+	if (!fixed && before == ROOT_ID && uid != ROOT_ID)
 		cred->effective &= ~FS_CAPABILITIES;
-	if (before != ROOT_ID && uid == ROOT_ID)
+	if (!fixed && before != ROOT_ID && uid == ROOT_ID)
 		cred->effective |= cred->permitted & FS_CAPABILITIES;
 	cred_commit(cred);
 	return before;

@@ -103,7 +103,7 @@ static void tell_of_death(struct process *child)
 
 	TAILQ_FOREACH (task, &child->tasks, sibling) {
 		if (task->death_signal != 0) {
-			info = signal_from_caller(task->death_signal, SI_USER);
+			signal_from_caller(&info, task->death_signal, SI_USER);
 			(void)signal_post(child, &info);
 		}
 	}

@@ -117,8 +117,8 @@ SYSCALL2(pidfd_open, int, pid, uint32_t, flags)
 
 SYSCALL4(pidfd_send_signal, int, fd, int, signal, vaddr_t, from, uint32_t, flags)
 {
-	siginfo_t info = signal_from_caller(signal, SI_USER);
 	struct process *process;
+	siginfo_t info;
 	bool unused;
 	int error;
 
@@ -127,7 +127,9 @@ SYSCALL4(pidfd_send_signal, int, fd, int, signal, vaddr_t, from, uint32_t, flags
 	error = pidfd_process(fd, &process, &unused);
 	if (error != 0)
 		return error;
-	if (from != 0) {
+	if (from == 0) {
+		signal_from_caller(&info, signal, SI_USER);
+	} else {
 		error = get_user(&info, from) != 0 ? -EFAULT : 0;
 		if (error == 0 && info.si_signo != signal)
 			error = -EINVAL;

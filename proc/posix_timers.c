@@ -3,7 +3,8 @@
  *
  * A timer has at most one signal pending. While that waits, expirations are only counted; when it is
  * taken, the timer is armed anew, and the count of those that were missed goes with the signal
- * (si_overrun, timer_getoverrun(2)).
+ * (si_overrun, timer_getoverrun(2)). So nothing ticks for a signal that is ignored: it has been dropped, and
+ * when it is not ignored any more, the timer is armed for the next of its times (posix_timers_heed()).
  */
 #include "kernel/limits.h"
 #include "kernel/string.h"
@@ -28,7 +29,8 @@ struct posix_timer {
 	int signal;
 	uint32_t tid; /* with SIGEV_THREAD_ID: whose */
 	sigval_t value;
-	int overrun; /* of the signal that was taken last; the process's timer lock */
+	int overrun;      /* of the signal that was taken last; the process's timer lock */
+	uint64_t ignored; /* expirations whose signal was; the process's timer lock */
 };
 
 /* --- expiration: in an interrupt ---------------------------------------------------------------------- */
@@ -121,9 +123,27 @@ void posix_timer_taken(siginfo_t *info)
 	timer = find(info->si_tid);
 	if (timer) {
 		count = take(timer);
-		if (count > 0)
-			timer->overrun = (int)MIN(count - 1, (uint64_t)INT32_MAX);
+		if (count > 0) {
+			timer->overrun = (int)MIN(count - 1 + timer->ignored, (uint64_t)INT32_MAX);
+			timer->ignored = 0;
+		}
 		info->si_overrun = timer->overrun;
+	}
+	mutex_unlock(&timers->lock);
+}
+
+void posix_timers_heed(int signal)
+{
+	struct process_timers *timers = &current_process()->timers;
+	struct posix_timer *timer;
+
+	if (timers->count == 0)
+		return;
+	mutex_lock(&timers->lock);
+	LIST_FOREACH (timer, &timers->made, link) {
+		if (timer->signal == signal && timer->notify != SIGEV_NONE &&
+		    !signal_timer_is_pending(timer->process, timer->id))
+			timer->ignored += take(timer);
 	}
 	mutex_unlock(&timers->lock);
 }
@@ -278,6 +298,7 @@ static void set(struct posix_timer *timer, bool absolute, uint64_t ns, uint64_t 
 		alarm_set(&timer->alarm, &setting);
 	}
 	timer->overrun = 0;
+	timer->ignored = 0;
 }
 
 SYSCALL4(timer_settime, int, id, int, flags, vaddr_t, in, vaddr_t, old)

@@ -22,6 +22,7 @@
 #include "proc/oom.h"
 #include "proc/procfs.h"
 #include "proc/signal.h"
+#include "proc/user.h"
 
 /* --- a process -------------------------------------------------------------------------------- */
 
@@ -59,6 +60,8 @@ void process_put(struct process *process)
 	if (atomic_fetch_sub(&process->refs, 1) != 1)
 		return;
 	signal_forget_all(&process->shared_pending);
+	if (process->user)
+		user_remove(process->user, USER_PROCESS);
 	if (process->handlers)
 		handlers_put(process->handlers);
 	cred_put(process->cred);
@@ -195,6 +198,7 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 	process->exe = exe;
 	process->exe_name = name;
 	process->has_execed = true;
+	process->exit_signal = SIGCHLD; /* whatever clone(2) said */
 	strlcpy(process->command, command, sizeof(process->command));
 	strlcpy(current->name, command, sizeof(current->name));
 	mutex_unlock(&family_lock);

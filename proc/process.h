@@ -10,6 +10,7 @@
 #include "kernel/sched.h"
 #include "proc/timers.h"
 #include <bsd/sys/queue.h>
+#include <linux/signal.h>
 
 #define NSIG_KERNEL 64
 /* Numbers are below this: Linux's default for pid_max. */
@@ -18,7 +19,7 @@
 struct version;
 struct file_name;
 struct trapframe;
-struct queued_signal;
+struct user;
 
 /* As the kernel's struct sigaction of <asm/signal.h>, with addresses as numbers. */
 struct signal_action {
@@ -41,17 +42,25 @@ struct process_counts {
 	struct io_counts io;
 };
 
+struct queued_signal {
+	TAILQ_ENTRY(queued_signal) link;
+	struct user *user; /* for whom it is counted */
+	siginfo_t info;
+};
+
 /* Signals that have been posted and not delivered. Under the signal lock of the process. */
 struct pending_signals {
 	uint64_t set;                      /* bit n - 1 for signal n */
 	TAILQ_HEAD(, queued_signal) queue; /* what is known about those */
+	struct queued_signal first;        /* for one of them, which needs no memory then */
+	bool first_used;
 };
 
 /* What is to be done about each signal. CLONE_SIGHAND: of several processes at once. */
 struct handlers {
 	_Atomic uint32_t refs;
 	struct spinlock lock;                      /* RANK_HANDLERS */
-	struct signal_action actions[NSIG_KERNEL]; /* lock */
+	struct signal_action actions[NSIG_KERNEL]; /* lock; their handlers are read without */
 };
 
 /* One thread of a process; the process's signal lock is meant by "signal lock". */
@@ -78,8 +87,11 @@ struct task {
 	bool in_procfs; /* it has had a directory in /proc/PID/task; family lock */
 	int death_signal; /* PR_SET_PDEATHSIG: when the thread that has made its process ends; family lock */
 
-	uint64_t timer_slack_ns; /* PR_SET_TIMERSLACK; this thread only */
-	uint16_t io_priority;    /* ioprio_set(2); family lock; 0: goes by nice */
+	/* prctl(2); this thread only. */
+	uint64_t timer_slack_ns, default_slack_ns;
+	uint8_t memory_error_policy; /* PR_MCE_KILL_* */
+	bool flushes_disks;
+	uint16_t io_priority; /* ioprio_set(2); family lock; 0: goes by nice */
 
 	/* Until it runs. */
 	struct trapframe *registers; /* to begin with; kalloc()ed, its own */
@@ -126,6 +138,7 @@ struct process {
 	struct limits limits;
 	struct cred *cred;                     /* held: as others see it; family lock */
 	struct spinlock signal_lock;           /* RANK_SIGNAL */
+	struct user *user;                     /* signal_lock; for whom its signals are counted */
 	struct handlers *handlers;             /* signal_lock; held */
 	struct pending_signals shared_pending; /* signal_lock; for any of its threads */
 	bool ending;                           /* signal_lock; all of its threads have to end: */
@@ -288,8 +301,6 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 /* A copy of the calling process's handlers for exec, if it shares them. -ENOMEM. */
 int process_unshare_handlers(struct handlers **out);
 
-/* prctl(2)'s options that proc/thread.c has not. */
-int64_t process_control(int option, uint64_t argument);
 #define TIMER_SLACK_DEFAULT_NS (50 * NSEC_PER_USEC)
 /* A new thread, perhaps of a new process, has them as the calling one. */
 void process_inherit_attributes(struct task *child);

@@ -88,14 +88,15 @@ static void describe_nameless(struct text *text, const char *path)
 }
 
 /* A file that has no name (any more) is known by the one it was opened by. */
-static int describe_inode(struct text *text, struct inode *inode, const struct file_name *name)
+static int describe_inode(struct text *text, struct mount *mount, struct inode *inode,
+			  const struct file_name *name)
 {
 	char *path = kalloc(PATH_MAX);
 	int error;
 
 	if (!path)
 		return -ENOMEM;
-	error = inode_path(inode, path, PATH_MAX);
+	error = location_path(&(struct location){ mount, inode }, path, PATH_MAX);
 	if (error == 0)
 		text_append(text, path, strlen(path));
 	else if (error == -ENOENT)
@@ -127,7 +128,7 @@ static int generate_fd(struct text *text, uint32_t pid, uint32_t fd)
 
 	if (error != 0)
 		return error;
-	error = file->inode ? describe_inode(text, file->inode, file->name)
+	error = file->inode ? describe_inode(text, file->mount, file->inode, file->name)
 			    : describe_file(text, file);
 	file_put(file);
 	return error;
@@ -147,6 +148,8 @@ static int follow_fd(uint32_t pid, uint32_t fd, struct place *out)
 	}
 	out->inode = file->inode;
 	inode_get(out->inode);
+	out->mount = file->mount;
+	mount_get(out->mount);
 	out->version = file->version;
 	if (out->version)
 		version_get(out->version);
@@ -190,7 +193,7 @@ static int generate_fdinfo(struct text *text, uint32_t pid, uint32_t fd)
 	if (file->ops->stat)
 		(void)file->ops->stat(file, &st);
 	text_printf(text, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%u\nino:\t%lu\n", (long)offset, flags,
-		    file->inode ? filesystem_number(file->inode->filesystem) : 0, st.st_ino);
+		    mount_number(file->mount), st.st_ino);
 	if (file->ops->describe)
 		file->ops->describe(file, text);
 	file_put(file);
@@ -222,13 +225,12 @@ static struct fs_context *context_of(uint32_t pid)
 int procfs_follow_cwd(uint32_t pid, uint32_t unused, struct place *out)
 {
 	struct fs_context *fs = context_of(pid);
+	struct location at;
 
 	if (!fs)
 		return -ENOENT;
-	mutex_lock(&fs->lock);
-	out->inode = fs->cwd;
-	inode_get(out->inode);
-	mutex_unlock(&fs->lock);
+	fs_context_get_cwd(fs, &at);
+	*out = (struct place){ .mount = at.mount, .inode = at.inode };
 	fs_context_put(fs);
 	return 0;
 }
@@ -236,13 +238,12 @@ int procfs_follow_cwd(uint32_t pid, uint32_t unused, struct place *out)
 int procfs_follow_root(uint32_t pid, uint32_t unused, struct place *out)
 {
 	struct fs_context *fs = context_of(pid);
+	struct location at;
 
 	if (!fs)
 		return -ENOENT;
-	mutex_lock(&fs->lock);
-	out->inode = fs->root;
-	inode_get(out->inode);
-	mutex_unlock(&fs->lock);
+	fs_context_get_root(fs, &at);
+	*out = (struct place){ .mount = at.mount, .inode = at.inode };
 	fs_context_put(fs);
 	return 0;
 }
@@ -250,7 +251,7 @@ int procfs_follow_root(uint32_t pid, uint32_t unused, struct place *out)
 static int describe(struct text *text, int error, struct place *place)
 {
 	if (error == 0)
-		error = describe_inode(text, place->inode, NULL);
+		error = describe_inode(text, place->mount, place->inode, NULL);
 	place_put(place);
 	return error;
 }

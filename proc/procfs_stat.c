@@ -116,7 +116,7 @@ static struct signal_sets signal_sets(struct process *process, uint32_t tid)
 		sets.blocked = task->signal_mask;
 	}
 	for (int signal = 1; signal <= NSIG_KERNEL; signal++) {
-		vaddr_t handler = signal_action_locked(process, signal).handler;
+		vaddr_t handler = signal_handler(process, signal);
 
 		if (handler == (vaddr_t)SIG_IGN)
 			sets.ignored |= SIGNAL_BIT(signal);

@@ -8,6 +8,7 @@
  * its own address space keeps every invariant (space_check()).
  */
 #include "fs/cache.h"
+#include "fs/locks.h"
 #include "fs/synthetic.h"
 #include "kernel/clock.h"
 #include "kernel/cmdline.h"
@@ -310,6 +311,12 @@ static int generate_cpuinfo(struct text *text, uint32_t number)
 	return 0;
 }
 
+static int generate_locks(struct text *text, uint32_t number)
+{
+	locks_describe(text);
+	return 0;
+}
+
 /* --- kernel objects ----------------------------------------------------------------------------- */
 
 /* Linux's version 2.1, with tunables that there are none of. */
@@ -346,6 +353,7 @@ void procfs_init_system(void)
 		{ .path = "mounts", .generate = generate_mounts_link, .link = true },
 		{ .path = "interrupts", .generate = generate_interrupts },
 		{ .path = "cpuinfo", .generate = generate_cpuinfo },
+		{ .path = "locks", .generate = generate_locks },
 		{ .path = "slabinfo", .generate = generate_slabinfo, .permissions = S_IRUSR },
 	};
 

@@ -1,7 +1,8 @@
 /*
  * proc/sched_calls.c - how threads take turns, as programs set it: sched(7), nice(2), ioprio_set(2).
  *
- * The scheduler (kernel/sched.c) makes shares out of nice values, and lets real-time threads go first.
+ * The scheduler (kernel/sched.c) makes shares out of nice values, and lets real-time threads go before
+ * all others.
  * SCHED_DEADLINE is EINVAL. Priorities of disk access are remembered, there being no disk.
  */
 #include "kernel/cred.h"

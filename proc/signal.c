@@ -14,62 +14,46 @@
 
 #include "kernel/string.h"
 #include "mm/slab.h"
+#include "proc/user.h"
 
 /* What an instruction causes is delivered before what others send. */
 #define SYNCHRONOUS                                                                            \
 	(SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | \
 	 SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSYS))
 
-struct queued_signal {
-	TAILQ_ENTRY(queued_signal) link;
-	siginfo_t info;
-};
-
-/* All that are queued anywhere; RLIMIT_SIGPENDING should count those of a user alone. */
-static _Atomic uint64_t queued_count;
-
 /* --- what is done about them ------------------------------------------------------------------------ */
-
-struct signal_action signal_action_locked(const struct process *process, int signal)
-{
-	struct signal_action action;
-
-	spin_lock(&process->handlers->lock);
-	action = process->handlers->actions[signal - 1];
-	spin_unlock(&process->handlers->lock);
-	return action;
-}
 
 struct signal_action signal_action(struct process *process, int signal)
 {
 	struct signal_action action;
 
 	spin_lock(&process->signal_lock);
-	action = signal_action_locked(process, signal);
+	spin_lock(&process->handlers->lock);
+	action = process->handlers->actions[signal - 1];
+	spin_unlock(&process->handlers->lock);
 	spin_unlock(&process->signal_lock);
 	return action;
 }
 
-bool signal_is_ignored(const struct signal_action *action, int signal)
+bool signal_is_ignored(vaddr_t handler, int signal)
 {
-	return action->handler == (vaddr_t)SIG_IGN ||
-	       (action->handler == (vaddr_t)SIG_DFL && (SIGNAL_BIT(signal) & DEFAULT_IGNORE));
+	return handler == (vaddr_t)SIG_IGN ||
+	       (handler == (vaddr_t)SIG_DFL && (SIGNAL_BIT(signal) & DEFAULT_IGNORE));
 }
 
-bool signal_spares(const struct process *process, const struct signal_action *action,
-		   const siginfo_t *info)
+bool signal_spares(const struct process *process, vaddr_t handler, const siginfo_t *info)
 {
 	bool sent =
 		info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL;
 
-	return process == first_process && action->handler == (vaddr_t)SIG_DFL && sent &&
+	return process == first_process && handler == (vaddr_t)SIG_DFL && sent &&
 	       (uint32_t)info->si_pid != process->pid;
 }
 
-static bool is_fatal(const struct signal_action *action, int signal)
+static bool is_fatal(vaddr_t handler, int signal)
 {
 	return !(SIGNAL_BIT(signal) & (DEFAULT_IGNORE | DEFAULT_STOP)) &&
-	       action->handler == (vaddr_t)SIG_DFL;
+	       handler == (vaddr_t)SIG_DFL;
 }
 
 /* --- what is pending; signal lock held ----------------------------------------------------------- */
@@ -78,13 +62,25 @@ void signal_init_pending(struct pending_signals *pending)
 {
 	pending->set = 0;
 	TAILQ_INIT(&pending->queue);
+	pending->first_used = false;
 }
 
 static void drop(struct pending_signals *pending, struct queued_signal *queued)
 {
 	TAILQ_REMOVE(&pending->queue, queued, link);
-	queued_count--;
-	kfree(queued);
+	user_remove(queued->user, USER_SIGNAL);
+	if (queued == &pending->first)
+		pending->first_used = false;
+	else
+		kfree(queued);
+}
+
+static struct queued_signal *allocate(struct pending_signals *pending)
+{
+	if (pending->first_used)
+		return kalloc(sizeof(struct queued_signal));
+	pending->first_used = true;
+	return &pending->first;
 }
 
 /* True if somebody relies on each being queued: what sigqueue(3) and timers send. */
@@ -105,13 +101,14 @@ static int enqueue(const struct process *process, struct pending_signals *pendin
 		return 0;
 	/* The limit is one word, and whoever changes it now may as well have been too late. */
 	if (signal < SIGRTMIN || info->si_code == SI_TIMER ||
-	    queued_count < process->limits.limit[RLIMIT_SIGPENDING].rlim_cur)
-		queued = kalloc(sizeof(*queued));
+	    user_signals(process->user) < process->limits.limit[RLIMIT_SIGPENDING].rlim_cur)
+		queued = allocate(pending);
 	if (!queued && must_queue(info))
 		return -EAGAIN;
 	pending->set |= SIGNAL_BIT(signal);
 	if (queued) {
-		queued_count++;
+		queued->user = process->user;
+		user_add(queued->user, USER_SIGNAL);
 		queued->info = *info;
 		TAILQ_INSERT_TAIL(&pending->queue, queued, link);
 	}
@@ -141,6 +138,30 @@ void signal_discard(struct process *process, uint64_t set)
 		discard(&task->pending, set);
 }
 
+static bool holds_timer(const struct pending_signals *pending, int id)
+{
+	const struct queued_signal *queued;
+
+	TAILQ_FOREACH (queued, &pending->queue, link) {
+		if (queued->info.si_code == SI_TIMER && queued->info.si_tid == id)
+			return true;
+	}
+	return false;
+}
+
+bool signal_timer_is_pending(struct process *process, int id)
+{
+	const struct task *task;
+	bool found;
+
+	spin_lock(&process->signal_lock);
+	found = holds_timer(&process->shared_pending, id);
+	TAILQ_FOREACH (task, &process->tasks, sibling)
+		found = found || holds_timer(&task->pending, id);
+	spin_unlock(&process->signal_lock);
+	return found;
+}
+
 void signal_forget_all(struct pending_signals *pending)
 {
 	discard(pending, UINT64_MAX);
@@ -165,8 +186,6 @@ static int take(struct pending_signals *pending, uint64_t set, siginfo_t *info)
 	int signal = first_of(pending->set & set);
 	unsigned count = 0;
 
-	if (signal == 0)
-		return 0;
 	TAILQ_FOREACH (queued, &pending->queue, link) {
 		if (queued->info.si_signo == signal && count++ == 0)
 			found = queued;
@@ -187,9 +206,12 @@ static int take(struct pending_signals *pending, uint64_t set, siginfo_t *info)
 
 int signal_take(uint64_t set, siginfo_t *info)
 {
-	int signal = take(&current_task()->pending, set, info);
+	struct pending_signals *own = &current_task()->pending;
+	struct pending_signals *shared = &current_process()->shared_pending;
 
-	return signal != 0 ? signal : take(&current_process()->shared_pending, set, info);
+	if (own->set & set)
+		return take(own, set, info);
+	return shared->set & set ? take(shared, set, info) : 0;
 }
 
 /* --- who is told; signal lock held ------------------------------------------------------------------ */
@@ -219,12 +241,11 @@ static struct task *choose(const struct process *process, int signal)
 }
 
 /* What has been queued reaches that thread, or all if it is their end. NULL: it stays pending. */
-static void tell(struct process *process, struct task *task, int signal,
-		 const struct signal_action *action)
+static void tell(struct process *process, struct task *task, int signal, vaddr_t handler)
 {
 	if (!task)
 		return;
-	if (!(task->awaited & SIGNAL_BIT(signal)) && is_fatal(action, signal))
+	if (!(task->awaited & SIGNAL_BIT(signal)) && is_fatal(handler, signal))
 		process_end(process, PROCESS_KILLED(signal));
 	else
 		thread_signal(&task->thread);
@@ -232,9 +253,7 @@ static void tell(struct process *process, struct task *task, int signal,
 
 static void notify(struct process *process, struct task *task, int signal)
 {
-	struct signal_action action = signal_action_locked(process, signal);
-
-	tell(process, task, signal, &action);
+	tell(process, task, signal, signal_handler(process, signal));
 }
 
 /* What `task` might have been told of, and does not take (any more), is for others. */
@@ -257,12 +276,11 @@ void signal_leave(struct task *task)
 /* --- posting --------------------------------------------------------------------------------------- */
 
 /* Blocked ones are kept, since what is done about them may change until then. */
-static bool is_dropped(const struct task *task, const siginfo_t *info,
-		       const struct signal_action *action)
+static bool is_dropped(const struct task *task, const siginfo_t *info, vaddr_t handler)
 {
 	return !(task->signal_mask & SIGNAL_BIT(info->si_signo)) &&
-	       (signal_is_ignored(action, info->si_signo) ||
-		signal_spares(task->thread.process, action, info));
+	       (signal_is_ignored(handler, info->si_signo) ||
+		signal_spares(task->thread.process, handler, info));
 }
 
 /* Signal lock held; `task`: NULL for the process. */
@@ -270,13 +288,14 @@ static int post_locked(struct process *process, struct task *task, const siginfo
 {
 	int signal = info->si_signo, error;
 	const struct task *asked = task ? task : TAILQ_FIRST(&process->tasks);
-	struct signal_action action;
+	vaddr_t handler;
 
 	if (!asked)
 		return 0;
-	signal_settle_stop(process, signal);
-	action = signal_action_locked(process, signal);
-	if (is_dropped(asked, info, &action))
+	if (SIGNAL_BIT(signal) & (DEFAULT_STOP | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGKILL)))
+		signal_settle_stop(process, signal);
+	handler = signal_handler(process, signal);
+	if (is_dropped(asked, info, handler))
 		return 0;
 	error = enqueue(process, task ? &task->pending : &process->shared_pending, info);
 	if (error != 0)
@@ -285,7 +304,7 @@ static int post_locked(struct process *process, struct task *task, const siginfo
 		task = choose(process, signal);
 	else if (!wants(task, signal))
 		task = NULL;
-	tell(process, task, signal, &action);
+	tell(process, task, signal, handler);
 	return 0;
 }
 
@@ -373,6 +392,8 @@ void signal_change_mask(uint64_t mask)
 	uint64_t before = self->signal_mask, ready;
 
 	self->signal_mask = mask & ~UNSTOPPABLE;
+	if (likely(signal_pending_set() == 0))
+		return;
 	for (ready = signal_pending_set() & ~self->signal_mask; ready; ready &= ready - 1)
 		notify(process, self, __builtin_ctzl(ready) + 1);
 	retarget(process, self, self->signal_mask & ~before);
@@ -420,7 +441,7 @@ bool signal_is_withheld(int signal)
 
 	spin_lock(&process->signal_lock);
 	withheld = (current_task()->signal_mask & SIGNAL_BIT(signal)) ||
-		   signal_action_locked(process, signal).handler == (vaddr_t)SIG_IGN;
+		   signal_handler(process, signal) == (vaddr_t)SIG_IGN;
 	spin_unlock(&process->signal_lock);
 	return withheld;
 }

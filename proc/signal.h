@@ -43,18 +43,20 @@ void signal_force(const siginfo_t *info, bool fatal);
 void signal_announce(void);
 
 /* What kill(2) (SI_USER) and its like (code) say of the caller. */
-siginfo_t signal_from_caller(int signal, int code);
+void signal_from_caller(siginfo_t *info, int signal, int code);
 /* Nobody may pretend to be the kernel, or kill(2), to another. */
 bool signal_may_claim(const siginfo_t *info, uint32_t pid);
 
 /* What is to be done about a signal. Takes the signal and handlers locks. */
 struct signal_action signal_action(struct process *process, int signal);
-/* The same with the signal lock held. */
-struct signal_action signal_action_locked(const struct process *process, int signal);
-bool signal_is_ignored(const struct signal_action *action, int signal);
+/* Its handler alone, or SIG_DFL, SIG_IGN. Signal lock held. */
+static inline vaddr_t signal_handler(const struct process *process, int signal)
+{
+	return *(const volatile vaddr_t *)&process->handlers->actions[signal - 1].handler;
+}
+bool signal_is_ignored(vaddr_t handler, int signal);
 /* The first process is spared what others send it and it has not asked for; not what keys and faults do. */
-bool signal_spares(const struct process *process, const struct signal_action *action,
-		   const siginfo_t *info);
+bool signal_spares(const struct process *process, vaddr_t handler, const siginfo_t *info);
 
 /* Forgets what is pending of a set, for the process and each of its threads; signal lock held. */
 void signal_discard(struct process *process, uint64_t set);
@@ -63,6 +65,8 @@ void signal_discard(struct process *process, uint64_t set);
  * about it; 0: none. Signal lock held.
  */
 int signal_take(uint64_t set, siginfo_t *info);
+/* True if the signal of that timer of timer_create(2) is pending. Takes the signal lock. */
+bool signal_timer_is_pending(struct process *process, int id);
 /* What is pending for the calling thread. Signal lock held. */
 uint64_t signal_pending_set(void);
 /* The calling thread's mask; what it lets through now is delivered on the way out. Signal lock held. */
@@ -98,7 +102,7 @@ void signal_orphaned_group(uint32_t pgid);
 /* SS_DISABLE, SS_ONSTACK or 0: where `sp` is with regard to sigaltstack(2). */
 int signal_stack_flags(vaddr_t sp);
 /* The other stack as sigaltstack(2) tells it to whoever is at `sp`. */
-stack_t signal_stack(vaddr_t sp);
+void signal_stack(stack_t *stack, vaddr_t sp);
 /* The other stack as a handler's frame says it was; the handler has returned to `sp`. */
 void signal_restore_stack(const stack_t *stack, vaddr_t sp);
 
@@ -107,7 +111,8 @@ struct delivery {
 	int signal;
 	siginfo_t info;
 	struct signal_action action;
-	uint64_t mask; /* to go back to when the handler returns */
+	uint64_t mask;        /* to go back to when the handler returns */
+	uint64_t mask_before; /* to go back to if it is not entered */
 };
 /* Puts the frame on the user's stack and the registers into the handler. False: there is no room. */
 bool signal_push_frame(struct trapframe *tf, const struct delivery *delivery);

@@ -27,45 +27,63 @@ _Static_assert(sizeof(struct user_sigaction) == sizeof(struct sigaction), "the k
 	(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | \
 	 SA_RESETHAND | SA_EXPOSE_TAGBITS | SA_RESTORER)
 
-/* Signal lock held. What is ignored from now on is not pending any more: POSIX, 2.4.3. */
-static void set_action(struct process *self, int signal, const struct user_sigaction *to)
+/* `action` becomes that of the signal, and what it was before. */
+static void exchange_action(struct handlers *handlers, int signal, struct signal_action *action)
 {
-	const struct signal_action action = {
-		.handler = to->handler,
-		.flags = to->flags & KNOWN_FLAGS,
-		.restorer = to->restorer,
-		.mask = to->mask & ~UNSTOPPABLE,
-	};
+	struct signal_action *place = &handlers->actions[signal - 1], before;
 
-	spin_lock(&self->handlers->lock);
-	self->handlers->actions[signal - 1] = action;
-	spin_unlock(&self->handlers->lock);
-	if (signal_is_ignored(&action, signal))
-		signal_discard(self, SIGNAL_BIT(signal));
+	spin_lock(&handlers->lock);
+	before = *place;
+	*place = *action;
+	spin_unlock(&handlers->lock);
+	*action = before;
+}
+
+/* What is ignored from now on is not pending any more (POSIX, 2.4.3): in one step, for whoever posts it. */
+static void ignore(struct process *self, int signal, struct signal_action *action)
+{
+	spin_lock(&self->signal_lock);
+	exchange_action(self->handlers, signal, action);
+	signal_discard(self, SIGNAL_BIT(signal));
+	spin_unlock(&self->signal_lock);
+}
+
+static int put_action(vaddr_t to, const struct signal_action *action)
+{
+	return put_user(to, ((struct user_sigaction){ action->handler, action->flags,
+						      action->restorer, action->mask }));
 }
 
 SYSCALL4(rt_sigaction, int, signal, vaddr_t, new, vaddr_t, old, size_t, set_size)
 {
 	struct process *self = current_process();
-	struct user_sigaction to = { 0 }, from;
+	struct user_sigaction to;
 	struct signal_action action;
 
 	if (set_size != sizeof(uint64_t) || signal < 1 || signal > NSIG_KERNEL)
 		return -EINVAL;
-	if (new != 0) {
-		if (get_user(&to, new) != 0)
-			return -EFAULT;
-		if (SIGNAL_BIT(signal) & UNSTOPPABLE)
-			return -EINVAL;
+	if (new == 0) {
+		action = signal_action(self, signal);
+		return old != 0 ? put_action(old, &action) : 0;
 	}
-	spin_lock(&self->signal_lock);
-	action = signal_action_locked(self, signal);
-	if (new != 0)
-		set_action(self, signal, &to);
-	spin_unlock(&self->signal_lock);
-	from = (struct user_sigaction){ action.handler, action.flags, action.restorer,
-					action.mask };
-	return old != 0 ? put_user(old, from) : 0;
+	if (get_user(&to, new) != 0)
+		return -EFAULT;
+	if (SIGNAL_BIT(signal) & UNSTOPPABLE)
+		return -EINVAL;
+	action = (struct signal_action){
+		.handler = to.handler,
+		.flags = to.flags & KNOWN_FLAGS,
+		.restorer = to.restorer,
+		.mask = to.mask & ~UNSTOPPABLE,
+	};
+	if (signal_is_ignored(action.handler, signal))
+		ignore(self, signal, &action);
+	else
+		exchange_action(self->handlers, signal, &action);
+	if (signal_is_ignored(action.handler, signal) &&
+	    !signal_is_ignored((vaddr_t)to.handler, signal))
+		posix_timers_heed(signal);
+	return old != 0 ? put_action(old, &action) : 0;
 }
 
 /* --- masks ------------------------------------------------------------------------------------------- */
@@ -134,16 +152,14 @@ static void set_stack(const stack_t *stack)
 	}
 }
 
-stack_t signal_stack(vaddr_t sp)
+void signal_stack(stack_t *stack, vaddr_t sp)
 {
 	const struct alternate_stack *now = &current_task()->alternate_stack;
-	stack_t stack;
 
-	memset(&stack, 0, sizeof(stack));
-	stack.ss_sp = (void *)now->base;
-	stack.ss_size = now->size;
-	stack.ss_flags = signal_stack_flags(sp) | now->flags;
-	return stack;
+	__builtin_memset(stack, 0, sizeof(*stack)); /* with its padding */
+	stack->ss_sp = (void *)now->base;
+	stack->ss_size = now->size;
+	stack->ss_flags = signal_stack_flags(sp) | now->flags;
 }
 
 /* At a handler's return; what makes no sense is left as it is, as on Linux. */
@@ -156,9 +172,10 @@ void signal_restore_stack(const stack_t *stack, vaddr_t sp)
 SYSCALL2(sigaltstack, vaddr_t, new, vaddr_t, old)
 {
 	vaddr_t sp = current->trapframe->rsp;
-	stack_t to, from = signal_stack(sp);
+	stack_t to, from;
 	int error;
 
+	signal_stack(&from, sp);
 	if (new != 0) {
 		if (get_user(&to, new) != 0)
 			return -EFAULT;
@@ -253,16 +270,13 @@ SYSCALL4(rt_sigtimedwait, vaddr_t, from, vaddr_t, to, vaddr_t, timeout, size_t, 
 
 /* --- sending ------------------------------------------------------------------------------------------- */
 
-siginfo_t signal_from_caller(int signal, int code)
+void signal_from_caller(siginfo_t *info, int signal, int code)
 {
-	siginfo_t info;
-
-	memset(&info, 0, sizeof(info));
-	info.si_signo = signal;
-	info.si_code = code;
-	info.si_pid = (int)current_process()->pid;
-	info.si_uid = current_cred()->uid;
-	return info;
+	__builtin_memset(info, 0, sizeof(*info));
+	info->si_signo = signal;
+	info->si_code = code;
+	info->si_pid = (int)current_process()->pid;
+	info->si_uid = current_cred()->uid;
 }
 
 /* Whom kill(2) means by a first argument that is not a process's number. */
@@ -307,12 +321,13 @@ static int64_t kill_all(int pid, const siginfo_t *info)
 
 SYSCALL2(kill, int, pid, int, signal)
 {
-	siginfo_t info = signal_from_caller(signal, SI_USER);
 	struct process *process;
+	siginfo_t info;
 	int64_t result;
 
 	if (pid == INT32_MIN)
 		return -ESRCH;
+	signal_from_caller(&info, signal, SI_USER);
 	mutex_lock(&family_lock);
 	if (pid > 0) {
 		process = family_find((uint32_t)pid);
@@ -377,15 +392,17 @@ static int64_t signal_process(int pid, const siginfo_t *info)
 
 SYSCALL2(tkill, int, tid, int, signal)
 {
-	siginfo_t info = signal_from_caller(signal, SI_TKILL);
+	siginfo_t info;
 
+	signal_from_caller(&info, signal, SI_TKILL);
 	return signal_thread(0, tid, &info);
 }
 
 SYSCALL3(tgkill, int, pid, int, tid, int, signal)
 {
-	siginfo_t info = signal_from_caller(signal, SI_TKILL);
+	siginfo_t info;
 
+	signal_from_caller(&info, signal, SI_TKILL);
 	return pid <= 0 ? -EINVAL : signal_thread(pid, tid, &info);
 }
 

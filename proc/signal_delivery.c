@@ -77,6 +77,45 @@ static void restart_call(struct trapframe *tf)
 	tf->rip -= SYSCALL_LENGTH;
 }
 
+/* What is to be done about a signal that has been taken, this time; signal lock held. */
+static struct signal_action use_action(struct handlers *handlers, int signal)
+{
+	struct signal_action *place = &handlers->actions[signal - 1], action;
+
+	spin_lock(&handlers->lock);
+	action = *place;
+	if (action.handler != (vaddr_t)SIG_IGN && (action.flags & SA_RESETHAND))
+		place->handler = (vaddr_t)SIG_DFL;
+	spin_unlock(&handlers->lock);
+	return action;
+}
+
+/* What is blocked while the handler runs. If nothing else is to be delivered, the thread is told so. */
+static void begin_handler(struct task *self, struct delivery *d)
+{
+	uint64_t blocked = d->action.mask;
+
+	if (!(d->action.flags & SA_NODEFER))
+		blocked |= SIGNAL_BIT(d->signal);
+	d->mask_before = self->signal_mask;
+	d->mask = self->restores_mask ? self->saved_mask : self->signal_mask;
+	self->restores_mask = false;
+	current->signal_pending = current_process()->stop_signal != 0;
+	signal_change_mask(self->signal_mask | blocked);
+}
+
+/* There is no room for its frame. */
+static void undo_handler(struct task *self, const struct delivery *d)
+{
+	struct process *process = current_process();
+
+	spin_lock(&process->signal_lock);
+	self->saved_mask = d->mask;
+	self->restores_mask = true;
+	signal_change_mask(d->mask_before);
+	spin_unlock(&process->signal_lock);
+}
+
 /* The next signal that is neither blocked nor ignored; 0 clears the thread's flag. */
 static int next(struct delivery *d)
 {
@@ -87,54 +126,35 @@ static int next(struct delivery *d)
 	do {
 		d->signal = signal_take(~self->signal_mask, &d->info);
 		if (d->signal != 0)
-			d->action = signal_action_locked(process, d->signal);
-	} while (d->signal != 0 && (signal_is_ignored(&d->action, d->signal) ||
-				    signal_spares(process, &d->action, &d->info)));
-	if (d->signal == 0) {
+			d->action = use_action(process->handlers, d->signal);
+	} while (d->signal != 0 && (signal_is_ignored(d->action.handler, d->signal) ||
+				    signal_spares(process, d->action.handler, &d->info)));
+	if (d->signal == 0)
 		current->signal_pending = process->stop_signal != 0;
-	} else {
-		d->mask = self->restores_mask ? self->saved_mask : self->signal_mask;
-		self->stop_taken = d->action.handler == (vaddr_t)SIG_DFL;
-	}
+	else if (d->action.handler != (vaddr_t)SIG_DFL)
+		begin_handler(self, d);
+	else
+		self->stop_taken = true;
 	spin_unlock(&process->signal_lock);
 	if (d->signal != 0)
 		timers_signal_taken(&d->info);
 	return d->signal;
 }
 
-/* The handler is on its way: what is blocked while it runs, and what it does next time. */
-static void enter_handler(const struct delivery *d)
-{
-	struct process *process = current_process();
-	struct task *self = current_task();
-	uint64_t blocked = d->action.mask;
-
-	if (!(d->action.flags & SA_NODEFER))
-		blocked |= SIGNAL_BIT(d->signal);
-	spin_lock(&process->signal_lock);
-	if (d->action.flags & SA_RESETHAND) {
-		spin_lock(&process->handlers->lock);
-		process->handlers->actions[d->signal - 1].handler = (vaddr_t)SIG_DFL;
-		spin_unlock(&process->handlers->lock);
-	}
-	self->restores_mask = false;
-	signal_change_mask(self->signal_mask | blocked);
-	spin_unlock(&process->signal_lock);
-	if (self->alternate_stack.flags & SS_AUTODISARM)
-		self->alternate_stack = (struct alternate_stack){ 0 };
-}
-
 static void handle(struct trapframe *tf, const struct delivery *d)
 {
+	struct task *self = current_task();
 	siginfo_t info;
 
 	current->restart_deadline_ns = 0;
 	if (was_interrupted(tf) && (d->action.flags & SA_RESTART) && restarts_after_handler(tf))
 		restart_call(tf);
 	if (signal_push_frame(tf, d)) {
-		enter_handler(d);
+		if (self->alternate_stack.flags & SS_AUTODISARM)
+			self->alternate_stack = (struct alternate_stack){ 0 };
 		return;
 	}
+	undo_handler(self, d);
 	memset(&info, 0, sizeof(info));
 	info.si_signo = SIGSEGV;
 	info.si_code = SI_KERNEL;

@@ -41,7 +41,8 @@ struct frame {
 	struct ucontext context;
 	siginfo_t info;
 };
-_Static_assert(offsetof(struct frame, info) == 312 && sizeof(struct frame) == 440,
+_Static_assert(offsetof(struct frame, context) == sizeof(uint64_t) &&
+		       offsetof(struct frame, info) == 312 && sizeof(struct frame) == 440,
 	       "Linux's layout");
 _Static_assert(offsetof(struct _fpstate_64, sw_reserved) == 464,
 	       "the processor leaves these alone");
@@ -84,99 +85,129 @@ static size_t fpu_frame_size(void)
 	return fpu_area_size() + (cpu_features.xsave ? FP_XSTATE_MAGIC2_SIZE : 0);
 }
 
+/* The marks by which XSAVE's form is told from FXSAVE's. */
+static int push_marks(vaddr_t to)
+{
+	const uint32_t magic2 = FP_XSTATE_MAGIC2;
+	struct _fpx_sw_bytes software = {
+		.magic1 = FP_XSTATE_MAGIC1,
+		.extended_size = (uint32_t)fpu_frame_size(),
+		.xfeatures = cpu_features.xsave_mask,
+		.xstate_size = (uint32_t)fpu_area_size(),
+	};
+	int error = put_user(to + offsetof(struct _fpstate_64, sw_reserved), software);
+
+	return error != 0 ? error : put_user(to + fpu_area_size(), magic2);
+}
+
 static int push_fpu(vaddr_t to)
 {
-	struct _fpx_sw_bytes software = { 0 };
-	const uint32_t magic2 = FP_XSTATE_MAGIC2;
-	int error;
+	int error = save_fpu_to_user(to);
 
-	if (cpu_features.xsave)
-		software = (struct _fpx_sw_bytes){
-			.magic1 = FP_XSTATE_MAGIC1,
-			.extended_size = (uint32_t)fpu_frame_size(),
-			.xfeatures = cpu_features.xsave_mask,
-			.xstate_size = (uint32_t)fpu_area_size(),
-		};
-	fpu_save_whole(current->fpu);
-	error = copy_to_user(to, current->fpu, fpu_area_size());
-	if (error == 0)
-		error = put_user(to + offsetof(struct _fpstate_64, sw_reserved), software);
-	if (error == 0 && cpu_features.xsave)
-		error = put_user(to + fpu_area_size(), magic2);
-	return error;
+	return error == 0 && cpu_features.xsave ? push_marks(to) : error;
 }
 
 /* True if what is at `from` has XSAVE's form, as push_fpu() leaves it. */
-static bool is_extended(vaddr_t from, const struct _fpstate_64 *state)
+static bool is_extended(vaddr_t from)
 {
-	const struct _fpx_sw_bytes *software = &state->sw_reserved;
+	struct _fpx_sw_bytes software;
 	uint32_t magic2;
 
-	return cpu_features.xsave && software->magic1 == FP_XSTATE_MAGIC1 &&
-	       software->xstate_size == fpu_area_size() &&
-	       software->extended_size >= fpu_frame_size() &&
+	return cpu_features.xsave &&
+	       get_user(&software, from + offsetof(struct _fpstate_64, sw_reserved)) == 0 &&
+	       software.magic1 == FP_XSTATE_MAGIC1 && software.xstate_size == fpu_area_size() &&
+	       software.extended_size >= fpu_frame_size() &&
 	       get_user(&magic2, from + fpu_area_size()) == 0 && magic2 == FP_XSTATE_MAGIC2;
 }
 
-/* Loads what a user says was the FPU's state; 0: that of a fresh program. -EFAULT, -EINVAL, -ENOMEM. */
+/* The thread's area is that of the live registers again. Interrupts off. */
+static void take_back(void *area)
+{
+	fpu_area_init(area);
+	fpu_save_whole(area);
+}
+
+/*
+ * Brings what is at `from` into the thread's area, which a switch to another thread would overwrite: with
+ * interrupts off, and they stay off.
+ */
+static int read_fpu(void *area, vaddr_t from, size_t length)
+{
+	for (;;) {
+		int error;
+
+		irq_disable();
+		if (copy_from_user_nofault(area, from, length) == length)
+			return 0;
+		take_back(area);
+		irq_enable();
+		error = user_fault_in(from, length, false);
+		if (error != 0)
+			return error;
+	}
+}
+
+/* Loads what a user says was the FPU's state; 0: that of a fresh program. -EFAULT, -EINTR, -EINVAL. */
 static int pop_fpu(vaddr_t from)
 {
-	void *area = fpu_area_alloc(); /* initialised */
-	void *old = current->fpu;
+	void *area = current->fpu;
+	bool extended, good;
 	int error;
 
-	if (!area)
-		return -ENOMEM;
-	error = from != 0 ? copy_from_user(area, from, sizeof(struct _fpstate_64)) : 0;
-	if (error == 0 && from != 0 && is_extended(from, area))
-		error = copy_from_user(area, from, fpu_area_size());
-	else if (error == 0 && from != 0)
-		fpu_area_legacy_only(area);
-	if (error == 0 && !fpu_area_check(area))
-		error = -EINVAL;
-	if (error == 0) {
-		current->fpu = area;
-		fpu_restore(area);
+	if (from == 0) {
+		fpu_reset();
+		return 0;
 	}
-	fpu_area_free(error == 0 ? old : area);
-	return error;
+	extended = is_extended(from);
+	error = read_fpu(area, from, extended ? fpu_area_size() : sizeof(struct _fpstate_64));
+	if (error != 0)
+		return error;
+	if (!extended && cpu_features.xsave)
+		fpu_area_legacy_only(area);
+	good = fpu_area_check(area);
+	if (good)
+		fpu_restore(area);
+	else
+		take_back(area);
+	irq_enable();
+	return good ? 0 : -EINVAL;
 }
 
 /* --- in ------------------------------------------------------------------------------------------------------ */
 
 static void save_registers(struct sigcontext_64 *to, const struct trapframe *tf)
 {
-	*to = (struct sigcontext_64){
-		.r8 = tf->r8,
-		.r9 = tf->r9,
-		.r10 = tf->r10,
-		.r11 = tf->r11,
-		.r12 = tf->r12,
-		.r13 = tf->r13,
-		.r14 = tf->r14,
-		.r15 = tf->r15,
-		.di = tf->rdi,
-		.si = tf->rsi,
-		.bp = tf->rbp,
-		.bx = tf->rbx,
-		.dx = tf->rdx,
-		.ax = tf->rax,
-		.cx = tf->rcx,
-		.sp = tf->rsp,
-		.ip = tf->rip,
-		.flags = tf->rflags,
-		.cs = (uint16_t)tf->cs,
-		.ss = (uint16_t)tf->ss,
-		.err = tf->vector == TRAP_SYSCALL ? 0 : tf->error,
-		.trapno = tf->vector == TRAP_SYSCALL ? 0 : tf->vector,
-	};
+	to->r8 = tf->r8;
+	to->r9 = tf->r9;
+	to->r10 = tf->r10;
+	to->r11 = tf->r11;
+	to->r12 = tf->r12;
+	to->r13 = tf->r13;
+	to->r14 = tf->r14;
+	to->r15 = tf->r15;
+	to->di = tf->rdi;
+	to->si = tf->rsi;
+	to->bp = tf->rbp;
+	to->bx = tf->rbx;
+	to->dx = tf->rdx;
+	to->ax = tf->rax;
+	to->cx = tf->rcx;
+	to->sp = tf->rsp;
+	to->ip = tf->rip;
+	to->flags = tf->rflags;
+	to->cs = (uint16_t)tf->cs;
+	to->gs = 0;
+	to->fs = 0;
+	to->ss = (uint16_t)tf->ss;
+	to->err = tf->vector == TRAP_SYSCALL ? 0 : tf->error;
+	to->trapno = tf->vector == TRAP_SYSCALL ? 0 : tf->vector;
 }
 
 _Static_assert(sizeof(struct sigcontext_64) == sizeof(struct sigcontext), "two names of one thing");
 
 bool signal_push_frame(struct trapframe *tf, const struct delivery *d)
 {
-	struct frame frame;
+	struct frame frame; /* but for the siginfo, which goes where it belongs at once */
 	struct sigcontext_64 *registers = (void *)&frame.context.uc_mcontext;
 	vaddr_t lowest, sp = choose_stack(tf, d, &lowest), fpu;
 	size_t needed = fpu_frame_size() + FPU_ALIGN + sizeof(frame) + 2 * sizeof(uint64_t);
@@ -187,19 +218,19 @@ bool signal_push_frame(struct trapframe *tf, const struct delivery *d)
 	/* As after a call: the return address, and 16-byte alignment above it. */
 	sp = ALIGN_DOWN(fpu - sizeof(frame), 16) - sizeof(uint64_t);
 
-	memset(&frame, 0, sizeof(frame));
 	frame.restorer = d->action.restorer;
 	frame.context.uc_flags =
 		(cpu_features.xsave ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
-	frame.context.uc_stack = signal_stack(tf->rsp);
+	frame.context.uc_link = NULL;
+	signal_stack(&frame.context.uc_stack, tf->rsp);
 	frame.context.uc_sigmask = d->mask;
 	save_registers(registers, tf);
 	registers->fpstate = fpu;
 	registers->oldmask = d->mask;
-	if (tf->vector == VECTOR_PAGE_FAULT)
-		registers->cr2 = (uint64_t)d->info.si_addr;
-	frame.info = d->info;
-	if (push_fpu(fpu) != 0 || put_user(sp, frame) != 0)
+	registers->cr2 = tf->vector == VECTOR_PAGE_FAULT ? (uint64_t)d->info.si_addr : 0;
+	__builtin_memset(registers->reserved1, 0, sizeof(registers->reserved1));
+	if (push_fpu(fpu) != 0 || copy_to_user(sp, &frame, offsetof(struct frame, info)) != 0 ||
+	    copy_to_user(sp + offsetof(struct frame, info), &d->info, sizeof(d->info)) != 0)
 		return false;
 
 	tf->rdi = (uint64_t)d->signal;
@@ -213,8 +244,7 @@ bool signal_push_frame(struct trapframe *tf, const struct delivery *d)
 	tf->rflags &= ~(uint64_t)(X86_EFLAGS_DF | X86_EFLAGS_RF | X86_EFLAGS_TF);
 	if (tf->vector == TRAP_SYSCALL)
 		tf->error = TRAP_NO_SYSCALL;
-	fpu_area_init(current->fpu);
-	fpu_restore(current->fpu);
+	fpu_reset();
 	return true;
 }
 
@@ -248,23 +278,31 @@ static void restore_registers(struct trapframe *tf, const struct sigcontext_64 *
 	};
 }
 
+static int64_t bad_frame(void)
+{
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	info.si_signo = SIGSEGV;
+	info.si_code = SI_KERNEL;
+	signal_force(&info, false);
+	return -EFAULT;
+}
+
 SYSCALL0(rt_sigreturn)
 {
 	struct trapframe *tf = current->trapframe;
-	struct frame frame;
-	const struct sigcontext_64 *registers = (const void *)&frame.context.uc_mcontext;
-	siginfo_t info;
+	const struct sigcontext_64 *registers;
+	struct ucontext context;
 
 	/* The handler's return has taken the restorer's address off. */
-	if (get_user(&frame, tf->rsp - sizeof(uint64_t)) != 0 || pop_fpu(registers->fpstate) != 0) {
-		memset(&info, 0, sizeof(info));
-		info.si_signo = SIGSEGV;
-		info.si_code = SI_KERNEL;
-		signal_force(&info, false);
-		return -EFAULT;
-	}
-	signal_set_mask(frame.context.uc_sigmask);
-	signal_restore_stack(&frame.context.uc_stack, registers->sp);
+	if (get_user(&context, tf->rsp) != 0)
+		return bad_frame();
+	registers = (const void *)&context.uc_mcontext;
+	if (pop_fpu(registers->fpstate) != 0)
+		return bad_frame();
+	signal_set_mask(context.uc_sigmask);
+	signal_restore_stack(&context.uc_stack, registers->sp);
 	restore_registers(tf, registers);
 	return (int64_t)tf->rax;
 }

@@ -15,6 +15,7 @@
 #include "mm/space.h"
 #include "proc/cred.h"
 #include "proc/process.h"
+#include <linux/prctl.h>
 
 /* FPU areas are 64-byte aligned, and of a size that only the processor knows. */
 void *fpu_area_alloc(void)
@@ -67,7 +68,8 @@ struct task *task_create(struct process *process, void (*entry)(void *arg), void
 	task->thread.limits = &process->limits;
 	cred_inherit(process, &task->thread);
 	task->thread.group = &process->usage;
-	task->timer_slack_ns = TIMER_SLACK_DEFAULT_NS;
+	task->timer_slack_ns = task->default_slack_ns = TIMER_SLACK_DEFAULT_NS;
+	task->memory_error_policy = PR_MCE_KILL_DEFAULT;
 	task->start_ns = clock_ns();
 	signal_init_pending(&task->pending);
 	waitq_init(&task->vfork_wait, "vfork");

@@ -55,5 +55,7 @@ void timers_signal_taken(siginfo_t *info);
 /* Those of timer_create(2) (proc/posix_timers.c). */
 void posix_timers_delete(struct process *process);
 void posix_timer_taken(siginfo_t *info);
+/* The calling process does not ignore that signal any more: timers that send it go on. May sleep. */
+void posix_timers_heed(int signal);
 
 #endif

@@ -178,6 +178,13 @@ static void load_segments(struct cpu *cpu)
  */
 #define PAT_LAYOUT UINT64_C(0x0007040600070106)
 
+void cpu_forbid_tsc(bool forbid)
+{
+	uint64_t cr4 = read_cr4();
+
+	write_cr4(forbid ? cr4 | X86_CR4_TSD : cr4 & ~X86_CR4_TSD);
+}
+
 static void set_control_registers(const struct cpu_features *f)
 {
 	uint64_t cr0 = read_cr0(), cr4 = read_cr4();

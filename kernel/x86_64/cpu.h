@@ -48,12 +48,12 @@ struct cpu {
 
 	uint32_t number; /* 0 … CPU_MAX - 1 */
 	uint32_t apic_id;
-	uint32_t irq_off_depth;   /* irq_push_off() nesting */
-	bool irq_was_on;          /* to be restored at depth 0 */
-	uint32_t interrupt_depth; /* >0: in an interrupt handler */
-	bool interrupted_user;    /* there: user code, not the kernel's, was interrupted */
-	uint64_t spin_ranks;      /* ranks of held spinlocks, debug */
-	uint32_t spin_count;      /* held spinlocks */
+	uint32_t irq_off_depth;    /* irq_push_off() nesting */
+	uint64_t flags_at_depth_0; /* RFLAGS: whether interrupts were on, and will be */
+	uint32_t interrupt_depth;  /* >0: in an interrupt handler */
+	bool interrupted_user;     /* there: user code, not the kernel's, was interrupted */
+	uint64_t spin_ranks;       /* ranks of held spinlocks, debug */
+	uint32_t spin_count;       /* held spinlocks */
 	_Atomic bool need_resched;
 	struct thread *idle;
 	struct pmap *pmap;        /* whose table is loaded; NULL: the kernel's own */
@@ -112,6 +112,8 @@ void fpu_save(void *area);
 /* As fpu_save(), with every component written out: for others to read. */
 void fpu_save_whole(void *area);
 void fpu_restore(const void *area);
+/* The live registers become a fresh program's; the area is as it was. */
+void fpu_reset(void);
 
 /* For an area that a user may have written: true if fpu_restore() will take it. */
 bool fpu_area_check(const void *area);
@@ -138,6 +140,9 @@ uint64_t cpu_user_fs_base(void);
 uint64_t cpu_user_gs_base(void);
 void cpu_set_user_fs_base(uint64_t base);
 void cpu_set_user_gs_base(uint64_t base);
+
+/* RDTSC and RDTSCP in user mode are general protection faults from now on, or no longer. Interrupts off. */
+void cpu_forbid_tsc(bool forbid);
 
 /*
  * The context switch: saves callee-saved registers, stores RSP to *save_sp, loads load_sp. A stack on

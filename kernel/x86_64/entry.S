@@ -181,33 +181,19 @@ entry_syscall:
 	call	syscall_dispatch		# interrupts off, and nothing pending, on return
 
 	/*
-	 * SYSRET takes RIP from RCX and RFLAGS from R11, and is wrong for a frame that the call has
-	 * changed otherwise (exec, a signal). It faults *in the kernel, on the user's stack* if RIP is
-	 * not canonical, and treats TF and RF in its own way: those leave by IRETQ.
+	 * SYSRET takes RIP from RCX and RFLAGS from R11: right for a frame that nobody has changed. It
+	 * faults *in the kernel, on the user's stack* if RIP is not canonical; the one that SYSCALL has
+	 * saved is, since the last page below the limit is never mapped (mm/layout.h). It treats TF and
+	 * RF in its own way: those leave by IRETQ.
 	 */
-	movq	TF_RCX(%rsp), %rcx
-	movq	TF_R11(%rsp), %r11
-	cmpq	%rcx, TF_RIP(%rsp)
-	jne	1f
-	cmpq	%r11, TF_RFLAGS(%rsp)
-	jne	1f
-	movq	%rcx, %rax
-	shrq	$47, %rax
-	jnz	1f
-	testl	$(X86_EFLAGS_TF | X86_EFLAGS_RF), %r11d
-	jnz	1f
-	cmpq	$GDT_USER_CODE, TF_CS(%rsp)
-	jne	1f
-	cmpq	$GDT_USER_DATA, TF_SS(%rsp)
-	jne	1f
+	testb	%al, %al
+	jz	entry_return
+	testl	$(X86_EFLAGS_TF | X86_EFLAGS_RF), TF_RFLAGS(%rsp)
+	jnz	entry_return
 	pop_registers
 	movq	(TF_RSP - TF_VECTOR)(%rsp), %rsp
 	swapgs
 	sysretq
-
-1:	movq	%rsp, %rdi
-	call	trap_return_user
-	jmp	entry_return
 	.size	entry_syscall, . - entry_syscall
 
 	/* void entry_enter_user(struct trapframe *tf): does not return. Interrupts off. */

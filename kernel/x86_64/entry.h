@@ -61,6 +61,10 @@
 #define TF_SS             168
 #define TF_SIZE           176
 
+/* Where XSAVE's header lies in its area, and its size; kernel/x86_64/fpu.c checks them. */
+#define XSAVE_HEADER      512
+#define XSAVE_HEADER_SIZE 64
+
 #ifdef __ASSEMBLER__
 /* clang-format off */
 	/* Supervisor access to user pages, on and off, where the processor guards it. */

@@ -35,11 +35,36 @@ struct xsave_header {
 	uint64_t reserved[6];
 };
 
+/* Both: as much of an area as XRSTOR reads where XSTATE_BV is zero. */
+struct fpu_head {
+	struct fxsave fxsave;
+	struct xsave_header header;
+} __aligned(64);
+_Static_assert(offsetof(struct fpu_head, header) == XSAVE_HEADER &&
+		       sizeof(struct xsave_header) == XSAVE_HEADER_SIZE,
+	       "mm/x86_64/user_copy.S knows");
+
 /* What MXCSR_MASK means when it is zero (SDM 1, 11.6.6). */
 #define MXCSR_MASK_DEFAULT 0xffbf
 
 #define FCW_INITIAL        0x037f /* psABI 3.4.1: all exceptions masked, 64-bit mantissa */
 #define MXCSR_INITIAL      0x1f80 /* all exceptions masked, round to nearest */
+
+/* A fresh program's state. */
+static const struct fpu_head initial = {
+	.fxsave = { .fcw = FCW_INITIAL, .mxcsr = MXCSR_INITIAL },
+};
+
+/* The bits of MXCSR that may be set; fpu_init(). */
+static uint32_t mxcsr_mask;
+
+static uint32_t find_mxcsr_mask(void)
+{
+	struct fxsave head __aligned(16);
+
+	asm volatile("fxsave64 %0" : "=m"(head));
+	return head.mxcsr_mask ? head.mxcsr_mask : MXCSR_MASK_DEFAULT;
+}
 
 void fpu_init(void)
 {
@@ -59,6 +84,7 @@ void fpu_init(void)
 		f->xsaveopt = cpuid(0xd, 1).eax & 1;
 	}
 	asm volatile("fninit; ldmxcsr %0" ::"m"(mxcsr));
+	mxcsr_mask = find_mxcsr_mask();
 }
 
 size_t fpu_area_size(void)
@@ -72,12 +98,9 @@ size_t fpu_area_size(void)
  */
 void fpu_area_init(void *area)
 {
-	struct fxsave *head = area;
-
 	assert(IS_ALIGNED((uintptr_t)area, 64));
 	__builtin_memset(area, 0, fpu_area_size());
-	head->fcw = FCW_INITIAL;
-	head->mxcsr = MXCSR_INITIAL;
+	*(struct fxsave *)area = initial.fxsave;
 }
 
 void fpu_save(void *area)
@@ -104,21 +127,13 @@ void fpu_save_whole(void *area)
 		asm volatile("fxsave64 (%0)" ::"r"(area) : "memory");
 }
 
-static uint32_t mxcsr_mask(void)
-{
-	struct fxsave head __aligned(16);
-
-	asm volatile("fxsave64 %0" : "=m"(head));
-	return head.mxcsr_mask ? head.mxcsr_mask : MXCSR_MASK_DEFAULT;
-}
-
 /* XRSTOR faults on reserved bits (SDM 1, 13.8): of MXCSR, and anywhere in the header. */
 bool fpu_area_check(const void *area)
 {
 	const struct fxsave *head = area;
 	const struct xsave_header *header = (const void *)(head + 1);
 
-	if (head->mxcsr & ~mxcsr_mask())
+	if (head->mxcsr & ~mxcsr_mask)
 		return false;
 	if (!cpu_features.xsave)
 		return true;
@@ -156,6 +171,11 @@ void fpu_restore(const void *area)
 		asm volatile("xrstor64 (%0)" ::"r"(area), "a"(low), "d"(high) : "memory");
 	else
 		asm volatile("fxrstor64 (%0)" ::"r"(area) : "memory");
+}
+
+void fpu_reset(void)
+{
+	fpu_restore(&initial);
 }
 
 /* --- exceptions ----------------------------------------------------------------------------------- */

@@ -142,11 +142,16 @@ static inline void irq_enable(void)
 	asm volatile("sti" ::: "memory");
 }
 
-static inline bool irq_enabled(void)
+static inline uint64_t read_flags(void)
 {
 	uint64_t flags;
 	asm volatile("pushfq; pop %0" : "=r"(flags)::"memory");
-	return flags & X86_EFLAGS_IF;
+	return flags;
+}
+
+static inline bool irq_enabled(void)
+{
+	return read_flags() & X86_EFLAGS_IF;
 }
 
 /* Enables interrupts and halts, atomically: an interrupt between the two still wakes it. */

@@ -9,7 +9,7 @@
 
 #define TRAP_SYSCALL 0x100 /* trapframe.vector of a system call */
 
-/* trapframe.error, where the vector is TRAP_SYSCALL: there is no call to be restarted. */
+/* trapframe.error, where the vector is TRAP_SYSCALL: another program's or a handler's registers. */
 #define TRAP_NO_SYSCALL UINT64_MAX
 
 #ifndef __ASSEMBLER__

@@ -191,4 +191,42 @@ user_exchange:
 	ret
 	.size	user_exchange, . - user_exchange
 
+	/* bool user_fxsave(void *to): the FPU's registers, to an aligned address; false if it cannot be. */
+	.globl	user_fxsave
+	.type	user_fxsave, @function
+user_fxsave:
+	user_access_begin
+1:	fxsave64 (%rdi)
+	on_fault 1b, .Lfpu_failed
+.Lfpu_saved:
+	user_access_end
+	movl	$1, %eax
+	ret
+
+	/*
+	 * bool user_xsave(void *to, uint64_t components): XSAVE leaves all of its header but XSTATE_BV as it
+	 * is, and XRSTOR wants zeroes there.
+	 */
+	.globl	user_xsave
+	.type	user_xsave, @function
+user_xsave:
+	user_access_begin
+	movq	%rdi, %r8
+	addq	$XSAVE_HEADER, %rdi
+	movl	$(XSAVE_HEADER_SIZE / 8), %ecx
+	xorl	%eax, %eax
+2:	rep stosq
+	on_fault 2b, .Lfpu_failed
+	movl	%esi, %eax
+	movq	%rsi, %rdx
+	shrq	$32, %rdx
+3:	xsave64	(%r8)
+	on_fault 3b, .Lfpu_failed
+	jmp	.Lfpu_saved
+.Lfpu_failed:
+	user_access_end
+	xorl	%eax, %eax
+	ret
+	.size	user_xsave, . - user_xsave
+
 	.section .note.GNU-stack, "", @progbits

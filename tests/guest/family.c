@@ -119,6 +119,66 @@ static void test_getfd(void)
 	close(fd);
 }
 
+/* --- what two have in common -------------------------------------------------------------------------------- */
+
+#define KCMP_FILE    0 /* <linux/kcmp.h> */
+#define KCMP_VM      1
+#define KCMP_FILES   2
+#define KCMP_FS      3
+#define KCMP_SIGHAND 4
+#define KCMP_IO      5
+#define KCMP_SYSVSEM 6
+
+static long compare(pid_t other, int type, unsigned long a, unsigned long b)
+{
+	return syscall(SYS_kcmp, getpid(), other, type, a, b);
+}
+
+static int compared_by_user(void)
+{
+	want(setgid(1000) == 0 && setuid(1000) == 0);
+	want(compare(getppid(), KCMP_VM, 0, 0) == -1 && errno == EPERM);
+	return 0;
+}
+
+static void test_compare(void)
+{
+	pid_t child = sleeper(), shares;
+	int copy = dup(1), again = open("/dev/null", O_RDONLY), other = open("/dev/null", O_RDONLY);
+
+	ok(compare(getpid(), KCMP_FILE, 1, (unsigned long)copy) == 0, "kcmp: the same file");
+	ok(compare(child, KCMP_FILE, 1, 1) == 0, "a child's, too");
+	ok(compare(getpid(), KCMP_FILE, (unsigned long)again, (unsigned long)other) +
+			   compare(getpid(), KCMP_FILE, (unsigned long)other,
+				   (unsigned long)again) ==
+		   3,
+	   "two others have an order");
+	ok(compare(child, KCMP_VM, 0, 0) > 0 && compare(child, KCMP_FILES, 0, 0) > 0 &&
+		   compare(child, KCMP_FS, 0, 0) > 0 && compare(child, KCMP_SIGHAND, 0, 0) > 0,
+	   "a child has its own of all");
+	ok(compare(child, KCMP_IO, 0, 0) == 0 && compare(child, KCMP_SYSVSEM, 0, 0) == 0,
+	   "but what neither has");
+	shares = (pid_t)syscall(SYS_clone, CLONE_FILES | CLONE_FS | SIGCHLD, NULL, NULL, NULL, 0);
+	if (shares == 0) {
+		for (;;)
+			pause();
+	}
+	ok(compare(shares, KCMP_FILES, 0, 0) == 0 && compare(shares, KCMP_FS, 0, 0) == 0 &&
+		   compare(shares, KCMP_VM, 0, 0) > 0,
+	   "unless it was made to share it");
+	fails(compare(child, KCMP_FILE, 1, 999), EBADF, "no such descriptor");
+	fails(compare(child, 99, 0, 0), EINVAL, "no such thing");
+	fails(compare(4000000, KCMP_VM, 0, 0), ESRCH, "nobody");
+	ok(in_child(compared_by_user) == 0, "others' are not compared");
+	kill(child, SIGKILL);
+	kill(shares, SIGKILL);
+	waitpid(child, NULL, 0);
+	waitpid(shares, NULL, 0);
+	close(copy);
+	close(again);
+	close(other);
+}
+
 /* --- orphans ------------------------------------------------------------------------------------------------ */
 
 /* A child whose own child outlives it, and says who its parent is then. */
@@ -257,6 +317,7 @@ int main(int argc, char **argv)
 	test_pidfd();
 	test_clone_pidfd();
 	test_getfd();
+	test_compare();
 	test_orphans();
 	test_death_signal();
 	test_wait_options();

@@ -317,6 +317,7 @@ int main(int argc, char **argv)
 {
 	(void)argc;
 	tap_begin(argv);
+	(void)setpriority(PRIO_PROCESS, 0, 0); /* whoever started us may have been nice */
 	{
 		int status = in_child(what_a_user_may);
 

@@ -306,6 +306,70 @@ static void changed_contexts(void)
 	ok((flags & 0x3200) == 0x200, "but not IOPL or IF");
 }
 
+/* --- the FPU's state in a frame: changed there, and moved to pages that nothing has touched yet ------------- */
+
+/* <asm/sigcontext.h>, beside which libc's headers cannot be included. */
+#define XSTATE_MAGIC1 0x46505853u
+
+#define MOVED_SIZE    (16 * 1024)
+#define XMM0_OFFSET   160 /* FXSAVE's layout: SDM 1, table 10-2 */
+
+static char *moved_to, *moved_seen; /* one piece of memory, mapped twice */
+
+static void move_fpu_state(int signal, siginfo_t *info, void *argument)
+{
+	ucontext_t *context = argument;
+	char *fpu = (char *)context->uc_mcontext.fpregs;
+	uint64_t value = 42;
+	uint32_t size = 512, magic1;
+
+	(void)signal;
+	(void)info;
+	memcpy(&magic1, fpu + 464, 4);
+	if (magic1 == XSTATE_MAGIC1)
+		memcpy(&size, fpu + 468, 4);
+	/* Across the end of a page. */
+	memcpy(moved_to + 4096 - 256, fpu, size);
+	memcpy(moved_to + 4096 - 256 + XMM0_OFFSET, &value, sizeof(value));
+	context->uc_mcontext.fpregs = (void *)(moved_seen + 4096 - 256);
+	asm volatile("xorps %%xmm0, %%xmm0\n\txorps %%xmm1, %%xmm1" ::: "xmm0", "xmm1");
+	count++;
+}
+
+static void moved_fpu_state(void)
+{
+	stack_t stack = { .ss_size = 64 * 1024 }, none = { .ss_flags = SS_DISABLE };
+	uint64_t before = 7, first, second;
+	long result;
+
+	stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+	moved_to =
+		mmap(NULL, MOVED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	moved_seen = mremap(moved_to, 0, MOVED_SIZE, MREMAP_MAYMOVE);
+	if (moved_to == MAP_FAILED || moved_seen == MAP_FAILED || sigaltstack(&stack, NULL) != 0) {
+		ok(0, "memory for the FPU's state");
+		return;
+	}
+	set_info_handler(SIGUSR1, move_fpu_state, SA_ONSTACK);
+	count = 0;
+	asm volatile("movq %3, %%xmm0\n\t"
+		     "movq %3, %%xmm1\n\t"
+		     "syscall\n\t"
+		     "movq %%xmm0, %1\n\t"
+		     "movq %%xmm1, %2"
+		     : "=a"(result), "=&r"(first), "=&r"(second)
+		     : "r"(before), "0"(SYS_kill), "D"(getpid()), "S"(SIGUSR1)
+		     : "rcx", "r11", "memory", "xmm0", "xmm1");
+	ok(count == 1 && result == 0 && first == 42, "a handler may change a vector register (%lu)",
+	   first);
+	ok(second == 7, "those that it has not changed come back (%lu)", second);
+	sigaltstack(&none, NULL);
+	munmap(stack.ss_sp, stack.ss_size);
+	munmap(moved_to, MOVED_SIZE);
+	munmap(moved_seen, MOVED_SIZE);
+}
+
 /* Each way of spoiling the frame ends a child by SIGSEGV, or does nothing; never more. */
 static int how_to_spoil;
 
@@ -678,6 +742,7 @@ int main(int argc, char **argv)
 	interruptions();
 	registers();
 	changed_contexts();
+	moved_fpu_state();
 	spoiled_frames();
 	faults();
 	fatal_faults();

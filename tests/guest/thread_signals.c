@@ -360,6 +360,52 @@ static int queue_child(void)
 	return taken == queued || (queued == 0 && taken == 1) ? 0 : 4;
 }
 
+/* Fills what a user may have queued, and stays until it is ended. */
+static void fill_queue(uid_t user, int out)
+{
+	struct rlimit limit = { 4, 4 };
+	union sigval value = { .sival_int = 1 };
+	char queued = 0;
+
+	block(SIGRTMIN + 1, true);
+	if (setrlimit(RLIMIT_SIGPENDING, &limit) != 0 || setuid(user) != 0)
+		_exit(1);
+	while (queued < 20 && sigqueue(getpid(), SIGRTMIN + 1, value) == 0)
+		queued++;
+	if (write(out, &queued, 1) != 1)
+		_exit(2);
+	for (;;)
+		pause();
+}
+
+/* How many the first, another of the same user and one of another can queue. */
+static void test_users(void)
+{
+	static const uid_t users[] = { 1001, 1001, 1002 };
+	char queued[3] = { -1, -1, -1 };
+	pid_t children[3];
+	int ends[2];
+
+	if (pipe(ends) != 0)
+		return;
+	fflush(stdout);
+	for (int i = 0; i < 3; i++) {
+		children[i] = fork();
+		if (children[i] == 0)
+			fill_queue(users[i], ends[1]);
+		if (read(ends[0], &queued[i], 1) != 1)
+			break;
+	}
+	ok(queued[0] == 4 && queued[1] == 0, "all processes of a user share RLIMIT_SIGPENDING");
+	ok(queued[2] == 4, "another user has his own");
+	for (int i = 0; i < 3; i++) {
+		kill(children[i], SIGKILL);
+		waitpid(children[i], NULL, 0);
+	}
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void test_queue(void)
 {
 	union sigval value = { .sival_int = 42 };
@@ -475,6 +521,7 @@ int main(int argc, char **argv)
 	test_faults();
 	test_flags();
 	test_queue();
+	test_users();
 	test_signalfd();
 	return done();
 }

@@ -287,6 +287,34 @@ static void overruns(void)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* While its signal is ignored nobody notices; afterwards it goes on, and what was missed is told. */
+static void ignored(void)
+{
+	struct sigevent event = by_signal(SIGRTMIN + 4, 0);
+	siginfo_t info = { 0 };
+	struct itimerspec left;
+	sigset_t set;
+	timer_t timer;
+
+	signal(SIGRTMIN + 4, SIG_IGN);
+	timer_create(CLOCK_MONOTONIC, &event, &timer);
+	arm(timer, 0, 2 * MS, 2 * MS);
+	nanosleep(&(struct timespec){ .tv_nsec = 30 * MS }, NULL);
+	timer_gettime(timer, &left);
+	ok(left.it_value.tv_nsec > 0 && left.it_value.tv_nsec <= 2 * MS,
+	   "a timer whose signal is ignored runs");
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 4);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	handle(SIGRTMIN + 4);
+	sigtimedwait(&set, &info, &(struct timespec){ .tv_sec = 2 });
+	ok(info.si_signo == SIGRTMIN + 4 && info.si_overrun >= 8,
+	   "its signal comes when it is not ignored any more, for %d that were", info.si_overrun);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	ok(wait_for(SIGRTMIN + 4, 3), "again and again");
+	timer_delete(timer);
+}
+
 /* Two timers with the same standard signal: neither's is lost. */
 static void shared_signal(void)
 {
@@ -414,6 +442,7 @@ int main(int argc, char **argv)
 	posix_timer(CLOCK_REALTIME, "CLOCK_REALTIME");
 	posix_timer(CLOCK_BOOTTIME, "CLOCK_BOOTTIME");
 	overruns();
+	ignored();
 	shared_signal();
 	silent_and_addressed();
 	cpu_time_posix_timer(CLOCK_PROCESS_CPUTIME_ID, "CLOCK_PROCESS_CPUTIME_ID");

@@ -6,7 +6,6 @@
 #include "tap.h"
 
 #include <limits.h>
-#include <linux/membarrier.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -131,13 +130,8 @@ static void a_private_copy(void)
 
 static void answered_with_no(void)
 {
-	if (on_hawser()) {
-		ok(syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) == 0,
-		   "membarrier has no commands");
+	if (on_hawser())
 		fails(syscall(SYS_userfaultfd, 0), ENOSYS, "userfaultfd is not there");
-	}
-	fails(syscall(SYS_membarrier, 1 << 30, 0, 0), EINVAL, "an unknown command is EINVAL");
-	fails(syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 99, 0), EINVAL, "so is a flag");
 }
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import struct
 import subprocess
 
 import pytest
@@ -91,6 +92,34 @@ def test_dhcp_hands_over_when_nothing_else_does(segment, root, tmp_path):
     log = boot(SAY_HELLO, net=f"tap:{TAP}", segment=segment,
                append=f"root=tftp://{SERVER}/root")
     assert ADDRESS in log and "hello from a program" in log
+
+
+def payload_of(image):
+    """Where the packed kernel begins and ends in the file, as the setup header says."""
+    offset, length = struct.unpack_from("<II", image, 0x248)
+    start = (image[0x1f1] + 1) * 512 + offset
+    return start, start + length
+
+
+@pytest.mark.parametrize("byte, message", [
+    (lambda start, end: start + 4, "is not packed as it should be"),  # the frame's flags
+    (lambda start, end: start + 12, "is not packed as it should be"),  # the content's size
+    (lambda start, end: (start + end) // 2, "has a wrong checksum"),  # in the block
+    (lambda start, end: end - 1, "has a wrong checksum")],
+    ids=["flags", "size", "block", "checksum"])
+def test_an_image_with_a_wrong_byte_says_so_and_stops(byte, message, tmp_path):
+    with open(os.path.join(BUILD, "hawser"), "rb") as file:
+        image = bytearray(file.read())
+    start, end = payload_of(image)
+    assert end <= len(image) < end + 16
+    image[byte(start, end)] ^= 0x40
+    damaged = tmp_path / "hawser"
+    damaged.write_bytes(image)
+    path = str(tmp_path / "qmp")
+    with Guest(kernel=damaged, extra=("-qmp", f"unix:{path},server,nowait")) as guest:
+        guest.expect(rf"Hawser: the image is damaged: its kernel {message}")
+        with Monitor(path) as monitor:
+            assert "HLT=1" in monitor.ask("info registers")
 
 
 @pytest.mark.parametrize("mem", [32, 16, 8])
