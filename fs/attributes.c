@@ -245,35 +245,44 @@ SYSCALL2(truncate, vaddr_t, path, loff_t, size)
 
 /* --- links ------------------------------------------------------------------------------------------------------ */
 
+/* What is wrong with what is no link: an empty path was to be one, readlink(2). */
+static int no_link(vaddr_t user_path)
+{
+	char first;
+	int error = get_user(&first, user_path);
+
+	return error != 0 ? error : first == '\0' ? -ENOENT : -EINVAL;
+}
+
 static int64_t read_link(int dirfd, vaddr_t user_path, vaddr_t to, int size)
 {
 	struct text text = { 0 };
-	struct inode *inode;
+	struct location at;
 	const char *target;
 	size_t length;
 	int error;
 
 	if (size <= 0)
 		return -EINVAL;
-	error = find_inode(dirfd, user_path, WALK_NOFOLLOW | WALK_EMPTY, &inode);
+	error = find_location(dirfd, user_path, WALK_NOFOLLOW | WALK_EMPTY, &at);
 	if (error != 0)
 		return error;
-	error = -EINVAL;
-	if (!S_ISLNK(inode->mode))
+	error = S_ISLNK(at.inode->mode) ? 0 : no_link(user_path);
+	if (error != 0)
 		goto out;
-	error = 0;
-	target = inode->target;
-	if (inode->is_synthetic) {
-		error = synthetic_read(inode, &text);
+	target = at.inode->target;
+	if (at.inode->is_synthetic) {
+		error = synthetic_read(at.inode, &text);
 		target = text.data != NULL ? text.data : "";
 	}
 	if (error != 0)
 		goto out;
+	location_accessed(&at);
 	length = MIN(strlen(target), (size_t)size);
 	error = copy_to_user(to, target, length);
 	text_free(&text);
 out:
-	inode_put(inode);
+	location_put(&at);
 	return error != 0 ? error : (int64_t)length;
 }
 

@@ -43,6 +43,7 @@ static const struct file_ops console_ops = {
 	.stat = stat_inode_file,
 	.ioctl = tty_ioctl,
 	.poll = tty_poll,
+	.async = ASYNC_EDGES,
 	.release = tty_detach,
 };
 

@@ -1,5 +1,5 @@
 /*
- * fs/dev.c - /dev: null, zero, full, random, kmsg, and the terminal's nodes; getrandom(2).
+ * fs/dev.c - /dev: null, zero, full, random, and the terminal's nodes; getrandom(2).
  *
  * Numbers are Linux's (Documentation/admin-guide/devices.txt): 1 is memory, 5 the terminals.
  */
@@ -9,7 +9,6 @@
 #include "fs/root.h"
 #include "fs/tty_core.h"
 #include "kernel/clock.h"
-#include "kernel/log.h"
 #include "kernel/random.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
@@ -181,100 +180,6 @@ SYSCALL3(getrandom, vaddr_t, to, size_t, length, unsigned, flags)
 	return random_to_user(to, MIN(length, (size_t)INT32_MAX));
 }
 
-/* --- kmsg: the log, a record a read ------------------------------------------------------------------ */
-
-/* Documentation/ABI/testing/dev-kmsg: "level,sequence,microseconds,flag;text\n". */
-#define KMSG_LINE_MAX (LOG_LINE_MAX + 64)
-
-struct kmsg {
-	uint64_t sequence; /* of the next record; offset_lock */
-	struct log_record record;
-	char line[KMSG_LINE_MAX];
-};
-
-/* The end of the log is an end of file: whoever follows the log reads again. */
-static ssize_t read_kmsg(struct file *file, vaddr_t to, size_t length, loff_t *offset)
-{
-	struct kmsg *kmsg = file->private;
-	uint64_t sequence = kmsg->sequence;
-	int size, error;
-
-	if (!log_read(&sequence, &kmsg->record))
-		return (atomic_load(&file->flags) & O_NONBLOCK) != 0 ? -EAGAIN : 0;
-	size = snprintf(kmsg->line, sizeof(kmsg->line), "%d,%llu,%llu,-;%.*s\n",
-			(int)kmsg->record.level, (unsigned long long)kmsg->record.sequence,
-			(unsigned long long)(kmsg->record.time_ns / NSEC_PER_USEC),
-			(int)kmsg->record.length, kmsg->record.text);
-	if ((size_t)size > length)
-		return -EINVAL;
-	error = copy_to_user(to, kmsg->line, (size_t)size);
-	if (error != 0)
-		return error;
-	kmsg->sequence = sequence;
-	return size;
-}
-
-static ssize_t write_kmsg(struct file *file, vaddr_t from, size_t length, loff_t *offset)
-{
-	char line[LOG_LINE_MAX];
-	size_t part = MIN(length, sizeof(line) - 1);
-	enum log_level level = LOG_NOTICE;
-	char *text = line;
-	int error = copy_from_user(line, from, part);
-
-	if (error != 0)
-		return error;
-	while (part > 0 && line[part - 1] == '\n')
-		part--;
-	line[part] = '\0';
-	/* "<4>text": the priority modulo 8 is the level (RFC 5424 6.2.1). */
-	if (part >= 3 && line[0] == '<' && line[1] >= '0' && line[1] <= '7' && line[2] == '>') {
-		level = (enum log_level)(line[1] - '0');
-		text += 3;
-	}
-	for (char *c = text; *c != '\0'; c++) {
-		if ((unsigned char)*c < ' ')
-			*c = ' ';
-	}
-	log_printf(level, "%s: %s", current->name, text);
-	return (ssize_t)length;
-}
-
-/* To the beginning, or behind what there is now (SEEK_END). */
-static loff_t seek_kmsg(struct file *file, loff_t offset, int whence)
-{
-	struct kmsg *kmsg = file->private;
-
-	if (offset != 0 || (whence != SEEK_SET && whence != SEEK_END))
-		return -EINVAL;
-	kmsg->sequence = 0;
-	while (whence == SEEK_END && log_read(&kmsg->sequence, &kmsg->record))
-		;
-	return 0;
-}
-
-static void release_kmsg(struct file *file)
-{
-	kfree(file->private);
-}
-
-static const struct file_ops kmsg_ops = {
-	.read = read_kmsg,
-	.write = write_kmsg,
-	.seek = seek_kmsg,
-	.stat = stat_inode_file,
-	.release = release_kmsg,
-};
-
-static int open_kmsg(struct file *file)
-{
-	file->private = kzalloc(sizeof(struct kmsg));
-	if (file->private == NULL)
-		return -ENOMEM;
-	file->ops = &kmsg_ops;
-	return 0;
-}
-
 /* --- the nodes -------------------------------------------------------------------------------------------- */
 
 static const struct device devices[] = {
@@ -283,7 +188,7 @@ static const struct device devices[] = {
 	{ "full", MKDEV(MEM_MAJOR, 7), open_full },
 	{ "random", MKDEV(MEM_MAJOR, 8), open_random },
 	{ "urandom", MKDEV(MEM_MAJOR, 9), open_random },
-	{ "kmsg", MKDEV(MEM_MAJOR, 11), open_kmsg, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH },
+	{ "kmsg", MKDEV(MEM_MAJOR, 11), kmsg_open, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH },
 	{ "tty", MKDEV(TTYAUX_MAJOR, 0), tty_open_controlling },
 	{ "console", MKDEV(TTYAUX_MAJOR, 1), console_open, S_IRUSR | S_IWUSR },
 	{ "ptmx", MKDEV(TTYAUX_MAJOR, 2), pty_open_master },

@@ -27,6 +27,8 @@ void tty_offer(struct file *file);
 /* Starts the thread that reads the console. 0 or -ENOMEM. (fs/console.c) */
 int console_terminal_init(void);
 
+/* The open operation of /dev/kmsg. (fs/kmsg.c) */
+int kmsg_open(struct file *file);
 /* The open operation of /dev/ptmx. (fs/pty.c) */
 int pty_open_master(struct file *file);
 /* Boot, once the root has its directories. 0 or -ENOMEM. (fs/pty.c) */

@@ -5,6 +5,7 @@
  * otherwise: children keep their order and their cookies, so a listing survives changes.
  */
 #include "fs/inode.h"
+#include "fs/inotify.h"
 #include "fs/ops.h"
 #include "fs/root.h"
 #include "fs/stat.h"
@@ -185,6 +186,8 @@ static int64_t list(int fd, vaddr_t to, size_t count, bool old)
 			file->offset = before;
 	}
 	mutex_unlock(&file->offset_lock);
+	file_accessed(file);
+	inotify_file(file, IN_ACCESS);
 	if (result == 0)
 		result = (int64_t)sink.used;
 	kfree(sink.buffer);

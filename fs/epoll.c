@@ -452,6 +452,7 @@ static void release_epoll(struct file *file)
 }
 
 static const struct file_ops epoll_ops = {
+	.seeks_nowhere = true,
 	.stat = stat_anonymous,
 	.poll = poll_epoll,
 	.release = release_epoll,

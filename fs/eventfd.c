@@ -71,7 +71,7 @@ static ssize_t read_eventfd(struct file *file, vaddr_t to, size_t length, loff_t
 	if (length < sizeof(value))
 		return -EINVAL;
 	while ((value = take(e)) == 0) {
-		if ((atomic_load(&file->flags) & O_NONBLOCK) != 0)
+		if (!file_may_wait(file))
 			return -EAGAIN;
 		error = wait_event_signal(&e->readable, is_readable(e));
 		if (error != 0)
@@ -96,7 +96,7 @@ static ssize_t write_eventfd(struct file *file, vaddr_t from, size_t length, lof
 	if (value == UINT64_MAX)
 		return -EINVAL;
 	while (!give(e, value)) {
-		if ((atomic_load(&file->flags) & O_NONBLOCK) != 0)
+		if (!file_may_wait(file))
 			return -EAGAIN;
 		error = wait_event_signal(&e->writable, is_writable(e, value));
 		if (error != 0)
@@ -128,6 +128,7 @@ static void release_eventfd(struct file *file)
 }
 
 static const struct file_ops eventfd_ops = {
+	.seeks_nowhere = true,
 	.read = read_eventfd,
 	.write = write_eventfd,
 	.stat = stat_anonymous,

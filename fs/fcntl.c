@@ -1,6 +1,7 @@
 /*
  * fs/fcntl.c - what is done to descriptors: close(2), dup(2), fcntl(2).
  */
+#include "fs/async.h"
 #include "fs/locks.h"
 #include "fs/ops.h"
 #include "fs/pipe.h"
@@ -66,10 +67,19 @@ SYSCALL3(dup3, int, fd, int, to, int, flags)
 	return duplicate_to(fd, to, (flags & O_CLOEXEC) != 0);
 }
 
-static int64_t set_flags(struct file *file, uint32_t flags)
+static int64_t set_flags(struct file *file, int fd, uint32_t flags)
 {
 	uint32_t old = atomic_load(&file->flags);
 	uint32_t new;
+	int error;
+
+	if (((old ^ flags) & FASYNC) != 0) {
+		error = async_set(file, fd, (flags & FASYNC) != 0);
+		if (error == -ENOTTY)
+			flags ^= FASYNC; /* no signals are sent, and so it is not set */
+		else if (error != 0)
+			return error;
+	}
 
 	do {
 		new = (old & ~SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS);
@@ -77,28 +87,19 @@ static int64_t set_flags(struct file *file, uint32_t flags)
 	return 0;
 }
 
-/* What signals would be sent to, if there were any to send. */
 static int64_t set_owner(struct file *file, vaddr_t from)
 {
 	struct f_owner_ex owner;
 	int error = copy_from_user(&owner, from, sizeof(owner));
 
-	if (error != 0)
-		return error;
-	if (owner.type < F_OWNER_TID || owner.type > F_OWNER_PGRP)
-		return -EINVAL;
-	atomic_store(&file->owner, owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid);
-	return 0;
+	return error != 0 ? error : async_set_owner(file, &owner);
 }
 
 static int64_t get_owner(struct file *file, vaddr_t to)
 {
-	int number = atomic_load(&file->owner);
-	struct f_owner_ex owner = {
-		.type = number < 0 ? F_OWNER_PGRP : F_OWNER_PID,
-		.pid = number < 0 ? -number : number,
-	};
+	struct f_owner_ex owner;
 
+	async_get_owner(file, &owner);
 	return copy_to_user(to, &owner, sizeof(owner));
 }
 
@@ -110,7 +111,7 @@ static int64_t control_file(struct file *file, int fd, int command, uint64_t arg
 		/* A pipe of packets would be another pipe. */
 		if ((argument & O_DIRECT) != 0 && pipe_of(file) != NULL)
 			return -EINVAL;
-		return set_flags(file, (uint32_t)argument);
+		return set_flags(file, fd, (uint32_t)argument);
 	case F_GETPIPE_SZ:
 		return pipe_get_size(file);
 	case F_SETPIPE_SZ:
@@ -126,12 +127,13 @@ static int64_t control_file(struct file *file, int fd, int command, uint64_t arg
 	case F_OFD_SETLKW:
 		return locks_control(file, fd, command, argument);
 	case F_GETOWN:
-		return atomic_load(&file->owner);
+		return async_owner_number(file);
 	case F_SETOWN:
-		if ((int)argument == INT32_MIN)
-			return -EINVAL;
-		atomic_store(&file->owner, (int)argument);
-		return 0;
+		return async_set_owner_number(file, (int)argument);
+	case F_GETSIG:
+		return async_get_signal(file);
+	case F_SETSIG:
+		return async_set_signal(file, argument);
 	case F_GETOWN_EX:
 		return get_owner(file, argument);
 	case F_SETOWN_EX:

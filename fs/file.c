@@ -2,6 +2,7 @@
  * fs/file.c - open files: their life, and what the kinds share.
  */
 #include "fs/file.h"
+#include "fs/async.h"
 #include "fs/epoll.h"
 #include "fs/inode.h"
 #include "fs/inotify.h"
@@ -11,6 +12,7 @@
 #include "fs/path.h"
 #include "fs/stat.h"
 #include "kernel/cred.h"
+#include "kernel/sched.h"
 #include "mm/frame.h"
 #include "mm/slab.h"
 
@@ -69,6 +71,7 @@ void file_put(struct file *file)
 	if (atomic_load(&file->in_epoll))
 		epoll_forget_file(file);
 	locks_file_closed(file);
+	async_forget(file);
 	if (inotify_is_used() && file->ops != NULL && (atomic_load(&file->flags) & O_PATH) == 0)
 		inotify_file(file, (atomic_load(&file->flags) & O_ACCMODE) != O_RDONLY
 					   ? IN_CLOSE_WRITE
@@ -78,10 +81,17 @@ void file_put(struct file *file)
 	if (file->version != NULL)
 		version_put(file->version);
 	file_name_put(file->name);
+	lock_set_free(atomic_load(&file->locks));
 	inode_put(file->inode);
 	mount_put(file->mount);
 	atomic_fetch_sub(&open_files, 1);
 	kfree(file);
+}
+
+bool file_may_wait(const struct file *file)
+{
+	return (atomic_load(&file->flags) & O_NONBLOCK) == 0 &&
+	       (current->io_flags & RWF_NOWAIT) == 0;
 }
 
 loff_t seek_in(struct file *file, loff_t offset, int whence, loff_t size)

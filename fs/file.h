@@ -12,11 +12,14 @@ struct inode;
 struct mount;
 struct version;
 struct file;
+struct file_async;
+struct lock_set;
 struct file_name;
 struct stat;
 struct dirent_sink;
 struct text;
 struct poll_table;
+struct span;
 struct span_cursor;
 
 struct file_ops {
@@ -32,7 +35,13 @@ struct file_ops {
 	 */
 	ssize_t (*read_span)(struct file *file, struct span_cursor *to);
 	ssize_t (*write_span)(struct file *file, struct span_cursor *from);
+	/*
+	 * Instead of write, at the end of the file as it is then: all buffers together. The same locks as
+	 * for write.
+	 */
+	ssize_t (*append)(struct file *file, const struct span *span, loff_t *offset);
 	loff_t (*seek)(struct file *file, loff_t offset, int whence); /* NULL: -ESPIPE */
+	bool seeks_nowhere; /* lseek(2) is 0, though there are no offsets */
 	int (*stat)(struct file *file, struct stat *out);
 	int (*ioctl)(struct file *file, unsigned request, vaddr_t argument); /* NULL: -ENOTTY */
 	int (*readdir)(struct file *file, struct dirent_sink *sink);         /* NULL: -ENOTDIR */
@@ -49,6 +58,12 @@ struct file_ops {
 	int (*reopen)(struct file *old, struct file *file);
 	/* What /proc/PID/fd calls it, if it is no pipe or socket and has no inode: "[eventfd]". */
 	const char *kind;
+	/* Whether O_ASYNC does something; only where there is `poll`. */
+	enum {
+		ASYNC_NONE,
+		ASYNC_EACH,  /* each time that a queue is woken, */
+		ASYNC_EDGES, /* or of output only when there was no room before */
+	} async;
 	/* More lines for /proc/PID/fdinfo; NULL: none. */
 	void (*describe)(struct file *file, struct text *text);
 };
@@ -57,7 +72,6 @@ struct file {
 	_Atomic uint32_t refs;
 	const struct file_ops *ops;
 	_Atomic uint32_t flags;   /* O_ACCMODE, O_APPEND, O_NONBLOCK … as fcntl(F_GETFL) shows */
-	_Atomic int owner;        /* fcntl(F_SETOWN): a process, or a group negated; 0: nobody */
 	struct mutex offset_lock; /* RANK_OFFSET */
 	loff_t offset;            /* offset_lock */
 	struct inode *inode;      /* held, NULL for pipes and the like */
@@ -66,6 +80,8 @@ struct file {
 	struct file_name *name;   /* held, or NULL */
 	void *private;            /* the ops' own */
 	uint64_t opened;          /* of a FIFO: see fs/pipe.c; fixed */
+	struct lock_set *_Atomic locks;   /* of what has no inode; NULL: it was never locked */
+	struct file_async *_Atomic async; /* whom signals go to; NULL: nobody (fs/async.c) */
 	/* The epoll sets that it is in (fs/epoll.c). */
 	LIST_HEAD(, epoll_item) epoll_items; /* epoll_lock */
 	_Atomic bool in_epoll;               /* has ever been in one */

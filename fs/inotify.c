@@ -9,7 +9,6 @@
  * the inode cannot be put under root_lock.
  *
  * What is seen is what happens on this machine: a change on the server is none until it is fetched.
- * IN_ACCESS is never told.
  */
 #include "fs/inotify.h"
 #include "fs/file.h"
@@ -314,7 +313,7 @@ static ssize_t read_inotify(struct file *file, struct span_cursor *to)
 			return -EINVAL;
 		if (done > 0)
 			break;
-		if ((atomic_load(&file->flags) & O_NONBLOCK) != 0)
+		if (!file_may_wait(file))
 			return -EAGAIN;
 		error = wait_event_signal(&in->readable, is_readable(in));
 		if (error != 0)
@@ -358,10 +357,12 @@ static void release_inotify(struct file *file)
 }
 
 static const struct file_ops inotify_ops = {
+	.seeks_nowhere = true,
 	.read_span = read_inotify,
 	.stat = stat_anonymous,
 	.ioctl = ioctl_inotify,
 	.poll = poll_inotify,
+	.async = ASYNC_EACH,
 	.release = release_inotify,
 	.kind = "inotify",
 };

@@ -5,6 +5,8 @@
  * never get the same bytes; nothing else is held while user memory is touched.
  */
 #include "fs/io.h"
+#include "fs/async.h"
+#include "fs/inotify.h"
 #include "fs/ops.h"
 #include "fs/span.h"
 #include "kernel/sched.h"
@@ -14,8 +16,8 @@
 #include <asm/poll.h>
 #include <linux/fs.h>
 
-/* preadv2(2): the flags that ask for nothing which is not so anyway, there being no disk. */
-#define IGNORED_FLAGS (RWF_HIPRI | RWF_DSYNC | RWF_SYNC)
+/* preadv2(2): all but two of them ask for nothing which is not so anyway, there being no disk. */
+#define KNOWN_FLAGS (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)
 
 enum direction { TO_USER, FROM_USER };
 
@@ -28,6 +30,11 @@ static ssize_t (*span_operation(const struct file *file,
 				enum direction direction))(struct file *, struct span_cursor *)
 {
 	return direction == TO_USER ? file->ops->read_span : file->ops->write_span;
+}
+
+static bool appends(const struct file *file)
+{
+	return (atomic_load(&file->flags) & O_APPEND) != 0 || (current->io_flags & RWF_APPEND) != 0;
 }
 
 static ssize_t move(struct file *file, const struct span *span, enum direction direction,
@@ -44,6 +51,8 @@ static ssize_t move(struct file *file, const struct span *span, enum direction d
 	}
 	if (operation == NULL)
 		return -EINVAL;
+	if (direction == FROM_USER && file->ops->append != NULL && appends(file))
+		return file->ops->append(file, span, offset);
 	for (unsigned i = 0; i < span->count; i++) {
 		const struct iovec *v = &span->vectors[i];
 		ssize_t done;
@@ -87,6 +96,15 @@ static ssize_t transfer_at(struct file *file, const struct span *span, enum dire
 	return result;
 }
 
+/* Regular files tell of being written themselves. */
+static void tell_watchers(struct file *file, enum direction direction)
+{
+	if (direction == TO_USER)
+		inotify_file(file, IN_ACCESS);
+	else if (!regular_is(file))
+		inotify_file(file, IN_MODIFY);
+}
+
 static ssize_t transfer(struct file *file, const struct span *span, enum direction direction,
 			const loff_t *offset)
 {
@@ -97,6 +115,8 @@ static ssize_t transfer(struct file *file, const struct span *span, enum directi
 		io_count_read(result);
 	else
 		io_count_write(result);
+	if (unlikely(inotify_is_used()) && result > 0)
+		tell_watchers(file, direction);
 	return result;
 }
 
@@ -183,16 +203,18 @@ SYSCALL4(pwritev, int, fd, vaddr_t, vectors, unsigned long, count, loff_t, offse
 	return transfer_vector(fd, vectors, count, FROM_USER, &offset);
 }
 
-/*
- * preadv2(2) and pwritev2(2): an offset of -1 is the file's own. Not waiting, and appending to a file that
- * was not opened for it, are not supported, as with some of Linux's file systems.
- */
+/* preadv2(2) and pwritev2(2): an offset of -1 is the file's own. */
 static int64_t transfer_flags(int fd, vaddr_t vectors, unsigned long count,
 			      enum direction direction, loff_t offset, int flags)
 {
-	if ((flags & ~IGNORED_FLAGS) != 0)
+	int64_t result;
+
+	if ((flags & ~KNOWN_FLAGS) != 0)
 		return -EOPNOTSUPP;
-	return transfer_vector(fd, vectors, count, direction, offset == -1 ? NULL : &offset);
+	current->io_flags = (uint32_t)flags;
+	result = transfer_vector(fd, vectors, count, direction, offset == -1 ? NULL : &offset);
+	current->io_flags = 0;
+	return result;
 }
 
 SYSCALL6(preadv2, int, fd, vaddr_t, vectors, unsigned long, count, loff_t, offset, unsigned long,
@@ -238,6 +260,8 @@ SYSCALL3(lseek, int, fd, loff_t, offset, int, whence)
 
 	if (file == NULL || (atomic_load(&file->flags) & O_PATH) != 0) {
 		result = -EBADF;
+	} else if (file->ops->seeks_nowhere) {
+		result = 0;
 	} else if (file->ops->seek != NULL) {
 		result = mutex_lock_killable(&file->offset_lock);
 		if (result == 0) {
@@ -268,29 +292,46 @@ SYSCALL2(ftruncate, int, fd, loff_t, size)
 	return result;
 }
 
+/* A flag of the file's, by an ioctl's int: what is to be set, or taken away. */
+static int set_flag(struct file *file, uint32_t flag, bool on)
+{
+	if (on)
+		atomic_fetch_or(&file->flags, flag);
+	else
+		atomic_fetch_and(&file->flags, ~flag);
+	return 0;
+}
+
+/* FIONBIO and FIOASYNC, which all files know. */
+static int64_t set_mode(struct file *file, int fd, unsigned request, vaddr_t argument)
+{
+	int on, error = get_user(&on, argument);
+
+	if (error != 0)
+		return error;
+	if (request == FIONBIO)
+		return set_flag(file, O_NONBLOCK, on != 0);
+	if ((on != 0) == ((atomic_load(&file->flags) & FASYNC) != 0))
+		return 0;
+	error = async_set(file, fd, on != 0);
+	return error != 0 ? error : set_flag(file, FASYNC, on != 0);
+}
+
 SYSCALL3(ioctl, int, fd, unsigned, request, vaddr_t, argument)
 {
 	struct file *file = fd_get(fd);
 	int64_t result = -ENOTTY;
-	uint32_t flags;
-	int on;
 
 	if (file == NULL)
 		return -EBADF;
-	flags = atomic_load(&file->flags);
-	if ((flags & O_PATH) != 0) {
+	if ((atomic_load(&file->flags) & O_PATH) != 0)
 		result = -EBADF;
-	} else if (request == FIONBIO) {
-		result = get_user(&on, argument);
-		if (result == 0 && on != 0)
-			atomic_fetch_or(&file->flags, O_NONBLOCK);
-		else if (result == 0)
-			atomic_fetch_and(&file->flags, ~(uint32_t)O_NONBLOCK);
-	} else if (request == FIOCLEX || request == FIONCLEX) {
+	else if (request == FIONBIO || request == FIOASYNC)
+		result = set_mode(file, fd, request, argument);
+	else if (request == FIOCLEX || request == FIONCLEX)
 		result = files_set_cloexec(current->files, fd, request == FIOCLEX);
-	} else if (file->ops->ioctl != NULL) {
+	else if (file->ops->ioctl != NULL)
 		result = file->ops->ioctl(file, request, argument);
-	}
 	file_put(file);
 	return result;
 }

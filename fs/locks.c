@@ -15,6 +15,7 @@
 #include "fs/inode.h"
 #include "fs/mount.h"
 #include "fs/ops.h"
+#include "fs/pipe.h"
 #include "fs/signal.h"
 #include "fs/synthetic.h"
 #include "fs/version.h"
@@ -43,7 +44,7 @@ struct lock_set {
 	struct lock_list ranges; /* locks_lock */
 	struct lock_list wholes; /* flock's; locks_lock */
 	struct waitq changed;    /* a lock has gone, or become smaller or weaker */
-	const struct inode *inode;
+	const struct inode *inode; /* NULL: of a pipe or socket */
 	LIST_ENTRY(lock_set) link; /* if there is any; locks_lock */
 	bool listed;               /* locks_lock */
 };
@@ -65,10 +66,21 @@ static TAILQ_HEAD(, waiting) waiters = TAILQ_HEAD_INITIALIZER(waiters); /* locks
 /* Those that have a lock in them. */
 static LIST_HEAD(, lock_set) sets = LIST_HEAD_INITIALIZER(sets); /* locks_lock */
 
-/* The inode's set, made if it has none; NULL: no memory. Sets stay as long as their inodes. */
-static struct lock_set *set_of(struct inode *inode)
+/* Where a file's set is: both ends of a pipe have one, and what is nowhere has one for itself. */
+static struct lock_set *_Atomic *slot_of(struct file *file)
 {
-	struct lock_set *set = atomic_load(&inode->locks), *none = NULL;
+	struct pipe *pipe = pipe_of(file);
+
+	if (file->inode != NULL)
+		return &file->inode->locks;
+	return pipe != NULL ? &pipe->locks : &file->locks;
+}
+
+/* The file's set, made if it has none; NULL: no memory. Sets stay as long as what they belong to. */
+static struct lock_set *set_of(struct file *file)
+{
+	struct lock_set *_Atomic *slot = slot_of(file);
+	struct lock_set *set = atomic_load(slot), *none = NULL;
 
 	if (set != NULL)
 		return set;
@@ -78,8 +90,8 @@ static struct lock_set *set_of(struct inode *inode)
 	TAILQ_INIT(&set->ranges);
 	TAILQ_INIT(&set->wholes);
 	waitq_init(&set->changed, "file lock");
-	set->inode = inode;
-	if (!atomic_compare_exchange_strong(&inode->locks, &none, set)) {
+	set->inode = file->inode;
+	if (!atomic_compare_exchange_strong(slot, &none, set)) {
 		kfree(set);
 		set = none;
 	}
@@ -359,14 +371,12 @@ int locks_control(struct file *file, int fd, int command, vaddr_t user_lock)
 
 	if (error != 0)
 		return error;
-	if (file->inode == NULL)
-		return -ENOLCK;
 	if (!posix && user.l_pid != 0)
 		return -EINVAL;
 	wanted.owner = posix ? (const void *)current->files : file;
 	wanted.write = user.l_type == F_WRLCK;
 	error = get_range(file, &user, &wanted);
-	set = set_of(file->inode);
+	set = set_of(file);
 	if (error == 0 && set == NULL)
 		error = -ENOLCK;
 	if (error != 0)
@@ -452,7 +462,7 @@ SYSCALL2(flock, int, fd, int, operation)
 		error = -EBADF;
 		goto out;
 	}
-	set = file->inode != NULL ? set_of(file->inode) : NULL;
+	set = set_of(file);
 	lock = kzalloc(sizeof(*lock));
 	if (set == NULL || lock == NULL) {
 		kfree(lock);
@@ -483,7 +493,7 @@ static bool drop_ranges(struct lock_set *set, const void *owner, struct lock_lis
 void locks_descriptor_closed(struct files *files, struct file *file)
 {
 	struct lock_list freed = TAILQ_HEAD_INITIALIZER(freed);
-	struct lock_set *set = file->inode != NULL ? atomic_load(&file->inode->locks) : NULL;
+	struct lock_set *set = atomic_load(slot_of(file));
 	bool any;
 
 	if (set == NULL)
@@ -500,7 +510,7 @@ void locks_descriptor_closed(struct files *files, struct file *file)
 void locks_file_closed(struct file *file)
 {
 	struct lock_list freed = TAILQ_HEAD_INITIALIZER(freed);
-	struct lock_set *set = file->inode != NULL ? atomic_load(&file->inode->locks) : NULL;
+	struct lock_set *set = atomic_load(slot_of(file));
 	bool any;
 
 	if (set == NULL)
@@ -521,11 +531,11 @@ void locks_file_closed(struct file *file)
 static void describe(struct text *text, unsigned number, const char *kind, int pid,
 		     const struct lock *lock, const struct inode *inode)
 {
-	uint32_t device = inode->filesystem != NULL ? inode->filesystem->device : 0;
+	uint32_t device = inode != NULL && inode->filesystem != NULL ? inode->filesystem->device : 0;
 
 	text_printf(text, "%u: %-6s ADVISORY  %s %d %02x:%02x:%lu %lu ", number, kind,
 		    lock->write ? "WRITE" : "READ", pid, MAJOR(device), MINOR(device),
-		    inode->number, lock->start);
+		    inode != NULL ? inode->number : 0, lock->start);
 	if (lock->end == END_OF_FILE)
 		text_printf(text, "EOF\n");
 	else

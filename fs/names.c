@@ -300,7 +300,7 @@ static int try_remove(int dirfd, vaddr_t user_path, bool directory)
 	if (error != 0)
 		goto out;
 	bool is_directory = S_ISDIR(place.inode->mode);
-	error = -EINVAL;
+	error = place.dotdot ? -ENOTEMPTY : -EINVAL;
 	if (place.dots && directory)
 		goto out;
 	error = directory ? -ENOTDIR : -EISDIR;

@@ -10,6 +10,7 @@
 #include <linux/fs.h> /* SEEK_* */
 
 struct inode;
+struct location;
 struct version;
 
 /* lseek(2) within something of `size` bytes; file->offset is the result. -EINVAL, -ENXIO. */
@@ -30,6 +31,16 @@ int regular_open_anonymous(struct file *file, struct version *version);
 int directory_open(struct file *file);
 int synthetic_open(struct file *file, struct inode *inode);
 int path_only_open(struct file *file); /* O_PATH */
+
+/* False with O_NONBLOCK, or if the call is not to wait (RWF_NOWAIT). */
+bool file_may_wait(const struct file *file);
+
+/*
+ * It has been read: that is a time of access, if its mount keeps those and the descriptor does not forbid it
+ * (O_NOATIME). The second one is of a directory's listing, or of a link. No lock is held. (fs/times.c)
+ */
+void file_accessed(const struct file *file);
+void location_accessed(const struct location *at);
 
 /* True if the file is open, and regular. */
 bool regular_is(const struct file *file);

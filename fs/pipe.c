@@ -14,6 +14,7 @@
  */
 #include "fs/pipe.h"
 #include "fs/file.h"
+#include "fs/locks.h"
 #include "fs/ops.h"
 #include "fs/poll.h"
 #include "fs/signal.h"
@@ -207,14 +208,9 @@ ssize_t pipe_read(struct pipe *pipe, struct span_cursor *to, bool wait)
 	}
 }
 
-static bool may_wait(const struct file *file)
-{
-	return (atomic_load(&file->flags) & O_NONBLOCK) == 0;
-}
-
 static ssize_t read_pipe(struct file *file, struct span_cursor *to)
 {
-	return pipe_read(file->private, to, may_wait(file));
+	return pipe_read(file->private, to, file_may_wait(file));
 }
 
 /* --- writing -------------------------------------------------------------------------------------------- */
@@ -303,7 +299,7 @@ ssize_t pipe_write(struct pipe *pipe, struct span_cursor *from, bool wait)
 
 static ssize_t write_pipe(struct file *file, struct span_cursor *from)
 {
-	return pipe_write(file->private, from, may_wait(file));
+	return pipe_write(file->private, from, file_may_wait(file));
 }
 
 ssize_t pipe_wait_room(struct pipe *pipe, bool wait)
@@ -552,6 +548,7 @@ static const struct file_ops read_end_ops = {
 	.stat = stat_pipe,
 	.ioctl = ioctl_pipe,
 	.poll = poll_pipe,
+	.async = ASYNC_EACH,
 	.release = pipe_release,
 	.reopen = pipe_reopen,
 };
@@ -561,6 +558,7 @@ static const struct file_ops write_end_ops = {
 	.stat = stat_pipe,
 	.ioctl = ioctl_pipe,
 	.poll = poll_pipe,
+	.async = ASYNC_EACH,
 	.release = pipe_release,
 	.reopen = pipe_reopen,
 };
@@ -571,6 +569,7 @@ static const struct file_ops both_ends_ops = {
 	.stat = stat_pipe,
 	.ioctl = ioctl_pipe,
 	.poll = poll_pipe,
+	.async = ASYNC_EACH,
 	.release = pipe_release,
 	.reopen = pipe_reopen,
 };
@@ -593,6 +592,7 @@ void pipe_set_ops(struct file *file)
 void pipe_free(struct pipe *pipe)
 {
 	free_pages(pipe->pages, pipe->page_count);
+	lock_set_free(atomic_load(&pipe->locks));
 	kfree(pipe);
 }
 

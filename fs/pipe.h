@@ -10,6 +10,7 @@
 struct file;
 struct frame;
 struct inode;
+struct lock_set;
 struct span_cursor;
 
 #define PIPE_PAGES     16  /* pipe(7): 65,536 bytes at first */
@@ -26,7 +27,8 @@ struct pipe {
 	_Atomic unsigned ready; /* POLLIN … as of the last pipe_unlock(): polling takes no lock */
 	_Atomic uint32_t refs;  /* open files; of a FIFO, root_lock to change */
 	struct waitq readable, writable;
-	uint64_t number, created_ns; /* for fstat(2) */
+	uint64_t number, created_ns;    /* for fstat(2) */
+	struct lock_set *_Atomic locks; /* of both ends; NULL: it was never locked (fs/locks.c) */
 };
 
 /* NULL: no memory. No end is open, refs is 0. (fs/pipe.c) */

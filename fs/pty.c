@@ -136,6 +136,7 @@ static const struct file_ops slave_ops = {
 	.stat = stat_inode_file,
 	.ioctl = tty_ioctl,
 	.poll = tty_poll,
+	.async = ASYNC_EDGES,
 	.release = release_slave,
 };
 
@@ -218,7 +219,7 @@ static size_t take_next(struct pty *pty, uint8_t *out, size_t length, bool first
 
 static ssize_t read_master(struct file *file, vaddr_t to, size_t length, loff_t *offset)
 {
-	bool nonblocking = (atomic_load(&file->flags) & O_NONBLOCK) != 0;
+	bool nonblocking = !file_may_wait(file);
 	struct tty *tty = tty_of(file);
 	struct pty *pty = pty_of(tty);
 	uint8_t piece[PIECE];
@@ -257,7 +258,7 @@ static ssize_t read_master(struct file *file, vaddr_t to, size_t length, loff_t 
 
 static ssize_t write_master(struct file *file, vaddr_t from, size_t length, loff_t *offset)
 {
-	bool nonblocking = (atomic_load(&file->flags) & O_NONBLOCK) != 0;
+	bool nonblocking = !file_may_wait(file);
 	struct tty *tty = tty_of(file);
 	uint8_t piece[PIECE];
 	size_t done = 0;
@@ -458,6 +459,7 @@ static const struct file_ops master_ops = {
 	.stat = stat_inode_file,
 	.ioctl = ioctl_master,
 	.poll = poll_master,
+	.async = ASYNC_EDGES,
 	.release = release_master,
 };
 

@@ -10,10 +10,14 @@
 #include "fs/ops.h"
 #include "fs/permission.h"
 #include "fs/signal.h"
+#include "fs/span.h"
 #include "fs/stat.h"
 #include "fs/version.h"
 #include "kernel/cred.h"
 #include "kernel/limits.h"
+#include "kernel/sched.h"
+#include "mm/user.h"
+#include <asm/ioctls.h>
 #include <asm/signal.h>
 #include <linux/mman.h>
 
@@ -24,10 +28,31 @@ static bool is_writable(const struct file *file)
 
 static ssize_t read_regular(struct file *file, vaddr_t to, size_t length, loff_t *offset)
 {
-	ssize_t done = version_read_user(file->version, (uint64_t)*offset, to, length);
+	ssize_t done;
 
+	if (unlikely((current->io_flags & RWF_NOWAIT) != 0) &&
+	    !version_holds(file->version, (uint64_t)*offset + length))
+		return -EAGAIN;
+	done = version_read_user(file->version, (uint64_t)*offset, to, length);
+	if (length > 0)
+		file_accessed(file);
 	if (done > 0)
 		*offset += done;
+	return done;
+}
+
+/* `done` bytes, or a negative errno, have been written at `start`. */
+static ssize_t end_writing(struct file *file, ssize_t done, uint64_t start, uint64_t limit,
+			   loff_t *offset)
+{
+	if (done == -EFBIG && start >= limit)
+		signal_self(SIGXFSZ);
+	if (done > 0) {
+		*offset = (loff_t)start + done;
+		inode_touch(file->inode);
+		if (!capable(CAP_FSETID))
+			inode_drop_set_id(file->inode);
+	}
 	return done;
 }
 
@@ -39,20 +64,41 @@ static ssize_t write_regular(struct file *file, vaddr_t from, size_t length, lof
 
 	if (length == 0)
 		return 0;
-	if ((atomic_load(&file->flags) & O_APPEND) != 0) {
-		done = version_append_user(file->version, from, length, limit, &start);
-	} else {
-		done = version_write_user(file->version, start, from, length, limit);
-	}
-	if (done == -EFBIG && start >= limit)
-		signal_self(SIGXFSZ);
-	if (done > 0) {
-		*offset = (loff_t)start + done;
-		inode_touch(file->inode);
-		if (!capable(CAP_FSETID))
-			inode_drop_set_id(file->inode);
-	}
-	return done;
+	done = version_write_user(file->version, start, from, length, limit);
+	return end_writing(file, done, start, limit, offset);
+}
+
+static ssize_t append_regular(struct file *file, const struct span *span, loff_t *offset)
+{
+	uint64_t limit = limit_get(RLIMIT_FSIZE);
+	uint64_t start = (uint64_t)*offset;
+	ssize_t done;
+
+	if (span->length == 0)
+		return 0;
+	done = version_append_user(file->version, span->vectors, span->count, limit, &start);
+	return end_writing(file, done, start, limit, offset);
+}
+
+/* FIONREAD, FIGETBSZ and FIOQSIZE. */
+static int ioctl_regular(struct file *file, unsigned request, vaddr_t argument)
+{
+	uint64_t size = 0;
+	int error;
+
+	if (request == FIGETBSZ)
+		return put_user(argument, (int)PAGE_SIZE);
+	if (request != FIONREAD && request != FIOQSIZE)
+		return -ENOTTY;
+	error = version_size(file->version, &size);
+	if (error != 0)
+		return error;
+	if (request == FIOQSIZE)
+		return put_user(argument, (loff_t)ALIGN_UP(size, PAGE_SIZE));
+	mutex_lock(&file->offset_lock);
+	int left = (int)((loff_t)size - file->offset);
+	mutex_unlock(&file->offset_lock);
+	return put_user(argument, left);
 }
 
 static loff_t seek_regular(struct file *file, loff_t offset, int whence)
@@ -120,6 +166,7 @@ static int mmap_regular(struct file *file, struct map_request *request)
 		error = claim_mapping(file, request);
 	if (error == 0)
 		request->object = version_object(file->version);
+	file_accessed(file);
 	return error;
 }
 
@@ -140,8 +187,10 @@ static void release_regular(struct file *file)
 static const struct file_ops regular_ops = {
 	.read = read_regular,
 	.write = write_regular,
+	.append = append_regular,
 	.seek = seek_regular,
 	.stat = stat_inode_file,
+	.ioctl = ioctl_regular,
 	.truncate = truncate_regular,
 	.mmap = mmap_regular,
 	.release = release_regular,
@@ -151,8 +200,10 @@ static const struct file_ops regular_ops = {
 static const struct file_ops anonymous_ops = {
 	.read = read_regular,
 	.write = write_regular,
+	.append = append_regular,
 	.seek = seek_regular,
 	.stat = stat_inode_file,
+	.ioctl = ioctl_regular,
 	.truncate = truncate_regular,
 	.mmap = mmap_regular,
 };

@@ -2,6 +2,7 @@
  * fs/root.c - the root as a machine finds it at boot: standard directories, /dev.
  */
 #include "fs/root.h"
+#include "fs/async.h"
 #include "fs/dev.h"
 #include "fs/inode.h"
 #include "fs/mount.h"
@@ -220,7 +221,9 @@ int fs_init(void)
 	origin_init();
 	cache_init();
 	timerfd_init();
-	error = inode_init();
+	error = async_init();
+	if (error == 0)
+		error = inode_init();
 	if (error == 0)
 		error = make_directories(root_inode, directories, ARRAY_SIZE(directories));
 	if (error == 0) {

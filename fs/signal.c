@@ -20,6 +20,16 @@ void signal_self(int signal)
 	atomic_load(&hooks)->post_self(signal);
 }
 
+void signal_io(const struct io_signal *signal)
+{
+	atomic_load(&hooks)->post_io(signal);
+}
+
+bool signal_io_owner_exists(const struct io_owner *owner)
+{
+	return atomic_load(&hooks)->io_owner_exists(owner);
+}
+
 void signal_begin_mask(uint64_t mask)
 {
 	atomic_load(&hooks)->begin_mask(mask);

@@ -2,6 +2,7 @@
  * fs/socket.c - sockets as files, and the calls that make, name, connect and set them.
  */
 #include "fs/socket.h"
+#include "fs/async.h"
 #include "fs/file.h"
 #include "fs/ops.h"
 #include "fs/poll.h"
@@ -39,8 +40,19 @@ static int stat_socket(struct file *file, struct stat *out)
 static int ioctl_socket(struct file *file, unsigned request, vaddr_t argument)
 {
 	struct socket *socket = file->private;
+	int number, error;
 
-	return socket->ops->ioctl(socket, request, argument);
+	switch (request) {
+	case FIOSETOWN:
+	case SIOCSPGRP:
+		error = get_user(&number, argument);
+		return error != 0 ? error : async_set_owner_number(file, number);
+	case FIOGETOWN:
+	case SIOCGPGRP:
+		return put_user(argument, async_owner_number(file));
+	default:
+		return socket->ops->ioctl(socket, request, argument);
+	}
 }
 
 static unsigned poll_socket(struct file *file, struct poll_table *table)
@@ -63,6 +75,7 @@ static const struct file_ops socket_file_ops = {
 	.stat = stat_socket,
 	.ioctl = ioctl_socket,
 	.poll = poll_socket,
+	.async = ASYNC_EACH,
 	.release = release_socket,
 };
 

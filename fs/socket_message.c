@@ -32,7 +32,7 @@ void rights_put(struct rights *rights)
 
 static bool may_wait(const struct file *file, unsigned flags)
 {
-	return (flags & MSG_DONTWAIT) == 0 && (atomic_load(&file->flags) & O_NONBLOCK) == 0;
+	return (flags & MSG_DONTWAIT) == 0 && file_may_wait(file);
 }
 
 /* --- as files: read(2), write(2) --------------------------------------------------------------------- */

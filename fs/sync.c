@@ -7,6 +7,7 @@
 #include "fs/attributes.h"
 #include "fs/inode.h"
 #include "fs/ops.h"
+#include "fs/pipe.h"
 #include "fs/walk.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
@@ -92,7 +93,7 @@ SYSCALL4(fadvise64, int, fd, loff_t, offset, loff_t, length, int, advice)
 
 	if (error != 0)
 		return error;
-	if (file->ops->seek == NULL && file->inode == NULL)
+	if (pipe_of(file) != NULL)
 		error = -ESPIPE;
 	else if (length < 0 || advice < POSIX_FADV_NORMAL || advice > POSIX_FADV_NOREUSE)
 		error = -EINVAL;

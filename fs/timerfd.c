@@ -102,7 +102,7 @@ static ssize_t read_timer(struct file *file, vaddr_t to, size_t length, loff_t *
 		count = alarm_take(&timer->alarm);
 		if (count != 0)
 			break;
-		if (atomic_load(&file->flags) & O_NONBLOCK)
+		if (!file_may_wait(file))
 			return -EAGAIN;
 		error = wait_event_signal(&timer->readers, is_ready(timer));
 		if (error != 0)
@@ -138,6 +138,7 @@ static void release_timer(struct file *file)
 }
 
 static const struct file_ops timer_ops = {
+	.seeks_nowhere = true,
 	.kind = "[timerfd]",
 	.read = read_timer,
 	.stat = stat_timer,

@@ -5,6 +5,7 @@
 #include "fs/inode.h"
 #include "fs/inotify.h"
 #include "fs/mount.h"
+#include "fs/ops.h"
 #include "fs/permission.h"
 #include "fs/walk.h"
 #include "kernel/clock.h"
@@ -15,6 +16,40 @@
 /* utimensat(2); no UAPI header has these. */
 #define UTIME_NOW  ((1L << 30) - 1L)
 #define UTIME_OMIT ((1L << 30) - 2L)
+
+/* MS_RELATIME: a time of access is good for so long, if nothing has changed since. */
+#define RELATIVE_NS (24 * 60 * 60 * NSEC_PER_SEC)
+
+/* A look without the lock: who reads at the same moment sees one time or the other. */
+static bool is_outdated(const struct inode *inode, uint32_t flags)
+{
+	return (flags & MS_RELATIME) == 0 || inode->accessed_ns <= inode->modified_ns ||
+	       inode->accessed_ns <= inode->changed_ns;
+}
+
+void location_accessed(const struct location *at)
+{
+	uint32_t flags = at->mount != NULL ? atomic_load(&at->mount->flags) : MS_NOATIME;
+	struct inode *inode = at->inode;
+
+	if ((flags & (MS_NOATIME | MS_RDONLY)) != 0 || inode->is_synthetic ||
+	    ((flags & MS_NODIRATIME) != 0 && S_ISDIR(inode->mode)) ||
+	    mount_has(at->mount, MS_RDONLY))
+		return;
+	if (!is_outdated(inode, flags) && clock_wall_ns() - inode->accessed_ns < RELATIVE_NS)
+		return;
+	mutex_lock(&root_lock);
+	inode->accessed_ns = clock_wall_ns();
+	mutex_unlock(&root_lock);
+}
+
+void file_accessed(const struct file *file)
+{
+	struct location at = { file->mount, file->inode };
+
+	if ((atomic_load(&file->flags) & O_NOATIME) == 0)
+		location_accessed(&at);
+}
 
 /* One of utimensat(2)'s two times; `*keep` if it is to stay. */
 static int read_time(const struct __kernel_timespec *ts, uint64_t now_ns, uint64_t *ns, bool *keep)

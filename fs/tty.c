@@ -223,7 +223,7 @@ static struct patience patience_of(const struct discipline *d, size_t length)
  */
 static int wait_for_input(struct file *file, size_t length, bool *ready)
 {
-	bool nonblocking = (atomic_load(&file->flags) & O_NONBLOCK) != 0;
+	bool nonblocking = !file_may_wait(file);
 	struct tty *tty = tty_of(file);
 	size_t seen_bytes = SIZE_MAX;
 	uint64_t deadline_ns = NO_DEADLINE;
@@ -381,7 +381,7 @@ ssize_t tty_write(struct file *file, vaddr_t from, size_t length, loff_t *offset
 		size_t part = MIN(sizeof(piece), length - done);
 		ssize_t written = 0;
 
-		if (!has_room(tty) && (atomic_load(&file->flags) & O_NONBLOCK) != 0)
+		if (!has_room(tty) && !file_may_wait(file))
 			error = -EAGAIN;
 		else
 			error = wait_event_signal(&tty->changed,

@@ -105,6 +105,12 @@ int version_size(struct version *version, uint64_t *out)
 	return error;
 }
 
+bool version_holds(const struct version *version, uint64_t end)
+{
+	return atomic_load(&version->local) || atomic_load(&version->complete) ||
+	       atomic_load(&version->held) >= end;
+}
+
 int version_require(struct version *version, uint64_t end)
 {
 	if (atomic_load(&version->size_known))
@@ -365,17 +371,27 @@ ssize_t version_write_user(struct version *version, uint64_t offset, vaddr_t fro
 	return done;
 }
 
-ssize_t version_append_user(struct version *version, vaddr_t from, size_t length, uint64_t limit,
-			    uint64_t *offset)
+ssize_t version_append_user(struct version *version, const struct iovec *vectors, unsigned count,
+			    uint64_t limit, uint64_t *offset)
 {
-	ssize_t done = mutex_lock_killable(&version->writing);
+	ssize_t done = mutex_lock_killable(&version->writing), part = 0;
 
 	if (done != 0)
 		return done;
 	*offset = current_size(version);
-	done = write_pages(version, *offset, from, length, limit);
+	for (unsigned i = 0; i < count; i++) {
+		size_t length = vectors[i].iov_len;
+
+		if (length > 0)
+			part = write_pages(version, *offset + (uint64_t)done,
+					   (vaddr_t)vectors[i].iov_base, length, limit);
+		if (length > 0 && part > 0)
+			done += part;
+		if (part < (ssize_t)length)
+			break;
+	}
 	mutex_unlock(&version->writing);
-	return done;
+	return done > 0 ? done : part;
 }
 
 /* -EPERM if a seal forbids the size; the caller is the one who writes. */

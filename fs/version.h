@@ -16,6 +16,7 @@
 
 #include "kernel/base.h"
 #include "mm/object.h"
+#include <linux/uio.h>
 
 struct version; /* fs/version.c */
 
@@ -28,6 +29,8 @@ struct object *version_object(struct version *version);
 /* Size in bytes; may have to stream to the end when the server gave none. 0 or as require. */
 int version_size(struct version *version, uint64_t *out);
 
+/* True if [0, MIN(end, size)) is present. */
+bool version_holds(const struct version *version, uint64_t end);
 /*
  * Makes [0, MIN(end, size)) present. Sleeps, killably. -EIO (also where the file has changed or gone
  * since its beginning was fetched), -ETIMEDOUT, -ENOMEM, -EINTR, and while nothing of it is held
@@ -49,9 +52,12 @@ ssize_t version_read(struct version *version, uint64_t offset, void *out, size_t
  */
 ssize_t version_write_user(struct version *version, uint64_t offset, vaddr_t from, size_t length,
 			   uint64_t limit);
-/* As version_write_user(), at the end as it is at this moment (O_APPEND); where it was in `*offset`. */
-ssize_t version_append_user(struct version *version, vaddr_t from, size_t length, uint64_t limit,
-			    uint64_t *offset);
+/*
+ * As version_write_user(), of several buffers as one, at the end as it is at this moment (O_APPEND); where it was in
+ * `*offset`.
+ */
+ssize_t version_append_user(struct version *version, const struct iovec *vectors, unsigned count,
+			    uint64_t limit, uint64_t *offset);
 /* As version_read(), into user memory; -EFAULT as well. */
 ssize_t version_read_user(struct version *version, uint64_t offset, vaddr_t to, size_t length);
 /*

@@ -412,7 +412,8 @@ int walk(int dirfd, char *path, unsigned flags, uint64_t since_ns, struct place 
 	first = w.anchor.mount;
 	mutex_lock(&root_lock);
 	while (error == 0 && out->inode == NULL && pathname_next(&w.cursor, &c)) {
-		w.dots = component_is_dot(&c) || component_is_dotdot(&c);
+		out->dotdot = component_is_dotdot(&c);
+		w.dots = component_is_dot(&c) || out->dotdot;
 		if (c.length > NAME_MAX)
 			error = -ENAMETOOLONG;
 		else if (w.rest == 0)

@@ -37,7 +37,7 @@ struct place {
 	char *rest;              /* and the components below it, in the path's buffer */
 	bool absent;             /* the server need not be asked */
 	bool slash;              /* a slash at the end: only a directory will do */
-	bool dots;               /* the last component was "." or ".." */
+	bool dots, dotdot;       /* the last component was "." or ".."; ".." */
 	struct version *version; /* held, or NULL: the version to use, whatever the inode's is */
 	bool image;              /* the inode only stands for that version: /proc/self/exe */
 	struct file *file;       /* held, or NULL: the open file that the inode only stands for */

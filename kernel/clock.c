@@ -41,7 +41,7 @@ static _Atomic uint64_t wall_offset_ns;
 static union {
 	struct vvar vvar;
 	uint8_t page[PAGE_SIZE];
-} shown __aligned(PAGE_SIZE);
+} shown __aligned(PAGE_SIZE) = { .vvar.sequence = VVAR_UNUSABLE };
 static struct spinlock shown_lock = SPINLOCK_INIT("vvar", RANK_TIMER); /* to change it */
 
 RB_HEAD(timer_tree, timer);
@@ -85,13 +85,14 @@ uint64_t clock_wall_ns(void)
 static void begin_change(void)
 {
 	spin_lock(&shown_lock);
-	atomic_fetch_add_explicit(&shown.vvar.sequence, 1, memory_order_relaxed);
+	atomic_fetch_or_explicit(&shown.vvar.sequence, VVAR_CHANGING, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release);
 }
 
 static void end_change(void)
 {
-	atomic_fetch_add_explicit(&shown.vvar.sequence, 1, memory_order_release);
+	atomic_fetch_add_explicit(&shown.vvar.sequence, VVAR_STEP - VVAR_CHANGING,
+				  memory_order_release);
 	spin_unlock(&shown_lock);
 }
 
@@ -166,7 +167,7 @@ void clock_init(void)
 	shown.vvar.base_tsc = boot_info.entry_tsc;
 	shown.vvar.ns_per_tick = rates.ns_per_tick;
 	shown.vvar.cpus = cpu_count;
-	shown.vvar.usable = true;
+	atomic_fetch_and_explicit(&shown.vvar.sequence, ~VVAR_UNUSABLE, memory_order_relaxed);
 	end_change();
 	log_info("clock: TSC at %lu.%03lu MHz, %s%s", measured.tsc_hz / 1000000,
 		 measured.tsc_hz / 1000 % 1000, measured.source,

@@ -30,13 +30,15 @@ enum lock_rank {
 	/* Spinlocks. */
 	RANK_ALARM, /* alarms and timers of processes: outside what wakes and what signals */
 	RANK_FUTEX,
+	RANK_INHERIT, /* who waits for what whom holds: priority inheritance */
 	RANK_SIGNAL,
 	RANK_HANDLERS, /* what a process does about signals */
 	RANK_DEVICE,   /* a driver's rings */
 	RANK_WATCH,    /* who watches which wait queue; epoll's ready lists */
 	RANK_WAITQ,
 	RANK_PMAP,
-	RANK_KMAP, /* the kernel's own page tables */
+	RANK_LARGE, /* whether blocks of frames that large pages share are whole */
+	RANK_KMAP,  /* the kernel's own page tables */
 	RANK_TIMER,
 	RANK_IRQ, /* who handles which interrupt */
 	RANK_RUNQUEUE,

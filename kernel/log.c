@@ -19,7 +19,8 @@
 #include "kernel/panic.h"
 #include "kernel/string.h"
 
-#define RING_SIZE (32 * KIB)
+#define RING_SIZE    LOG_BUFFER_SIZE
+#define FACILITY_MAX 23 /* RFC 5424 6.2.1: the last one */
 
 /* "[12345.123456] ", the text, CR and LF. */
 #define PRINTED_MAX (LOG_LINE_MAX + 32)
@@ -28,8 +29,8 @@ enum { WRAP = 0xff };
 
 struct header {
 	uint64_t time_ns;
-	uint16_t length; /* of the text */
-	uint8_t level;   /* or WRAP: go on at the ring's start */
+	uint16_t length;  /* of the text */
+	uint8_t priority; /* or WRAP: go on at the ring's start */
 };
 
 static struct {
@@ -45,6 +46,8 @@ static struct {
 };
 /* Apart from the rest, so that it takes no room in the image. */
 static uint8_t ring[RING_SIZE] __aligned(_Alignof(struct header)); /* state.lock */
+
+static void (*_Atomic listener)(void); /* set once */
 
 /* Once a panic has begun, whoever held the lock will not let go of it. */
 static void lock(void)
@@ -79,7 +82,7 @@ static uint64_t skip_wrap(uint64_t position)
 {
 	uint64_t room = room_to_end(position);
 
-	if (room < sizeof(struct header) || header_at(position)->level == WRAP)
+	if (room < sizeof(struct header) || header_at(position)->priority == WRAP)
 		return position + room;
 	return position;
 }
@@ -97,7 +100,7 @@ static void drop_oldest_before(uint64_t end)
 	}
 }
 
-static void append(uint64_t time_ns, enum log_level level, const char *text, size_t length)
+static void append(uint64_t time_ns, unsigned priority, const char *text, size_t length)
 {
 	uint64_t need = footprint(length);
 	uint64_t room = room_to_end(state.next);
@@ -105,12 +108,12 @@ static void append(uint64_t time_ns, enum log_level level, const char *text, siz
 
 	drop_oldest_before(position + need);
 	if (position != state.next && room >= sizeof(struct header))
-		header_at(state.next)->level = WRAP;
+		header_at(state.next)->priority = WRAP;
 
 	struct header *header = header_at(position);
 	header->time_ns = time_ns;
 	header->length = (uint16_t)length;
-	header->level = (uint8_t)level;
+	header->priority = (uint8_t)priority;
 	memcpy(header + 1, text, length);
 	state.next = position + need;
 	state.next_sequence++;
@@ -122,26 +125,51 @@ static void write_to_consoles(const char *text, size_t length)
 		console->write(text, length);
 }
 
+/* What would move the cursor is a blank: lines may be a program's. */
 static size_t render(char *out, uint64_t time_ns, const char *text, size_t length)
 {
-	return (size_t)snprintf(out, PRINTED_MAX, "[%5llu.%06llu] %.*s\r\n",
-				(unsigned long long)(time_ns / NSEC_PER_SEC),
-				(unsigned long long)(time_ns % NSEC_PER_SEC / NSEC_PER_USEC),
-				(int)length, text);
+	size_t end = (size_t)snprintf(out, PRINTED_MAX, "[%5llu.%06llu] %.*s",
+				      (unsigned long long)(time_ns / NSEC_PER_SEC),
+				      (unsigned long long)(time_ns % NSEC_PER_SEC / NSEC_PER_USEC),
+				      (int)length, text);
+
+	for (size_t i = 0; i < end; i++) {
+		if ((unsigned char)out[i] < ' ')
+			out[i] = ' ';
+	}
+	out[end++] = '\r';
+	out[end++] = '\n';
+	return end;
+}
+
+static void record(unsigned priority, const char *text, size_t length)
+{
+	void (*tell)(void) = atomic_load(&listener);
+	char printed[PRINTED_MAX];
+
+	lock();
+	uint64_t now = clock_ns();
+	append(now, priority, text, length);
+	if ((int)(priority % LOG_LEVELS) < state.console_level)
+		write_to_consoles(printed, render(printed, now, text, length));
+	unlock();
+	if (tell != NULL && !panic_active())
+		tell();
 }
 
 void log_vprintf(enum log_level level, const char *fmt, va_list ap)
 {
-	char text[LOG_LINE_MAX], printed[PRINTED_MAX];
+	char text[LOG_LINE_MAX];
 	int wanted = vsnprintf(text, sizeof(text), fmt, ap);
-	size_t length = MIN((size_t)wanted, sizeof(text) - 1);
 
-	lock();
-	uint64_t now = clock_ns();
-	append(now, level, text, length);
-	if ((int)level < state.console_level)
-		write_to_consoles(printed, render(printed, now, text, length));
-	unlock();
+	record(level, text, MIN((size_t)wanted, sizeof(text) - 1));
+}
+
+void log_write(unsigned priority, const char *text, size_t length)
+{
+	if (priority / LOG_LEVELS > FACILITY_MAX)
+		priority = FACILITY_MAX * LOG_LEVELS + priority % LOG_LEVELS;
+	record(priority, text, MIN(length, (size_t)LOG_LINE_MAX - 1));
 }
 
 void log_printf(enum log_level level, const char *fmt, ...)
@@ -158,6 +186,35 @@ void log_set_console_level(int level)
 	lock();
 	state.console_level = level;
 	unlock();
+}
+
+int log_console_level(void)
+{
+	lock();
+	int level = state.console_level;
+	unlock();
+	return level;
+}
+
+void log_set_listener(void (*new_listener)(void))
+{
+	atomic_store(&listener, new_listener);
+}
+
+uint64_t log_oldest_sequence(void)
+{
+	lock();
+	uint64_t sequence = state.oldest_sequence;
+	unlock();
+	return sequence;
+}
+
+uint64_t log_next_sequence(void)
+{
+	lock();
+	uint64_t sequence = state.next_sequence;
+	unlock();
+	return sequence;
 }
 
 /* Finds the first record at or after `sequence`; the lock held. */
@@ -184,7 +241,8 @@ bool log_read(uint64_t *sequence, struct log_record *out)
 	if (found) {
 		const struct header *header = header_at(position);
 		out->time_ns = header->time_ns;
-		out->level = header->level;
+		out->level = header->priority % LOG_LEVELS;
+		out->facility = header->priority / LOG_LEVELS;
 		out->length = header->length;
 		memcpy(out->text, header + 1, out->length);
 		out->text[out->length] = '\0';
@@ -202,7 +260,7 @@ static void print_from(uint64_t sequence, int level, void (*write)(const char *t
 	while (find(sequence, &position, &sequence)) {
 		const struct header *header = header_at(position);
 		char printed[PRINTED_MAX];
-		if (header->level < level)
+		if (header->priority % LOG_LEVELS < level)
 			write(printed, render(printed, header->time_ns, (const char *)(header + 1),
 					      header->length));
 		sequence++;

@@ -23,9 +23,16 @@ enum log_level {
 	LOG_INFO,
 	LOG_DEBUG
 };
+#define LOG_LEVELS 8
+
+/* Bytes that the ring has for records. */
+#define LOG_BUFFER_SIZE (32 * KIB)
 
 void log_printf(enum log_level level, const char *fmt, ...) __printf(2, 3);
 void log_vprintf(enum log_level level, const char *fmt, va_list ap) __printf(2, 0);
+
+/* A program's own record: a priority is a facility times LOG_LEVELS and a level. */
+void log_write(unsigned priority, const char *text, size_t length);
 
 #define log_err(...)    log_printf(LOG_ERR, __VA_ARGS__)
 #define log_warn(...)   log_printf(LOG_WARNING, __VA_ARGS__)
@@ -48,12 +55,14 @@ void log_console_add(struct log_console *console);
 
 /* Records with a level below `level` (more urgent) are printed; `loglevel=`, `quiet`. */
 void log_set_console_level(int level);
+int log_console_level(void);
 
 /* One record of the ring, for /dev/kmsg and the syslog sender. */
 struct log_record {
 	uint64_t sequence;
 	uint64_t time_ns;
 	enum log_level level;
+	unsigned facility; /* 0: the kernel's */
 	size_t length;
 	char text[LOG_LINE_MAX];
 };
@@ -63,6 +72,16 @@ struct log_record {
  * the one after it. False when there is none yet.
  */
 bool log_read(uint64_t *sequence, struct log_record *out);
+/* That of the oldest record there is, and of the next one that there will be. */
+uint64_t log_oldest_sequence(void);
+uint64_t log_next_sequence(void);
+static inline unsigned log_priority(const struct log_record *record)
+{
+	return record->facility * LOG_LEVELS + record->level;
+}
+
+/* `listener` is called after each record, in whatever context it was logged. Set once. */
+void log_set_listener(void (*listener)(void));
 
 /* Prints the last `lines` records to every console, whatever their level (panic only). */
 void log_dump_tail(unsigned lines);

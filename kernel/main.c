@@ -17,6 +17,7 @@
 #include "kernel/cmdline.h"
 #include "kernel/irq.h"
 #include "kernel/log.h"
+#include "kernel/log_reader.h"
 #include "kernel/panic.h"
 #include "kernel/random.h"
 #include "kernel/sched.h"
@@ -56,6 +57,7 @@ static void machine_init(void)
 	clock_init();
 	random_init();
 	sched_init();
+	log_reader_init();
 	space_init();
 }
 

@@ -87,6 +87,7 @@ struct thread {
 	bool blocked; /* a program's thread that sleeps for what will come in any case; run queue lock */
 
 	/* Set from any CPU: reasons to leave a sleep early. */
+	uint32_t io_flags;           /* RWF_* of the call, preadv2(2); the thread's own */
 	_Atomic bool kill_pending;   /* must end; killable sleeps end with -EINTR */
 	_Atomic bool signal_pending; /* a signal is to be handled; interruptible sleeps end */
 	/*

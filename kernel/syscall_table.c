@@ -24,6 +24,7 @@
 	    call(setfsgid) call(setgroups)                                                         \
 	/* exit.c */ call(exit) call(exit_group)                                                   \
 	/* futex.c */ call(futex)                                                                  \
+	/* futex_waitv.c */ call(futex_waitv)                                                      \
 	/* hostname.c */ call(sethostname) call(setdomainname)                                     \
 	/* identity.c */ call(getpid) call(gettid) call(getppid) call(getpgid) call(getpgrp)       \
 	    call(getsid) call(setsid) call(setpgid)                                                \
@@ -41,7 +42,8 @@
 	    call(rt_tgsigqueueinfo)                                                            \
 	/* signalfd.c */ call(signalfd) call(signalfd4)                                            \
 	/* signal_frame.c */ call(rt_sigreturn)                                                    \
-	/* system.c */ call(uname) call(sysinfo) call(reboot) call(syslog)                         \
+	/* system.c */ call(uname) call(sysinfo) call(reboot)                         \
+	/* syslog.c */ call(syslog)                                                               \
 	/* attributes.c */ call(personality)                                                       \
 	/* sched_calls.c */ call(sched_setscheduler) call(sched_setparam) call(sched_getscheduler) \
 	    call(sched_getparam) call(sched_get_priority_max) call(sched_get_priority_min)         \

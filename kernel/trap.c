@@ -17,6 +17,7 @@
 
 #include "kernel/irq.h"
 #include "kernel/log.h"
+#include "kernel/log_reader.h"
 #include "kernel/panic.h"
 #include "kernel/sched.h"
 #include "kernel/x86_64/cpu.h"
@@ -356,6 +357,7 @@ void trap_dispatch(struct trapframe *tf)
 		irq_dispatch((unsigned)tf->vector);
 		if (unlikely(unknown_nmi == NMI_SEEN))
 			tell_of_nmi();
+		log_tell_late();
 		cpu->interrupt_depth--;
 	} else if (tf->vector == VECTOR_PAGE_FAULT) {
 		page_fault(tf);

@@ -14,7 +14,8 @@
  *	              is made writable; any other is copied   made writable
  *	there, read   gets the rights that the region has and it lacks (or has them: spurious)
  *
- * A write to an empty 2 MiB block of private anonymous memory first tries for a large page (mm/large.c).
+ * A write to an empty 2 MiB block of private anonymous memory first tries for a large page (mm/large.c), and
+ * one to a large page that others share has it demoted first.
  * Besides that, this is the only file that lets a page be written; others only take rights away.
  *
  * Installing a page happens under the pmap lock, after the entry was read again: other threads fault
@@ -41,6 +42,7 @@ enum outcome {
 	NO_ACCESS, /* SIGSEGV */
 	NO_PAGE,   /* beyond the object's end: SIGBUS */
 	GROW,      /* the stack must grow first */
+	DEMOTE,    /* a large page that others share must be demoted first */
 	FETCH,     /* the object must get the page first */
 	LOCALISE,  /* the object must be made writable first */
 	FORGET,    /* what was waited for is not what is needed now */
@@ -194,6 +196,12 @@ static enum outcome write_private(struct fault *f, const struct region *region,
 
 		if (satisfied(pte, f->access))
 			break;
+		if (unlikely(pte.large)) {
+			bool allowed_now = large_allow(f->space, f->page);
+
+			spin_unlock(&pmap->lock);
+			return allowed_now ? DONE : DEMOTE;
+		}
 		if (reusable(pte)) {
 			pmap_enter(pmap, f->page, pte.address, rights(region) | PTE_WRITE);
 			break;
@@ -403,6 +411,13 @@ out:
 	return error;
 }
 
+static void demote(struct fault *f)
+{
+	rw_write_lock(&f->space->lock);
+	large_demote_range(f->space, f->page, f->page + PAGE_SIZE);
+	rw_write_unlock(&f->space->lock);
+}
+
 static void forget(struct fault *f)
 {
 	object_put(f->object);
@@ -435,6 +450,9 @@ static int provide(struct fault *f, enum outcome outcome)
 		return -EIO;
 	case GROW:
 		return grow_stack(f->space, f->page);
+	case DEMOTE:
+		demote(f);
+		break;
 	case FETCH:
 		error = fetch_page(f);
 		break;

@@ -9,7 +9,8 @@
  *
  * A private page is from now on in two page tables, its frame counted twice, and neither may write
  * it: the parent's right is taken away here, and a fault gives it back to whoever is the last to have
- * the page, or copies it (mm/fault.c, the one rule). The zero page is not counted and not copied.
+ * the page, or copies it (mm/fault.c, the one rule). The zero page is not counted and not copied. A large
+ * page is shared whole (mm/large.h).
  *
  * The parent's TLBs are flushed once, at the end, before its lock is released: until then other
  * threads of the parent may still write through a stale entry, which is why the child does not run
@@ -32,11 +33,19 @@ struct fork {
 	vaddr_t start, end; /* of what the parent's TLBs must forget; empty if start == end */
 };
 
+/* As below, for one large page. */
+static int share_large(struct fork *fork, const struct mapping *page)
+{
+	if (page->pte.writable)
+		fork->end = page->page + LARGE_SIZE;
+	return large_share(fork->child, page);
+}
+
 /*
- * Notes what must be flushed, and leaves of the pages those that are private: in no object. Their
- * number.
+ * Notes what must be flushed, shares large pages, and leaves of the others those that are private: in no
+ * object. Their number; -ENOMEM.
  */
-static unsigned keep_private(struct fork *fork, struct mapping *pages, unsigned count)
+static int keep_private(struct fork *fork, struct mapping *pages, unsigned count)
 {
 	unsigned kept = 0;
 
@@ -48,13 +57,20 @@ static unsigned keep_private(struct fork *fork, struct mapping *pages, unsigned 
 				fork->start = pages[i].page; /* they come in order */
 			fork->end = pages[i].page + PAGE_SIZE;
 		}
-		if (pte.special || frame_of(pte.address)->kind != FRAME_ANON)
+		if (unlikely(pte.special || pte.large)) {
+			int error = pte.large ? share_large(fork, &pages[i]) : 0;
+
+			if (error)
+				return error;
+			continue;
+		}
+		if (frame_of(pte.address)->kind != FRAME_ANON)
 			continue;
 		if (kept < i)
 			pages[kept] = pages[i];
 		kept++;
 	}
-	return kept;
+	return (int)kept;
 }
 
 /* The child's entries, and the references that they are. -ENOMEM, with some of them made. */
@@ -88,9 +104,9 @@ static int share_pages(struct fork *fork, const struct region *region)
 		spin_lock(&from->lock);
 		count = pmap_collect(from, &at, region->end, PMAP_READ_ONLY, pages, BATCH);
 		spin_unlock(&from->lock);
-		count = keep_private(fork, pages, count);
-		if (count > 0)
-			error = give_pages(fork->child, pages, count);
+		error = keep_private(fork, pages, count);
+		if (error > 0)
+			error = give_pages(fork->child, pages, (unsigned)error);
 		if (sched_needs_resched())
 			sched_yield();
 	}
@@ -124,7 +140,6 @@ static int copy_region(struct fork *fork, const struct region *region)
 
 	if (region->flags & (REGION_SHARED | REGION_DEVICE | REGION_WIPEONFORK))
 		return 0;
-	large_demote_range(fork->parent, region->start, region->end);
 	if (region->object)
 		mutex_lock(&region->object->lock);
 	error = share_pages(fork, region);

@@ -277,8 +277,9 @@ void frame_put(struct frame *frame)
 void frame_split(struct frame *block)
 {
 	uint64_t frames = block_frames(block->order);
+	uint32_t refs = block->refs;
 
-	assert(block->refs == 1);
+	assert(refs > 0);
 	for (uint64_t i = 0; i < frames; i++) {
 		assert(i == 0 || block[i].kind == FRAME_TAIL);
 		block[i].kind = block->kind;
@@ -286,7 +287,7 @@ void frame_split(struct frame *block)
 		block[i].flags = block->flags;
 		block[i].object = NULL;
 		block[i].index = 0;
-		atomic_store_explicit(&block[i].refs, 1, memory_order_relaxed);
+		atomic_store_explicit(&block[i].refs, refs, memory_order_relaxed);
 	}
 }
 

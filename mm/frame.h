@@ -35,14 +35,14 @@ struct frame {
 	uint8_t order;  /* of the block, in its first frame */
 	uint16_t flags; /* owner's; 0 when given out */
 	union {
-		LIST_ENTRY(frame) free_link;  /* FRAME_FREE: frames lock */
-		LIST_ENTRY(frame) table_link; /* FRAME_PTABLE: pmap lock */
-		struct {                      /* FRAME_OBJECT: object lock */
+		LIST_ENTRY(frame) free_link; /* FRAME_FREE: frames lock */
+		LIST_ENTRY(frame)
+		table_link; /* FRAME_PTABLE: pmap lock; in use, or put by: mm/large.h */
+		struct {    /* FRAME_OBJECT: object lock */
 			struct object *object;
 			uint64_t index;
 		};
-		struct frame *deposit; /* FRAME_ANON of order 9: its page table, see mm/large.h */
-		struct {               /* FRAME_SLAB: slab lock */
+		struct { /* FRAME_SLAB: slab lock */
 			struct slab_cache *cache;
 			void *slab;
 		};
@@ -72,7 +72,7 @@ void frame_get(struct frame *frame);
 /* Drops one; the last one frees the block. */
 void frame_put(struct frame *frame);
 
-/* Makes a block with one reference 2^order single frames with one reference each, of the same kind. */
+/* Makes a block 2^order single frames of the same kind, with as many references each as it has had. */
 void frame_split(struct frame *block);
 
 static inline uint64_t frame_pfn(const struct frame *frame)

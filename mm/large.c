@@ -31,13 +31,90 @@ void large_get_stats(struct large_stats *out)
 				     counters.present };
 }
 
-void large_count(struct space *space, int64_t by)
+/* --- references ------------------------------------------------------------------------------------- */
+
+/* Held while a block is split, and by who must know whether it is; see mm/large.h. */
+static struct spinlock large_lock = SPINLOCK_INIT("large", RANK_LARGE);
+
+bool large_is_whole(const struct frame *head)
 {
-	assert_locked(spin_held(&space->pmap.lock));
-	space->stats.anon_pages += (uint64_t)by * LARGE_PAGES;
-	space->stats.large_pages += (uint64_t)by;
+	return head->order == LARGE_ORDER;
+}
+
+/* What has been split stays so. */
+static void get(struct frame *head)
+{
+	bool whole;
+
+	spin_lock(&large_lock);
+	whole = large_is_whole(head);
+	if (whole)
+		frame_get(head);
+	spin_unlock(&large_lock);
+	for (uint64_t i = 0; !whole && i < LARGE_PAGES; i++)
+		frame_get(head + i);
+}
+
+void large_put(struct frame *head)
+{
+	bool whole;
+
+	spin_lock(&large_lock);
+	whole = large_is_whole(head);
+	if (whole)
+		frame_put(head);
+	spin_unlock(&large_lock);
+	for (uint64_t i = 0; !whole && i < LARGE_PAGES; i++)
+		frame_put(head + i);
+}
+
+static void split(struct frame *head)
+{
+	spin_lock(&large_lock);
+	if (large_is_whole(head))
+		frame_split(head);
+	spin_unlock(&large_lock);
+}
+
+static bool is_alone(const struct frame *head)
+{
+	bool alone;
+
+	spin_lock(&large_lock);
+	alone = large_is_whole(head) && head->refs == 1;
+	spin_unlock(&large_lock);
+	return alone;
+}
+
+/* --- entries, each with a table that is put by; pmap lock held ------------------------------------------- */
+
+static void enter(struct space *space, vaddr_t block, const struct frame *head, unsigned rights,
+		  struct frame *deposit)
+{
+	pmap_enter_large(&space->pmap, block, frame_paddr(head), rights);
+	LIST_INSERT_HEAD(&space->deposits, deposit, table_link);
+	space->stats.anon_pages += LARGE_PAGES;
+	space->stats.large_pages++;
 	space_count_peak(space);
-	add(&counters.present, (uint64_t)by);
+	add(&counters.present, 1);
+}
+
+/* Of an entry that is no more; the table that was put by for it. */
+static struct frame *withdraw(struct space *space)
+{
+	struct frame *deposit = LIST_FIRST(&space->deposits);
+
+	assert_locked(spin_held(&space->pmap.lock));
+	LIST_REMOVE(deposit, table_link);
+	space->stats.large_pages--;
+	add(&counters.present, (uint64_t)-1);
+	return deposit;
+}
+
+void large_discount(struct space *space)
+{
+	space->stats.anon_pages -= LARGE_PAGES;
+	frame_put(withdraw(space));
 }
 
 /* --- a new one ------------------------------------------------------------------------------------ */
@@ -61,28 +138,27 @@ bool large_is_wanted(const struct region *region, vaddr_t page)
 	       region->end - block >= LARGE_SIZE;
 }
 
-/* The head of a block of zeroes with its deposit, for a block that was empty a moment ago. */
-static struct frame *make(struct space *space, const struct region *region, vaddr_t block)
+/* The head of a block of zeroes and a table to put by, for a block that was empty a moment ago. */
+static struct frame *make(struct space *space, const struct region *region, vaddr_t block,
+			  struct frame **deposit)
 {
-	struct frame *deposit = NULL, *head = NULL;
+	struct frame *head = NULL;
 	int error;
 
 	if (!is_plenty(region))
 		return NULL;
 	spin_lock(&space->pmap.lock);
-	error = pmap_reserve_large(&space->pmap, block, &deposit);
+	error = pmap_reserve_large(&space->pmap, block, deposit);
 	spin_unlock(&space->pmap.lock);
 	if (error == -EEXIST)
 		return NULL;
 	if (!error)
 		head = frame_alloc(FRAME_ANON, LARGE_ORDER, FRAME_ZERO);
-	if (head) {
-		head->deposit = deposit;
+	if (head)
 		return head;
-	}
 	add(&counters.fallbacks, 1);
-	if (deposit)
-		frame_put(deposit);
+	if (*deposit)
+		frame_put(*deposit);
 	return NULL;
 }
 
@@ -90,31 +166,54 @@ bool large_fault(struct space *space, const struct region *region, vaddr_t page)
 {
 	struct pmap *pmap = &space->pmap;
 	vaddr_t block = ALIGN_DOWN(page, LARGE_SIZE);
-	struct frame *head = make(space, region, block);
+	struct frame *deposit = NULL, *head = make(space, region, block, &deposit);
 	bool entered = false;
 
 	if (!head)
 		return false;
 	/* Meanwhile another thread may have come to the same block. */
 	spin_lock(&pmap->lock);
-	if (pmap_reserve_large(pmap, block, &head->deposit) == 0) {
-		pmap_enter_large(pmap, block, frame_paddr(head),
-				 PTE_WRITE | (region->prot & PROT_EXEC ? PTE_EXEC : 0));
-		large_count(space, 1);
+	if (pmap_reserve_large(pmap, block, &deposit) == 0) {
+		enter(space, block, head, PTE_WRITE | (region->prot & PROT_EXEC ? PTE_EXEC : 0),
+		      deposit);
 		entered = true;
 	}
 	spin_unlock(&pmap->lock);
-	if (entered)
+	if (entered) {
 		add(&counters.allocated, 1);
-	else
-		large_free(head);
+	} else {
+		frame_put(head);
+		frame_put(deposit);
+	}
 	return entered;
 }
 
-void large_free(struct frame *head)
+/* --- shared ones ---------------------------------------------------------------------------------- */
+
+int large_share(struct space *child, const struct mapping *page)
 {
-	frame_put(head->deposit);
-	frame_put(head);
+	struct frame *head = frame_of(page->pte.address), *deposit = NULL;
+	int error;
+
+	spin_lock(&child->pmap.lock);
+	error = pmap_reserve_large(&child->pmap, page->page, &deposit);
+	if (!error) {
+		get(head);
+		enter(child, page->page, head, page->pte.executable ? PTE_EXEC : 0, deposit);
+	}
+	spin_unlock(&child->pmap.lock);
+	assert(error != -EEXIST);
+	return error;
+}
+
+bool large_allow(struct space *space, vaddr_t page)
+{
+	vaddr_t block = ALIGN_DOWN(page, LARGE_SIZE);
+
+	if (!is_alone(frame_of(pmap_get(&space->pmap, block).address)))
+		return false;
+	pmap_allow_large(&space->pmap, block);
+	return true;
 }
 
 /* --- demotion ------------------------------------------------------------------------------------- */
@@ -140,14 +239,12 @@ static void demote(struct space *space, vaddr_t block)
 
 	head = frame_of(was.pte.address);
 	rights = (was.pte.writable ? PTE_WRITE : 0) | (was.pte.executable ? PTE_EXEC : 0);
+	split(head);
 	spin_lock(&pmap->lock);
-	pmap_put_table(pmap, block, head->deposit);
-	frame_split(head);
+	pmap_put_table(pmap, block, withdraw(space));
 	for (uint64_t i = 0; i < LARGE_PAGES; i++)
 		pmap_enter(pmap, block + i * PAGE_SIZE, frame_paddr(head + i), rights);
-	space->stats.large_pages--;
 	spin_unlock(&pmap->lock);
-	add(&counters.present, (uint64_t)-1);
 	add(&counters.demoted, 1);
 }
 

@@ -35,7 +35,7 @@ static void flush_mappings(struct pmap *pmap, const struct mapping *mappings, un
 static void drop(struct pte pte)
 {
 	if (pte.large)
-		large_free(frame_of(pte.address));
+		large_put(frame_of(pte.address));
 	else if (!pte.special)
 		frame_put(frame_of(pte.address));
 }
@@ -53,7 +53,7 @@ static void discount(struct space *space, const struct mapping *gone, unsigned c
 			continue;
 		frame = frame_of(pte.address);
 		if (pte.large)
-			large_count(space, -1);
+			large_discount(space);
 		else if (frame->kind == FRAME_ANON)
 			anon++;
 		else

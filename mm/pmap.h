@@ -100,7 +100,7 @@ enum pmap_change {
 /*
  * The PTEs of [*at, end) that are not empty, as they were before `change` was done to them: at most
  * `max`. Their number; *at moves behind the last. A large page is one mapping, and must lie in the range
- * whole; PMAP_READ_ONLY must not meet one. No flush.
+ * whole. No flush.
  */
 unsigned pmap_collect(struct pmap *pmap, vaddr_t *at, vaddr_t end, enum pmap_change change,
 		      struct mapping *out, unsigned max);
@@ -127,7 +127,9 @@ unsigned pmap_enter_absent(struct pmap *pmap, vaddr_t address, struct frame **fr
  */
 int pmap_reserve_large(struct pmap *pmap, vaddr_t block, struct frame **deposit);
 void pmap_enter_large(struct pmap *pmap, vaddr_t block, paddr_t frame, unsigned rights);
-/* Gives the block, which holds nothing, an empty table of pages. */
+/* The large page that is there may be written. */
+void pmap_allow_large(struct pmap *pmap, vaddr_t block);
+/* Gives the block, which holds nothing, an empty table of pages: the deposit, whatever is in it. */
 void pmap_put_table(struct pmap *pmap, vaddr_t block, struct frame *deposit);
 
 /*

@@ -26,6 +26,7 @@ struct space *space_create(void)
 	space->refs = 1;
 	rw_init(&space->lock, "space", RANK_SPACE);
 	RB_INIT(&space->regions);
+	LIST_INIT(&space->deposits);
 	space->mmap_top = space->stack_top = USER_MAX;
 	space->limits = (struct space_limits){ UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
 	return space;
@@ -51,6 +52,7 @@ void space_put(struct space *space)
 	change_remove(space, USER_MIN, USER_MAX, &change);
 	rw_write_unlock(&space->lock);
 	change_release(&change);
+	assert(LIST_EMPTY(&space->deposits));
 	pmap_destroy(&space->pmap);
 	slab_free(&space_cache, space);
 }

@@ -72,6 +72,7 @@ struct space {
 	RB_HEAD(region_tree, region) regions; /* lock */
 	uint64_t region_count;                /* lock */
 	struct pmap pmap;
+	LIST_HEAD(, frame) deposits; /* by table_link: a table for each large page; pmap lock */
 	vaddr_t brk_start, brk; /* lock; brk need not be aligned */
 	vaddr_t mmap_top;       /* mappings go below this; fixed at exec */
 	vaddr_t stack_top;      /* fixed at exec */

@@ -21,27 +21,28 @@ static uint64_t mappers(const struct frame *frame)
 	return MAX(refs, 1u);
 }
 
-static void add_page(struct region_usage *usage, struct pte pte)
+/* So many bytes of a mapping, which count by that frame. */
+static void add(struct region_usage *usage, struct pte pte, const struct frame *frame,
+		uint64_t bytes)
 {
-	const struct frame *frame = frame_of(pte.address);
 	bool anonymous = frame->kind == FRAME_ANON;
 	/* What is in no file can only have been written: there is nowhere else to have it from. */
 	bool dirty = pte.dirty || anonymous || (frame->flags & FRAME_SHARED_ANON);
 	uint64_t others = mappers(frame);
-	uint64_t share = PAGE_SIZE * USAGE_SHARE / others;
+	uint64_t share = bytes * USAGE_SHARE / others;
 
-	usage->resident += PAGE_SIZE;
+	usage->resident += bytes;
 	if (pte.accessed)
-		usage->referenced += PAGE_SIZE;
+		usage->referenced += bytes;
 	if (others > 1)
-		*(dirty ? &usage->shared_dirty : &usage->shared_clean) += PAGE_SIZE;
+		*(dirty ? &usage->shared_dirty : &usage->shared_clean) += bytes;
 	else
-		*(dirty ? &usage->private_dirty : &usage->private_clean) += PAGE_SIZE;
+		*(dirty ? &usage->private_dirty : &usage->private_clean) += bytes;
 	usage->share += share;
 	if (dirty)
 		usage->share_dirty += share;
 	if (anonymous) {
-		usage->anonymous += PAGE_SIZE;
+		usage->anonymous += bytes;
 		usage->share_anon += share;
 	} else if (frame->flags & FRAME_SHARED_ANON) {
 		usage->share_shared += share;
@@ -50,18 +51,17 @@ static void add_page(struct region_usage *usage, struct pte pte)
 	}
 }
 
-/* A large page is never shared, and each of its pages was zeroed for a write. */
 static void add_large(struct region_usage *usage, struct pte pte)
 {
-	usage->resident += LARGE_SIZE;
+	const struct frame *head = frame_of(pte.address);
+
 	usage->huge += LARGE_SIZE;
-	usage->anonymous += LARGE_SIZE;
-	usage->private_dirty += LARGE_SIZE;
-	if (pte.accessed)
-		usage->referenced += LARGE_SIZE;
-	usage->share += LARGE_SIZE * USAGE_SHARE;
-	usage->share_dirty += LARGE_SIZE * USAGE_SHARE;
-	usage->share_anon += LARGE_SIZE * USAGE_SHARE;
+	if (large_is_whole(head)) {
+		add(usage, pte, head, LARGE_SIZE);
+		return;
+	}
+	for (uint64_t i = 0; i < LARGE_PAGES; i++)
+		add(usage, pte, head + i, PAGE_SIZE);
 }
 
 void usage_add(struct region_usage *usage, struct space *space, const struct region *region)
@@ -79,7 +79,8 @@ void usage_add(struct region_usage *usage, struct space *space, const struct reg
 			if (mappings[i].pte.large)
 				add_large(usage, mappings[i].pte);
 			else if (!mappings[i].pte.special)
-				add_page(usage, mappings[i].pte);
+				add(usage, mappings[i].pte, frame_of(mappings[i].pte.address),
+				    PAGE_SIZE);
 		}
 		spin_unlock(&space->pmap.lock);
 		if (sched_needs_resched())

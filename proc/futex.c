@@ -5,8 +5,9 @@
  * so that no wake-up falls between the two. User memory is read and changed there without faulting; if a
  * page is missing, the locks are dropped, it is brought, and all begins anew.
  *
- * Locks whose owner is known to the kernel are in futex_lock.c, and what happens to locks whose owner
- * ends in robust.c.
+ * Locks whose owner is known to the kernel are in futex_lock.c, moving waiters to such a lock in
+ * futex_requeue.c, waiting for several words in futex_waitv.c, and what happens to locks whose owner ends in
+ * robust.c.
  */
 #include "proc/futex.h"
 
@@ -64,14 +65,14 @@ struct futex_bucket *futex_bucket(const struct futex_key *key)
 	return &futex_buckets[(word ^ word >> 8) % FUTEX_BUCKETS];
 }
 
-static void lock_two(struct futex_bucket *a, struct futex_bucket *b)
+void futex_lock_two(struct futex_bucket *a, struct futex_bucket *b)
 {
 	spin_lock(a < b ? &a->lock : &b->lock);
 	if (a != b)
 		spin_lock(a < b ? &b->lock : &a->lock);
 }
 
-static void unlock_two(struct futex_bucket *a, struct futex_bucket *b)
+void futex_unlock_two(struct futex_bucket *a, struct futex_bucket *b)
 {
 	spin_unlock(&a->lock);
 	if (a != b)
@@ -84,7 +85,7 @@ void futex_rouse(struct futex_waiter *waiter, enum futex_state state)
 {
 	TAILQ_REMOVE(&waiter->bucket->waiters, waiter, link);
 	waiter->state = state;
-	waitq_wake_all(&waiter->sleep);
+	waitq_wake_all(waiter->sleep);
 }
 
 enum futex_state futex_dequeue(struct futex_waiter *waiter)
@@ -103,8 +104,7 @@ enum futex_state futex_dequeue(struct futex_waiter *waiter)
 	return waiter->state;
 }
 
-/* Queues the waiter if the word still is `expected`; -EAGAIN if it is not. */
-static int enqueue(struct futex_waiter *waiter, vaddr_t address, uint32_t expected)
+int futex_enqueue(struct futex_waiter *waiter, vaddr_t address, uint32_t expected)
 {
 	struct futex_bucket *bucket = waiter->bucket;
 
@@ -131,18 +131,18 @@ static int enqueue(struct futex_waiter *waiter, vaddr_t address, uint32_t expect
 static int64_t wait(vaddr_t address, bool private, uint32_t expected, uint32_t bits,
 		    uint64_t deadline_ns)
 {
-	struct futex_waiter waiter = { .bits = bits };
+	struct waitq sleep;
+	struct futex_waiter waiter = { .bits = bits, .sleep = &sleep };
 	int error = futex_key(address, private, &waiter.key);
 
 	if (error != 0)
 		return error;
 	waiter.bucket = futex_bucket(&waiter.key);
-	waitq_init(&waiter.sleep, "futex");
-	error = enqueue(&waiter, address, expected);
+	waitq_init(&sleep, "futex");
+	error = futex_enqueue(&waiter, address, expected);
 	if (error != 0)
 		return error;
-	error = wait_event_full(&waiter.sleep, waiter.state != FUTEX_ASLEEP, WAIT_SIGNAL,
-				deadline_ns);
+	error = wait_event_full(&sleep, waiter.state != FUTEX_ASLEEP, WAIT_SIGNAL, deadline_ns);
 	/* Woken in the last moment counts as woken: the waker has counted us. */
 	if (futex_dequeue(&waiter) == FUTEX_WOKEN)
 		error = 0;
@@ -165,7 +165,7 @@ static int64_t wake(struct futex_bucket *bucket, const struct futex_key *key, in
 		next = TAILQ_NEXT(waiter, link);
 		if (!futex_same(&waiter->key, key))
 			continue;
-		if (waiter->is_lock)
+		if (waiter->is_lock || waiter->to_lock)
 			return -EINVAL;
 		if (!(waiter->bits & bits))
 			continue;
@@ -197,13 +197,7 @@ void futex_wake_one(vaddr_t address)
 
 /* --- two futexes ---------------------------------------------------------------------------------- */
 
-struct pair {
-	vaddr_t address, address2;
-	struct futex_key key, key2;
-	struct futex_bucket *bucket, *bucket2;
-};
-
-static int get_pair(struct pair *p, vaddr_t address, vaddr_t address2, bool private)
+static int get_pair(struct futex_pair *p, vaddr_t address, vaddr_t address2, bool private)
 {
 	int error = futex_key(address, private, &p->key);
 
@@ -219,7 +213,7 @@ static int get_pair(struct pair *p, vaddr_t address, vaddr_t address2, bool priv
 }
 
 /* Wakes some, and lets others wait at the second futex from now on. Both locks held. */
-static int64_t move(struct pair *p, int wakes, int moves)
+static int64_t move(struct futex_pair *p, int wakes, int moves)
 {
 	struct futex_waiter *last = TAILQ_LAST(&p->bucket->waiters, futex_waiters);
 	struct futex_waiter *waiter, *next = TAILQ_FIRST(&p->bucket->waiters);
@@ -231,7 +225,7 @@ static int64_t move(struct pair *p, int wakes, int moves)
 		next = TAILQ_NEXT(waiter, link);
 		if (!futex_same(&waiter->key, &p->key))
 			continue;
-		if (waiter->is_lock)
+		if (waiter->is_lock || waiter->to_lock)
 			return -EINVAL;
 		if (woken < wakes) {
 			futex_rouse(waiter, FUTEX_WOKEN);
@@ -251,7 +245,7 @@ static int64_t move(struct pair *p, int wakes, int moves)
 static int64_t requeue(vaddr_t address, vaddr_t address2, bool private, int wakes, int moves,
 		       const uint32_t *expected)
 {
-	struct pair p;
+	struct futex_pair p;
 	int64_t result = get_pair(&p, address, address2, private);
 
 	if (wakes < 0 || moves < 0)
@@ -260,7 +254,7 @@ static int64_t requeue(vaddr_t address, vaddr_t address2, bool private, int wake
 		uint32_t value = 0;
 		bool read = true;
 
-		lock_two(p.bucket, p.bucket2);
+		futex_lock_two(p.bucket, p.bucket2);
 		if (expected)
 			read = copy_from_user_nofault(&value, address, sizeof(value)) ==
 			       sizeof(value);
@@ -268,7 +262,7 @@ static int64_t requeue(vaddr_t address, vaddr_t address2, bool private, int wake
 			result = -EAGAIN;
 		else if (read)
 			result = move(&p, wakes, moves);
-		unlock_two(p.bucket, p.bucket2);
+		futex_unlock_two(p.bucket, p.bucket2);
 		if (read)
 			return result;
 		result = user_fault_in(address, sizeof(value), false);
@@ -357,7 +351,7 @@ static int64_t wake_op(vaddr_t address, vaddr_t address2, bool private, int limi
 		       uint32_t packed)
 {
 	struct operation op;
-	struct pair p;
+	struct futex_pair p;
 	int64_t result = get_pair(&p, address, address2, private);
 
 	if (result == 0)
@@ -367,14 +361,14 @@ static int64_t wake_op(vaddr_t address, vaddr_t address2, bool private, int limi
 		uint32_t old;
 		int error;
 
-		lock_two(p.bucket, p.bucket2);
+		futex_lock_two(p.bucket, p.bucket2);
 		error = change(&op, address2, &old);
 		if (error == 0) {
 			result = wake(p.bucket, &p.key, limit, FUTEX_BITSET_MATCH_ANY);
 			if (result >= 0 && compares(&op, (int32_t)old))
 				woken2 = wake(p.bucket2, &p.key2, limit2, FUTEX_BITSET_MATCH_ANY);
 		}
-		unlock_two(p.bucket, p.bucket2);
+		futex_unlock_two(p.bucket, p.bucket2);
 		if (error == 0)
 			return result < 0 || woken2 < 0 ? MIN(result, woken2) : result + woken2;
 		if (error == -EFAULT)
@@ -410,9 +404,19 @@ static int read_deadline(vaddr_t timeout, int command, bool wall_clock, uint64_t
 	return 0;
 }
 
+static int64_t requeue_to_lock(vaddr_t address, vaddr_t address2, bool private, int wakes,
+			       int moves, uint32_t expected)
+{
+	struct futex_pair p;
+	int error = get_pair(&p, address, address2, private);
+
+	return error != 0 ? error : futex_requeue_to_lock(&p, wakes, moves, expected);
+}
+
 static bool has_timeout(int command)
 {
-	return command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI ||
+	return command == FUTEX_WAIT || command == FUTEX_WAIT_REQUEUE_PI ||
+	       command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI ||
 	       command == FUTEX_LOCK_PI2;
 }
 
@@ -425,7 +429,8 @@ SYSCALL6(futex, vaddr_t, address, int, operation, uint32_t, value, uint64_t, tim
 	uint64_t deadline_ns = NO_DEADLINE;
 	int error = 0;
 
-	if (wall_clock && command != FUTEX_WAIT_BITSET && command != FUTEX_LOCK_PI2)
+	if (wall_clock && command != FUTEX_WAIT_BITSET && command != FUTEX_LOCK_PI2 &&
+	    command != FUTEX_WAIT_REQUEUE_PI)
 		return -ENOSYS;
 	if (has_timeout(command))
 		error = read_deadline(timeout, command, wall_clock || command == FUTEX_LOCK_PI,
@@ -456,6 +461,10 @@ SYSCALL6(futex, vaddr_t, address, int, operation, uint32_t, value, uint64_t, tim
 		return futex_lock(address, private, true, deadline_ns);
 	case FUTEX_UNLOCK_PI:
 		return futex_unlock(address, private);
+	case FUTEX_WAIT_REQUEUE_PI:
+		return futex_wait_for_lock(address, private, value, deadline_ns, address2);
+	case FUTEX_CMP_REQUEUE_PI:
+		return requeue_to_lock(address, address2, private, (int)value, count2, value3);
 	default:
 		return -ENOSYS;
 	}

@@ -318,6 +318,8 @@ void process_init(void)
 		.begin_mask = signal_set_mask_for_wait,
 		.end_mask = signal_end_mask_for_wait,
 		.process_number = process_number_of_caller,
+		.post_io = signal_io_post,
+		.io_owner_exists = signal_io_exists,
 	};
 	static const struct tty_job_hooks job_hooks = {
 		.session = current_session,

@@ -20,6 +20,7 @@ struct version;
 struct file_name;
 struct trapframe;
 struct user;
+struct futex_waiter;
 
 /* As the kernel's struct sigaction of <asm/signal.h>, with addresses as numbers. */
 struct signal_action {
@@ -96,6 +97,10 @@ struct task {
 	/* Until it runs. */
 	struct trapframe *registers; /* to begin with; kalloc()ed, its own */
 	vaddr_t set_child_tid;       /* CLONE_CHILD_SETTID: where to; 0: nowhere */
+
+	/* Priority inheritance; proc/inherit.c's lock. */
+	LIST_HEAD(, futex_waiter) lenders; /* who waits for a lock that it holds */
+	struct futex_waiter *waits;        /* for what it waits itself; or NULL */
 
 	/* CLONE_VFORK: who waits for whom to be done with the memory. Family lock to change. */
 	struct task *vfork_parent;
@@ -337,6 +342,8 @@ void process_user_return(struct trapframe *tf);
 void futex_init(void);
 /* FUTEX_WAKE of one waiter, at an address of the current space. */
 void futex_wake_one(vaddr_t address);
+/* The thread's own priority is another now: so may be what it lends. */
+void inherit_changed(struct task *task);
 /* No thread has that number any more: who waits for a lock of its looks again. */
 void futex_owner_ended(uint32_t tid);
 /*

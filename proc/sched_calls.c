@@ -115,8 +115,10 @@ static int apply(int pid, const struct change *change)
 		if (change->nice >= NICE_MIN && change->nice <= NICE_MAX)
 			params.nice = (int8_t)change->nice;
 		error = check_change(thread, &before, &params);
-		if (error == 0)
+		if (error == 0) {
 			sched_set_params(thread, &params);
+			inherit_changed(container_of(thread, struct task, thread));
+		}
 	}
 	mutex_unlock(&family_lock);
 	return thread ? error : -ESRCH;

@@ -16,6 +16,9 @@
 #include "proc/process.h"
 #include <linux/signal.h>
 
+struct io_owner;
+struct io_signal;
+
 #define SIGNAL_BIT(signal) (UINT64_C(1) << ((signal)-1))
 /* What nobody can block, ignore or handle. */
 #define UNSTOPPABLE (SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP))
@@ -78,6 +81,10 @@ void signal_set_mask_for_wait(uint64_t mask);
 void signal_end_mask_for_wait(void);
 /* A thread has left its process: others take what it was told of. Signal lock held. */
 void signal_leave(struct task *task);
+
+/* What files tell their owners. Family lock not held. (proc/signal_io.c) */
+void signal_io_post(const struct io_signal *io);
+bool signal_io_exists(const struct io_owner *owner);
 
 /* True if the calling thread blocks or its process ignores it. */
 bool signal_is_withheld(int signal);

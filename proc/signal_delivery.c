@@ -34,9 +34,13 @@ const char *signal_name(int signal)
 
 /* --- delivery ------------------------------------------------------------------------------------------- */
 
-static bool is_futex_lock(int command)
+/* Locks that libc takes without knowing of EINTR: made again after any handler. */
+static bool restarts_always(const struct trapframe *tf)
 {
-	return command == FUTEX_LOCK_PI || command == FUTEX_LOCK_PI2;
+	int command = (int)tf->rsi & FUTEX_CMD_MASK;
+
+	return tf->error == __NR_futex && (command == FUTEX_LOCK_PI || command == FUTEX_LOCK_PI2 ||
+					   command == FUTEX_WAIT_REQUEUE_PI);
 }
 
 /* signal(7): these are never restarted after a handler, whatever SA_RESTART says. */
@@ -57,8 +61,7 @@ static bool restarts_after_handler(const struct trapframe *tf)
 	case __NR_rt_sigtimedwait:
 		return false;
 	case __NR_futex:
-		/* Without a timeout; a lock in any case. */
-		return tf->r10 == 0 || is_futex_lock((int)tf->rsi & FUTEX_CMD_MASK);
+		return tf->r10 == 0; /* without a timeout */
 	default:
 		return true;
 	}
@@ -147,7 +150,8 @@ static void handle(struct trapframe *tf, const struct delivery *d)
 	siginfo_t info;
 
 	current->restart_deadline_ns = 0;
-	if (was_interrupted(tf) && (d->action.flags & SA_RESTART) && restarts_after_handler(tf))
+	if (was_interrupted(tf) &&
+	    (restarts_always(tf) || ((d->action.flags & SA_RESTART) && restarts_after_handler(tf))))
 		restart_call(tf);
 	if (signal_push_frame(tf, d)) {
 		if (self->alternate_stack.flags & SS_AUTODISARM)

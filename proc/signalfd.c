@@ -109,7 +109,7 @@ static ssize_t read_signalfd(struct file *file, vaddr_t to, size_t length, loff_
 	while (length - done >= sizeof(struct signalfd_siginfo)) {
 		int signal = take_one(s, &info);
 
-		if (signal == 0 && done == 0 && !(atomic_load(&file->flags) & O_NONBLOCK))
+		if (signal == 0 && done == 0 && file_may_wait(file))
 			error = wait_event_signal(&news, (signal = take_one(s, &info)) != 0);
 		else if (signal == 0)
 			error = -EAGAIN;
@@ -142,6 +142,7 @@ static void release_signalfd(struct file *file)
 }
 
 static const struct file_ops signalfd_ops = {
+	.seeks_nowhere = true,
 	.read = read_signalfd,
 	.stat = stat_anonymous,
 	.poll = poll_signalfd,

@@ -15,6 +15,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
+
 #define NSEC_PER_SEC  UINT64_C(1000000000)
 #define NSEC_PER_USEC UINT64_C(1000)
 
@@ -49,43 +52,48 @@ static uint64_t read_tsc(void)
 	return (uint64_t)high << 32 | low;
 }
 
-/* Monotonic and wall time of one moment; false: ask the kernel. */
-static bool read_clocks(uint64_t *monotonic, uint64_t *wall)
+/* Nanoseconds of wall or of monotonic time; false: ask the kernel. */
+static inline bool read_clock(bool wall, uint64_t *ns)
 {
 	uint32_t sequence;
 
 	do {
-		sequence = atomic_load_explicit(&vvar.sequence, memory_order_acquire);
-		if (!vvar.usable)
-			return false;
-		*monotonic = (uint64_t)((unsigned __int128)(read_tsc() - vvar.base_tsc) *
-						vvar.ns_per_tick >>
-					VVAR_SCALE_SHIFT);
-		*wall = *monotonic + vvar.wall_offset_ns;
+		uint64_t ticks;
+
+		do {
+			sequence = atomic_load_explicit(&vvar.sequence, memory_order_acquire);
+			if (unlikely(sequence & VVAR_UNUSABLE))
+				return false;
+		} while (unlikely(sequence & VVAR_CHANGING));
+		ticks = read_tsc() - vvar.base_tsc;
+		*ns = (uint64_t)((unsigned __int128)ticks * vvar.ns_per_tick >> VVAR_SCALE_SHIFT);
+		if (wall)
+			*ns += vvar.wall_offset_ns;
 		atomic_thread_fence(memory_order_acquire);
-	} while ((sequence & 1) ||
-		 sequence != atomic_load_explicit(&vvar.sequence, memory_order_relaxed));
+	} while (unlikely(sequence != atomic_load_explicit(&vvar.sequence, memory_order_relaxed)));
 	return true;
 }
 
-static bool is_wall(int clock)
-{
-	return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE || clock == CLOCK_TAI;
-}
+/* Sets of clocks, by number. */
+#define WALL (1u << CLOCK_REALTIME | 1u << CLOCK_REALTIME_COARSE | 1u << CLOCK_TAI)
+#define MONOTONIC                                                                           \
+	(1u << CLOCK_MONOTONIC | 1u << CLOCK_MONOTONIC_RAW | 1u << CLOCK_MONOTONIC_COARSE | \
+	 1u << CLOCK_BOOTTIME)
+#define CLOCKS_MAX 32
 
-static bool is_monotonic(int clock)
+/* The set that it alone is; 0: none that is known here. */
+static inline uint32_t set_of(int clock)
 {
-	return clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_RAW ||
-	       clock == CLOCK_MONOTONIC_COARSE || clock == CLOCK_BOOTTIME;
+	return likely((unsigned)clock < CLOCKS_MAX) ? (1u << clock) & (WALL | MONOTONIC) : 0;
 }
 
 int __vdso_clock_gettime(int clock, struct __kernel_timespec *out)
 {
-	uint64_t monotonic, wall, ns;
+	uint32_t set = set_of(clock);
+	uint64_t ns;
 
-	if (!(is_wall(clock) || is_monotonic(clock)) || !read_clocks(&monotonic, &wall))
+	if (unlikely(set == 0) || unlikely(!read_clock(set & WALL, &ns)))
 		return (int)call(__NR_clock_gettime, clock, (long)out, 0);
-	ns = is_wall(clock) ? wall : monotonic;
 	out->tv_sec = (long long)(ns / NSEC_PER_SEC);
 	out->tv_nsec = (long long)(ns % NSEC_PER_SEC);
 	return 0;
@@ -93,7 +101,7 @@ int __vdso_clock_gettime(int clock, struct __kernel_timespec *out)
 
 int __vdso_clock_getres(int clock, struct __kernel_timespec *out)
 {
-	if (!is_wall(clock) && !is_monotonic(clock))
+	if (set_of(clock) == 0)
 		return (int)call(__NR_clock_getres, clock, (long)out, 0);
 	if (out) {
 		out->tv_sec = 0;
@@ -104,9 +112,9 @@ int __vdso_clock_getres(int clock, struct __kernel_timespec *out)
 
 int __vdso_gettimeofday(struct __kernel_old_timeval *out, struct timezone *zone)
 {
-	uint64_t monotonic, wall;
+	uint64_t wall;
 
-	if (!read_clocks(&monotonic, &wall))
+	if (!read_clock(true, &wall))
 		return (int)call(__NR_gettimeofday, (long)out, (long)zone, 0);
 	if (out) {
 		out->tv_sec = (long)(wall / NSEC_PER_SEC);
@@ -121,10 +129,10 @@ int __vdso_gettimeofday(struct __kernel_old_timeval *out, struct timezone *zone)
 
 long __vdso_time(long *out)
 {
-	uint64_t monotonic, wall;
+	uint64_t wall;
 	long seconds;
 
-	if (!read_clocks(&monotonic, &wall))
+	if (!read_clock(true, &wall))
 		return call(__NR_time, (long)out, 0, 0);
 	seconds = (long)(wall / NSEC_PER_SEC);
 	if (out)

@@ -337,6 +337,15 @@ void pmap_prune(struct pmap *pmap, vaddr_t start, vaddr_t end, vaddr_t floor, va
 
 /* --- single pages --------------------------------------------------------------------------------- */
 
+/* Of a large page, its first. */
+static struct pte decode_large(uint64_t entry)
+{
+	struct pte pte = decode(entry & ~ENTRY_LARGE);
+
+	pte.large = true;
+	return pte;
+}
+
 struct pte pmap_get(struct pmap *pmap, vaddr_t address)
 {
 	entry_t *table = find_table(pmap, address);
@@ -346,11 +355,10 @@ struct pte pmap_get(struct pmap *pmap, vaddr_t address)
 	if (likely(table))
 		return decode(table[level_index(address, 0)]);
 	large = find_large(pmap, address);
-	pte = decode(large ? *large & ~ENTRY_LARGE : 0);
-	if (large) {
-		pte.large = true;
-		pte.address += address & (PMAP_TABLE_SPAN - PAGE_SIZE);
-	}
+	if (!large)
+		return decode(0);
+	pte = decode_large(*large);
+	pte.address += address & (PMAP_TABLE_SPAN - PAGE_SIZE);
 	return pte;
 }
 
@@ -508,15 +516,11 @@ static inline __attribute__((always_inline)) unsigned collect_table(entry_t *tab
 /* As pmap_collect(), of a large page. */
 static struct pte collect_large(struct pmap *pmap, vaddr_t block, enum pmap_change change)
 {
-	struct pte pte = pmap_get(pmap, block);
 	entry_t *slot = find_large(pmap, block);
 
-	assert(change != PMAP_READ_ONLY);
-	if (change == PMAP_CLEAR) {
-		atomic_exchange(slot, 0);
+	if (change == PMAP_CLEAR)
 		discount_entry(slot);
-	}
-	return pte;
+	return decode_large(change_entry(slot, *slot, change));
 }
 
 unsigned pmap_collect(struct pmap *pmap, vaddr_t *at, vaddr_t end, enum pmap_change change,
@@ -563,7 +567,7 @@ int pmap_reserve_large(struct pmap *pmap, vaddr_t block, struct frame **deposit)
 	if (level != 1 || *slot)
 		return -EEXIST;
 	if (!*deposit)
-		*deposit = frame_alloc(FRAME_PTABLE, 0, FRAME_ZERO);
+		*deposit = frame_alloc(FRAME_PTABLE, 0, 0);
 	return *deposit ? 0 : -ENOMEM;
 }
 
@@ -577,12 +581,21 @@ void pmap_enter_large(struct pmap *pmap, vaddr_t block, paddr_t frame, unsigned 
 	*slot = encode(frame, rights) | ENTRY_LARGE;
 }
 
+void pmap_allow_large(struct pmap *pmap, vaddr_t block)
+{
+	entry_t *slot = find_large(pmap, block);
+
+	assert(slot && (*slot & ENTRY_PRESENT));
+	atomic_fetch_or(slot, ENTRY_WRITE);
+}
+
 void pmap_put_table(struct pmap *pmap, vaddr_t block, struct frame *deposit)
 {
 	unsigned level;
 	entry_t *slot = walk(pmap, block, &level);
 
 	assert(level == 1);
+	pmap_zero_frames(deposit, 1);
 	link_table(pmap, slot, deposit);
 	count_entry(slot);
 }

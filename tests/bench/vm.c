@@ -331,6 +331,19 @@ static void scale_fork(void)
 	}
 }
 
+/* Fork of a heap in pages of 2 MiB, where the kernel has any for it. */
+static void fork_large(void)
+{
+	char *memory =
+		mmap(NULL, HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	need(memory != MAP_FAILED, "mmap");
+	madvise(memory, HUGE_SIZE, MADV_HUGEPAGE);
+	write_each(memory, HUGE_SIZE / PAGE);
+	measure_row("fork + exit + wait with 64 MiB in large pages", fork_exit_wait, 4);
+	munmap(memory, HUGE_SIZE);
+}
+
 /* --- the table ---------------------------------------------------------------------------------- */
 
 static void copy_self(const char *path)
@@ -381,6 +394,7 @@ int main(int argc, char **argv)
 	measure_row("mprotect split + merge", protect_pair, 1000);
 	measure_row("munmap, per touched page", unmap_touched, PAGES);
 	scale_fork();
+	fork_large();
 	measure_row("vfork + exit + wait", vfork_exit_wait, 50);
 	measure_row("fork + exec + exit + wait", fork_exec_exit_wait, 20);
 	measure_row("pipe round trip", pipe_round_trip, 1000);

@@ -73,6 +73,56 @@ static void children_have_their_own(unsigned char *memory, unsigned long pages)
 	   "a child reads what the parent wrote, and writes over it");
 }
 
+/* Who only looks takes nothing apart; nor does whoever is left alone, and writes. */
+static void readers_share(unsigned char *memory, unsigned long pages, int plenty)
+{
+	long split = counter("thp_split_pmd");
+	int status = -1;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(wrong(memory, 0, pages) == 0 ? 0 : 1);
+	ok(child > 0 && waitpid(child, &status, 0) == child && status == 0, "a child reads it");
+	fill(memory, pages);
+	ok(wrong(memory, 0, pages) == 0, "and then the parent writes it");
+	if (plenty)
+		ok(counter("thp_split_pmd") == split, "which takes no block apart");
+}
+
+/* One page of each block is written by each of two; the others are one and the same to both. */
+static void writers_get_single_pages(unsigned char *memory)
+{
+	const unsigned long per_block = HUGE / PAGE;
+	int status = -1, ends[2];
+	pid_t child;
+	char byte = 0;
+
+	if (pipe(ends) != 0)
+		return;
+	child = fork();
+	if (child == 0) {
+		close(ends[1]);
+		for (unsigned long i = 0; i < BLOCKS; i++)
+			memory[i * HUGE] = 0x55;
+		/* Until the parent has written, too. */
+		if (read(ends[0], &byte, 1) != 1)
+			_exit(2);
+		for (unsigned long i = 0; i < BLOCKS; i++)
+			if (memory[i * HUGE] != 0x55 ||
+			    wrong(memory, i * per_block + 1, (i + 1) * per_block) != 0)
+				_exit(1);
+		_exit(0);
+	}
+	close(ends[0]);
+	for (unsigned long i = 0; i < BLOCKS; i++)
+		memory[i * HUGE + PAGE + (i * per_block + 1) % PAGE] = 0x66;
+	ok(write(ends[1], &byte, 1) == 1 && waitpid(child, &status, 0) == child && status == 0,
+	   "a child does not see what the parent writes");
+	close(ends[1]);
+	ok(wrong(memory, 2, per_block) == 0 && memory[PAGE + 1] == 0x66 && memory[0] == expected(0),
+	   "nor the parent what the child has written");
+}
+
 int main(int argc, char **argv)
 {
 	const unsigned long per_block = HUGE / PAGE, pages = BLOCKS * per_block;
@@ -124,6 +174,12 @@ int main(int argc, char **argv)
 	if (plenty)
 		ok(counter("thp_split_pmd") == split + (long)BLOCKS, "each was taken apart once");
 	ok(munmap(memory, BLOCKS * HUGE) == 0, "all go");
+
+	memory = map_blocks(BLOCKS, MADV_HUGEPAGE);
+	fill(memory, pages);
+	readers_share(memory, pages, plenty);
+	writers_get_single_pages(memory);
+	munmap(memory, BLOCKS * HUGE);
 
 	memory = map_blocks(BLOCKS, MADV_HUGEPAGE);
 	fill(memory, pages);

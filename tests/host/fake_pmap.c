@@ -438,9 +438,10 @@ unsigned pmap_collect(struct pmap *pmap, vaddr_t *at, vaddr_t end, enum pmap_cha
 		*at += pte.large ? PMAP_TABLE_SPAN : PAGE_SIZE;
 		if (pte.large) {
 			assert(IS_ALIGNED(page, PMAP_TABLE_SPAN) && *at <= end);
-			assert(change != PMAP_READ_ONLY);
 			if (change == PMAP_CLEAR)
 				set_entry(find_directory(pmap, page), index_of(page, 1), 0);
+			else if (change == PMAP_READ_ONLY)
+				*find_large(pmap, page) &= ~(uint64_t)E_WRITE;
 		} else if (change == PMAP_CLEAR) {
 			pmap_clear(pmap, page);
 		} else if (change == PMAP_READ_ONLY) {
@@ -492,7 +493,7 @@ int pmap_reserve_large(struct pmap *pmap, vaddr_t block, struct frame **deposit)
 	if (((uint64_t *)frame_data(find_directory(pmap, block)))[index_of(block, 1)])
 		return -EEXIST;
 	if (!*deposit)
-		*deposit = frame_alloc(FRAME_PTABLE, 0, FRAME_ZERO);
+		*deposit = frame_alloc(FRAME_PTABLE, 0, 0);
 	return *deposit ? 0 : -ENOMEM;
 }
 
@@ -514,6 +515,15 @@ void pmap_enter_large(struct pmap *pmap, vaddr_t block, paddr_t frame, unsigned 
 	set_entry(directory, index_of(block, 1), encode(frame, rights) | E_LARGE);
 }
 
+void pmap_allow_large(struct pmap *pmap, vaddr_t block)
+{
+	uint64_t *entry = find_large(pmap, block);
+
+	check_arguments(pmap, block);
+	assert(entry && (*entry & E_PRESENT));
+	*entry |= E_WRITE;
+}
+
 void pmap_put_table(struct pmap *pmap, vaddr_t block, struct frame *deposit)
 {
 	struct frame *directory = find_directory(pmap, block);
@@ -522,6 +532,7 @@ void pmap_put_table(struct pmap *pmap, vaddr_t block, struct frame *deposit)
 	assert(!((uint64_t *)frame_data(directory))[index_of(block, 1)]);
 	assert(deposit->kind == FRAME_PTABLE && deposit->refs == 1 && deposit->flags == 0);
 	check_forgotten(pmap, block);
+	memset(frame_data(deposit), 0, PAGE_SIZE);
 	set_entry(directory, index_of(block, 1), frame_paddr(deposit) | E_TABLE);
 	pmap->tables++;
 }

@@ -183,25 +183,112 @@ static void discarding_a_part_and_the_whole(void **state)
 	assert_block(space, 1, "LLLL");
 }
 
-static void a_fork_shares_it_in_small_pages(void **state)
+/* --- shared by fork ------------------------------------------------------------------------------- */
+
+static struct space *fork_one_block(void)
 {
 	struct space *child;
 
-	(void)state;
 	map_blocks(0, 1, REGION_HUGEPAGE);
 	assert_writes(space, 0, BLOCK(0), 1);
 	assert_writes(space, 0, BLOCK(1) - 1, 2);
 	child = world_fork(space);
 	assert_non_null(child);
-	assert_block(space, 0, "aaaa");
-	assert_block(child, 0, "aaaa");
+	assert_block(space, 0, "LLLL");
+	assert_block(child, 0, "LLLL");
+	assert_int_equal(child->stats.anon_pages, LARGE_PAGES);
+	assert_int_equal(child->stats.large_pages, 1);
+	return child;
+}
+
+static void a_fork_shares_it_whole_until_somebody_writes(void **state)
+{
+	struct space *child = fork_one_block();
+
+	(void)state;
+	assert_reads(child, 1, BLOCK(0), 1);
 	assert_writes(child, 1, BLOCK(0), 3);
+	assert_block(space, 0, "LLLL");
+	assert_block(child, 0, "aaaa");
 	assert_reads(space, 0, BLOCK(0), 1);
+	assert_reads(child, 1, BLOCK(0), 3);
 	assert_reads(child, 1, BLOCK(1) - 1, 2);
-	world_check();
-	world_drop(child);
 	assert_writes(space, 0, BLOCK(1) - 1, 4);
+	assert_block(space, 0, "aaaa");
+	assert_reads(child, 1, BLOCK(1) - 1, 2);
+	assert_reads(space, 1, BLOCK(0), 1);
 	world_check();
+}
+
+static void the_last_who_has_it_keeps_it_large(void **state)
+{
+	struct space *child = fork_one_block();
+	struct large_stats before, after;
+
+	(void)state;
+	large_get_stats(&before);
+	world_drop(child);
+	assert_writes(space, 0, BLOCK(0) + PAGE_SIZE, 4);
+	assert_writes(space, 1, BLOCK(0), 5);
+	large_get_stats(&after);
+	assert_int_equal(after.demoted, before.demoted);
+	assert_block(space, 0, "LLLL");
+	assert_reads(space, 0, BLOCK(1) - 1, 2);
+}
+
+static void one_that_others_have_split_ends_as_single_pages(void **state)
+{
+	struct space *child = fork_one_block(), *third;
+
+	(void)state;
+	assert_writes(child, 1, BLOCK(0), 3);
+	/* Of a block that is split already, too. */
+	third = world_fork(space);
+	assert_non_null(third);
+	assert_block(third, 0, "LLLL");
+	world_drop(space);
+	assert_reads(third, 0, BLOCK(0), 1);
+	assert_writes(third, 0, BLOCK(0) + PAGE_SIZE, 6);
+	assert_block(third, 0, "aaaa");
+	world_drop(third);
+	assert_writes(child, 0, BLOCK(1) - 1, 7);
+	assert_reads(child, 1, BLOCK(0), 3);
+	world_check();
+}
+
+static void parts_of_a_shared_one_go_one_by_one(void **state)
+{
+	struct space *child = fork_one_block();
+
+	(void)state;
+	assert_int_equal(space_unmap(space, BLOCK(0) + PAGE_SIZE, PAGE_SIZE), 0);
+	assert_block(space, 0, "a.aa");
+	assert_block(child, 0, "LLLL");
+	assert_int_equal(space_protect(child, BLOCK(0), LARGE_SIZE, PROT_READ), 0);
+	assert_block(child, 0, "aaaa");
+	assert_int_equal(space_unmap(child, BLOCK(0), LARGE_SIZE), 0);
+	assert_reads(space, 1, BLOCK(1) - 1, 2);
+	world_check();
+}
+
+static void every_allocation_of_a_fork_may_fail(void **state)
+{
+	struct space *child = NULL;
+
+	(void)state;
+	map_blocks(0, 2, REGION_HUGEPAGE);
+	assert_writes(space, 0, BLOCK(0), 1);
+	assert_writes(space, 0, BLOCK(1), 2);
+	for (uint64_t n = 1; !child; n++) {
+		inject_failure(n);
+		child = world_fork(space);
+		inject_failure(0);
+		world_check();
+		if (!child)
+			assert_writes(space, 0, BLOCK(0), (uint8_t)n);
+	}
+	assert_block(space, 1, "LLLL");
+	assert_reads(child, 1, BLOCK(1), 2);
 }
 
 static void every_allocation_of_a_fault_may_fail(void **state)
@@ -227,10 +314,13 @@ static void every_allocation_of_a_fault_may_fail(void **state)
 #define BLOCKS 5
 #define PAGES  (BLOCKS * (unsigned)LARGE_PAGES)
 
-static struct {
+/* Two spaces, the second of which begins as a fork of the first, and what must be in each. */
+struct page_model {
 	uint8_t byte;
 	bool mapped, writable;
-} model[PAGES];
+};
+static struct page_model models[2][PAGES], *model;
+static struct space *both[2];
 
 static unsigned below(unsigned bound)
 {
@@ -264,7 +354,7 @@ static void do_something(void)
 		assert_int_equal(
 			world_map(space, start, count, RW, below(4) ? REGION_HUGEPAGE : 0, NULL, 0),
 			start);
-		memset(&model[first], 0, count * sizeof(model[0]));
+		memset(&model[first], 0, count * sizeof(*model));
 		for (unsigned i = first; i < first + count; i++)
 			model[i].mapped = model[i].writable = true;
 		break;
@@ -287,14 +377,14 @@ static void do_something(void)
 		break;
 	case 5: {
 		struct space *child = world_fork(space);
+		unsigned other = space == both[0];
 
-		/* The child goes on in the parent's place, or goes. */
-		if (child && below(2)) {
-			world_drop(space);
-			space = child;
-		} else if (child) {
-			world_drop(child);
-		}
+		/* In the place of the other one; sometimes nobody is left of those before. */
+		assert_non_null(child);
+		if (both[other])
+			world_drop(both[other]);
+		both[other] = child;
+		memcpy(models[other], model, sizeof(models[other]));
 		break;
 	}
 	default:
@@ -326,8 +416,14 @@ static void random_programs_see_no_difference(void **state)
 {
 	(void)state;
 	srand(20);
-	memset(model, 0, sizeof(model));
+	memset(models, 0, sizeof(models));
+	both[0] = space;
+	both[1] = NULL;
 	for (unsigned i = 0; i < 1500; i++) {
+		unsigned side = both[1] ? below(2) : 0;
+
+		space = both[side];
+		model = models[side];
 		do_something();
 		compare();
 		if (i % 8 == 0)
@@ -348,7 +444,11 @@ int main(void)
 		TEST(unmapping_it_whole_gives_the_block_back),
 		TEST(protecting_a_part_demotes),
 		TEST(discarding_a_part_and_the_whole),
-		TEST(a_fork_shares_it_in_small_pages),
+		TEST(a_fork_shares_it_whole_until_somebody_writes),
+		TEST(the_last_who_has_it_keeps_it_large),
+		TEST(one_that_others_have_split_ends_as_single_pages),
+		TEST(parts_of_a_shared_one_go_one_by_one),
+		TEST(every_allocation_of_a_fork_may_fail),
 		TEST(every_allocation_of_a_fault_may_fail),
 		TEST(random_programs_see_no_difference),
 	};

@@ -658,6 +658,13 @@ static void another_files_transfer_is_never_gone_on_with(void **state)
 
 /* --- local files -------------------------------------------------------------------------------------------------- */
 
+static ssize_t append(struct version *version, const char *text, size_t length, uint64_t *where)
+{
+	const struct iovec parts[] = { { (void *)text, 1 }, { (void *)(text + 1), length - 1 } };
+
+	return version_append_user(version, parts, ARRAY_SIZE(parts), UINT64_MAX, where);
+}
+
 static void what_is_written_is_read_and_holes_are_zero(void **state)
 {
 	struct version *version = version_create_local(0);
@@ -673,7 +680,7 @@ static void what_is_written_is_read_and_holes_are_zero(void **state)
 	assert_int_equal(version_read(version, PAGE_SIZE, page, PAGE_SIZE), PAGE_SIZE);
 	assert_memory_equal(page, zero, PAGE_SIZE);
 	assert_int_equal(version->object.pages, 2);
-	assert_int_equal(version_append_user(version, (vaddr_t) "!", 1, UINT64_MAX, &where), 1);
+	assert_int_equal(append(version, "!", 1, &where), 1);
 	assert_int_equal(where, PAGES(3) + 3);
 	assert_int_equal(version_resize(version, PAGES(3)), 0);
 	assert_int_equal(version_read(version, PAGES(3) - 2, out, 6), 2);
@@ -690,13 +697,12 @@ static void a_write_that_faults_shows_nothing(void **state)
 	uint64_t size, where;
 	uint8_t out[20];
 
-	for (unsigned append = 0; append < 2; append++) {
+	for (unsigned append_too = 0; append_too < 2; append_too++) {
 		user_broken = true;
-		assert_int_equal(
-			append ? version_append_user(version, (vaddr_t) "abcd", 4, UINT64_MAX,
-						     &where)
-			       : version_write_user(version, 10, (vaddr_t) "abcd", 4, UINT64_MAX),
-			-EFAULT);
+		assert_int_equal(append_too ? append(version, "abcd", 4, &where)
+					    : version_write_user(version, 10, (vaddr_t) "abcd", 4,
+								 UINT64_MAX),
+				 -EFAULT);
 		user_broken = false;
 		assert_int_equal(version_size(version, &size), 0);
 		assert_int_equal(size, 0);

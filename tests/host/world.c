@@ -111,8 +111,8 @@ static void count_space(struct space *space, uint32_t *refs)
 	     at += PAGE_SIZE) {
 		struct pte pte = pmap_get(&space->pmap, at);
 
-		/* Of a large page only the first frame counts. */
-		if (!pte.special && !(pte.large && !IS_ALIGNED(at, PMAP_TABLE_SPAN)))
+		/* Of a large page only the first frame counts, unless it has been split. */
+		if (!pte.special && !(pte.large && frame_of(pte.address)->kind == FRAME_TAIL))
 			refs[pte.address >> PAGE_SHIFT]++;
 	}
 	spin_unlock(&space->pmap.lock);
