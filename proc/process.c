@@ -344,4 +344,5 @@ void process_init(void)
 	procfs_init_sys();
 	procfs_init_net();
 	procfs_init_devices();
+	procfs_init_cpuinfo();
 }

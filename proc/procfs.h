@@ -21,6 +21,7 @@ void procfs_init_system(void);
 void procfs_init_sys(void);
 void procfs_init_net(void);
 void procfs_init_devices(void);
+void procfs_init_cpuinfo(void);
 
 /* Of /proc/PID and /proc/PID/task/TID: numbers. (proc/procfs_stat.c) */
 int procfs_generate_stat(struct text *text, uint32_t number);

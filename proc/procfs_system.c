@@ -300,17 +300,6 @@ static int generate_interrupts(struct text *text, uint32_t number)
 	return 0;
 }
 
-static int generate_cpuinfo(struct text *text, uint32_t number)
-{
-	for (uint32_t i = 0; i < cpu_count; i++)
-		text_printf(text,
-			    "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\n"
-			    "model name\t: %s\nstepping\t: %u\n\n",
-			    i, cpu_features.vendor, cpu_features.family, cpu_features.model,
-			    cpu_features.brand, cpu_features.stepping);
-	return 0;
-}
-
 static int generate_locks(struct text *text, uint32_t number)
 {
 	locks_describe(text);
@@ -352,7 +341,6 @@ void procfs_init_system(void)
 		{ .path = "filesystems", .generate = generate_filesystems },
 		{ .path = "mounts", .generate = generate_mounts_link, .link = true },
 		{ .path = "interrupts", .generate = generate_interrupts },
-		{ .path = "cpuinfo", .generate = generate_cpuinfo },
 		{ .path = "locks", .generate = generate_locks },
 		{ .path = "slabinfo", .generate = generate_slabinfo, .permissions = S_IRUSR },
 	};

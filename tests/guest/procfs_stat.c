@@ -10,19 +10,22 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #define FIELDS 52
 
-static char text[8192];
+static char text[65536];
 
 static const char *contents(const char *path)
 {
@@ -263,6 +266,33 @@ static void the_rest(void)
 	unlink("/tmp/hawser-lock");
 }
 
+static void sockets(void)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "\0hawser-proc" };
+	socklen_t length = offsetof(struct sockaddr_un, sun_path) + sizeof("hawser-proc");
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), pair[2];
+	char wanted[64];
+	struct stat st;
+
+	fstat(s, &st);
+	ok(bind(s, (struct sockaddr *)&name, length) == 0 && listen(s, 1) == 0 &&
+		   socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) == 0,
+	   "three sockets");
+	contents("/proc/net/unix");
+	ok(strncmp(text, "Num       RefCount Protocol Flags    Type St Inode Path\n", 56) == 0,
+	   "are in a list with a head");
+	snprintf(wanted, sizeof(wanted), " 00010000 0001 01 %5lu @hawser-proc\n",
+		 (unsigned long)st.st_ino);
+	ok(strstr(text, wanted) != NULL, "one listens, and has a name");
+	fstat(pair[0], &st);
+	snprintf(wanted, sizeof(wanted), " 00000000 0002 03 %5lu\n", (unsigned long)st.st_ino);
+	ok(strstr(text, wanted) != NULL, "one is connected");
+	close(s);
+	close(pair[0]);
+	close(pair[1]);
+	ok(strstr(contents("/proc/net/unix"), "@hawser-proc") == NULL, "closed, it is gone");
+}
+
 /* A child leads a group with a stopped process and ends another one of the group: nobody is orphaned. */
 static void of_one_group(void)
 {
@@ -296,6 +326,7 @@ int main(int argc __attribute__((unused)), char **argv)
 	io();
 	again();
 	the_rest();
+	sockets();
 	of_one_group();
 	return done();
 }
