@@ -73,9 +73,9 @@ struct space {
 	uint64_t region_count;                /* lock */
 	struct pmap pmap;
 	LIST_HEAD(, frame) deposits; /* by table_link: a table for each large page; pmap lock */
-	vaddr_t brk_start, brk; /* lock; brk need not be aligned */
-	vaddr_t mmap_top;       /* mappings go below this; fixed at exec */
-	vaddr_t stack_top;      /* fixed at exec */
+	vaddr_t brk_start, brk;      /* lock; brk need not be aligned */
+	vaddr_t mmap_top;            /* mappings go below this; fixed at exec */
+	vaddr_t stack_top;           /* fixed at exec */
 	/* For /proc; fixed at exec. */
 	vaddr_t arg_start, arg_end, env_start, env_end;
 	vaddr_t code_start, code_end, data_start, data_end, stack_start;
