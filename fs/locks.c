@@ -41,9 +41,9 @@ struct lock {
 TAILQ_HEAD(lock_list, lock);
 
 struct lock_set {
-	struct lock_list ranges; /* locks_lock */
-	struct lock_list wholes; /* flock's; locks_lock */
-	struct waitq changed;    /* a lock has gone, or become smaller or weaker */
+	struct lock_list ranges;   /* locks_lock */
+	struct lock_list wholes;   /* flock's; locks_lock */
+	struct waitq changed;      /* a lock has gone, or become smaller or weaker */
 	const struct inode *inode; /* NULL: of a pipe or socket */
 	LIST_ENTRY(lock_set) link; /* if there is any; locks_lock */
 	bool listed;               /* locks_lock */
@@ -531,7 +531,8 @@ void locks_file_closed(struct file *file)
 static void describe(struct text *text, unsigned number, const char *kind, int pid,
 		     const struct lock *lock, const struct inode *inode)
 {
-	uint32_t device = inode != NULL && inode->filesystem != NULL ? inode->filesystem->device : 0;
+	uint32_t device =
+		inode != NULL && inode->filesystem != NULL ? inode->filesystem->device : 0;
 
 	text_printf(text, "%u: %-6s ADVISORY  %s %d %02x:%02x:%lu %lu ", number, kind,
 		    lock->write ? "WRITE" : "READ", pid, MAJOR(device), MINOR(device),
