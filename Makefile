@@ -455,11 +455,11 @@ MUSL_CC      ?= musl-gcc
 GUEST_CC     ?= $(CC)
 CFLAGS_GUEST := -std=gnu11 -O2 -static -Wall -Wextra -Werror
 uapi_after   := -idirafter /usr/include -idirafter /usr/include/$(multiarch)
-guest_glibc  := startup vdso fpu signals threads futex alloc_stress ptys
+guest_glibc  := startup vdso fpu signals threads threads_exec futex futex_pi alloc_stress ptys
 guest_jemalloc := alloc_stress
 guest_tests  := $(patsubst tests/guest/%.c,%,$(sort $(wildcard tests/guest/*.c))) $(guest_glibc:=-glibc) \
                 $(guest_jemalloc:=-jemalloc)
-guest_headers := $(wildcard tests/guest/*.h)
+guest_headers := $(wildcard tests/guest/*.h tests/guest/tools/*.h)
 guest_tools  := $(patsubst tests/guest/tools/%.c,%,$(sort $(wildcard tests/guest/tools/*.c)))
 
 $(B)/guest/%: tests/guest/%.c $(guest_headers)

@@ -241,14 +241,16 @@ struct sched_params sched_get_params(struct thread *thread)
 
 void sched_set_params(struct thread *thread, const struct sched_params *params)
 {
+	irq_push_off();
 	spin_lock(&runqueue.lock);
 	thread->sched = *params;
 	set_level(thread);
 	if (thread->state == THREAD_RUNNING)
 		thread->slice_end_ns = turn_end(thread, clock_ns());
+	spin_unlock(&runqueue.lock);
 	if (thread == this_cpu()->thread)
 		slice_arm(thread);
-	spin_unlock(&runqueue.lock);
+	irq_pop_off();
 }
 
 void sched_lend(struct thread *thread, unsigned level)

@@ -10,20 +10,15 @@
  * machine.
  */
 #define _GNU_SOURCE
-#include "tap.h"
+#include "fuzzing.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <linux/futex.h>
 #include <linux/time_types.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <termios.h>
 
@@ -246,7 +241,6 @@ static const char *const specials[] = {
 	"/dev/zero",      "/dev/full",       "/dev/urandom",  "/dev/kmsg",
 };
 
-static uint64_t state;
 static bool hawser;
 static unsigned char *buffer; /* BUFFER_SIZE bytes, then a page without any right */
 static unsigned char *arena;
@@ -255,64 +249,14 @@ static struct iovec vectors[VECTORS];
 static struct __kernel_timespec times[2], no_time;
 static struct pollfd entries[VECTORS];
 
-static uint64_t next(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
-
-static uint64_t below(uint64_t limit)
-{
-	return next() % limit;
-}
-
-#define PICK(array) ((array)[below(sizeof(array) / sizeof((array)[0]))])
-
 /* --- arguments ------------------------------------------------------------------------------------ */
-
-static uint64_t any_number(void)
-{
-	switch (below(7)) {
-	case 0:
-		return 0;
-	case 1:
-		return below(300);
-	case 2:
-		return -below(300);
-	case 3:
-		return UINT64_C(1) << below(64);
-	case 4:
-		return (UINT64_C(1) << below(64)) - 1;
-	case 5:
-		return below(UINT32_MAX);
-	default:
-		return next();
-	}
-}
 
 /* Not in the program's own memory, but for the buffer. */
 static uint64_t any_pointer(void)
 {
-	static const uint64_t edges[] = {
-		0,
-		1,
-		8,
-		PAGE - 1,
-		0x7ffffffff000 - 1,
-		0x7ffffffff000,
-		0x7fffffffffff,
-		0x800000000000,
-		0xffff800000000000,
-		0xffffffff80000000,
-		UINT64_MAX - 7,
-		UINT64_MAX,
-	};
-
 	switch (below(8)) {
 	case 0:
-		return PICK(edges);
+		return any_edge();
 	case 1:
 		return (uintptr_t)buffer + BUFFER_SIZE - below(64);
 	case 2:
@@ -580,38 +524,6 @@ static void begin(uint64_t seed)
 	arena = mmap(NULL, ARENA_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	syscall(SYS_close_range, FD_FIRST, UINT32_MAX, 0);
 	mkdir(SCRATCH, 0700);
-}
-
-/* Whatever the names are that have been made: directories' contents before the directories. */
-static bool remove_all(const char *directory)
-{
-	static char listing[BUFFER_SIZE];
-	char below_it[PATH_MAX];
-	long size, at;
-	int fd;
-
-	chmod(directory, 0700);
-	for (;;) {
-		fd = open(directory, O_RDONLY | O_DIRECTORY);
-		bool any = false;
-
-		while (!any && (size = syscall(SYS_getdents64, fd, listing, sizeof(listing))) > 0) {
-			for (at = 0; at < size && !any;
-			     at += *(unsigned short *)(listing + at + 16)) {
-				const char *name = listing + at + 19;
-
-				if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-					continue;
-				snprintf(below_it, sizeof(below_it), "%s/%s", directory, name);
-				any = true;
-			}
-		}
-		close(fd);
-		if (!any)
-			return rmdir(directory) == 0;
-		if (unlink(below_it) != 0 && !remove_all(below_it))
-			return false;
-	}
 }
 
 int main(int argc, char **argv)

@@ -9,16 +9,13 @@
  * nowhere; what would take away the program itself is left out.
  */
 #define _GNU_SOURCE
-#include "tap.h"
+#include "fuzzing.h"
 
-#include <fcntl.h>
 #include <linux/mman.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdint.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -30,26 +27,10 @@
 #define FILE_PAGES    64UL
 #define RW            (PROT_READ | PROT_WRITE)
 
-static uint64_t state;
 static bool hawser;
 static char *arena;
 static int files[3], zero;
 static pid_t family[PROCESSES];
-
-static uint64_t next(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
-
-static uint64_t below(uint64_t limit)
-{
-	return next() % limit;
-}
-
-#define PICK(array) ((array)[below(sizeof(array) / sizeof((array)[0]))])
 
 /* --- arguments -------------------------------------------------------------------------------- */
 
