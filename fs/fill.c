@@ -155,6 +155,13 @@ static int supply_ahead(struct fill *fill, uint64_t goal)
 
 /* --- pages that have come -------------------------------------------------------------------- */
 
+static _Atomic uint64_t pages_taken;
+
+uint64_t fill_pages(void)
+{
+	return pages_taken;
+}
+
 /*
  * Takes over the page `first`: compares it with the one that is held, or puts it into the object.
  * The frame is the transfer's no more. -ESTALE leaves it where it is, to be stored elsewhere.
@@ -167,6 +174,7 @@ static int take_page(struct version *version, struct fill *fill)
 	bool same;
 	int error;
 
+	pages_taken++;
 	if (index >= DIV_ROUND_UP(atomic_load(&version->held), PAGE_SIZE)) {
 		if (atomic_load(&version->complete))
 			return -ESTALE;
