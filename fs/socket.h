@@ -17,6 +17,7 @@ struct file;
 struct group_list;
 struct poll_table;
 struct socket;
+struct text;
 
 /* Linux's struct sockaddr_storage. */
 #define ADDRESS_MAX 128
@@ -85,6 +86,8 @@ struct socket_family {
 	int (*pair)(struct socket *a, struct socket *b);
 };
 extern const struct socket_family unix_family; /* fs/unix.c */
+/* Those that there are, as lines of /proc/net/unix. */
+void unix_describe(struct text *text);
 
 /* For families: the beginning of a new socket. */
 void socket_init(struct socket *socket, const struct socket_ops *ops, int domain, int type,

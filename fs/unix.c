@@ -12,12 +12,14 @@
 #include "fs/inode.h"
 #include "fs/permission.h"
 #include "fs/poll.h"
+#include "fs/synthetic.h"
 #include "kernel/clock.h"
 #include "kernel/cred.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
 #include <asm/poll.h>
+#include <linux/net.h>
 
 /* getsockopt(2), SO_PEERCRED of one that has no peer. */
 #define NOBODY UINT32_MAX
@@ -27,6 +29,10 @@ struct mutex unix_lock = { .waiters = WAITQ_INIT(unix_lock.waiters, "AF_UNIX"),
 			   .name = "AF_UNIX" };
 
 static const struct socket_ops unix_ops;
+
+/* For /proc/net/unix. */
+static LIST_HEAD(, unix_socket) sockets = LIST_HEAD_INITIALIZER(sockets); /* list_lock */
+static struct spinlock list_lock = SPINLOCK_INIT("AF_UNIX sockets", RANK_DEVICE);
 
 void unix_get(struct unix_socket *us)
 {
@@ -39,6 +45,9 @@ void unix_put(struct unix_socket *us)
 		return;
 	assert(us->dead && us->peer == NULL && TAILQ_EMPTY(&us->packets) &&
 	       TAILQ_EMPTY(&us->pending) && us->in_flight == 0);
+	spin_lock(&list_lock);
+	LIST_REMOVE(us, all);
+	spin_unlock(&list_lock);
 	unix_address_put(us->address);
 	group_list_put(us->own.groups);
 	group_list_put(us->other.groups);
@@ -61,6 +70,9 @@ struct unix_socket *unix_alloc(int type)
 	waitq_init(&us->readable, "socket readers");
 	waitq_init(&us->writable, "socket writers");
 	waitq_init(&us->room, "socket senders");
+	spin_lock(&list_lock);
+	LIST_INSERT_HEAD(&sockets, us, all);
+	spin_unlock(&list_lock);
 	return us;
 }
 
@@ -500,3 +512,46 @@ const struct socket_family unix_family = {
 	.create = create_unix,
 	.pair = pair_unix,
 };
+
+/* --- /proc/net/unix -------------------------------------------------------------------------------------- */
+
+/* An abstract name is told with @ in the place of its NULs. */
+static void describe_name(struct text *text, const struct unix_address *address)
+{
+	size_t length;
+
+	if (address == NULL || address->length <= offsetof(struct sockaddr_un, sun_path))
+		return;
+	length = address->length - offsetof(struct sockaddr_un, sun_path);
+	if (address->un.sun_path[0] != '\0')
+		length--;
+	text_append(text, " ", 1);
+	for (size_t i = 0; i < length; i++)
+		text_append(text, address->un.sun_path[i] != '\0' ? &address->un.sun_path[i] : "@",
+			    1);
+}
+
+static unsigned state_of(const struct unix_socket *us)
+{
+	bool connected = unix_has_connections(us) ? us->state == UNIX_CONNECTED : us->peer != NULL;
+
+	return connected ? SS_CONNECTED : SS_UNCONNECTED;
+}
+
+void unix_describe(struct text *text)
+{
+	const struct unix_socket *us;
+
+	text_printf(text, "Num       RefCount Protocol Flags    Type St Inode Path\n");
+	mutex_lock(&unix_lock);
+	spin_lock(&list_lock);
+	LIST_FOREACH (us, &sockets, all) {
+		text_printf(text, "%016lx: %08X %08X %08X %04X %02X %5lu", 0ul, us->refs, 0,
+			    us->state == UNIX_LISTENING ? __SO_ACCEPTCON : 0, us->socket.type,
+			    state_of(us), us->socket.number);
+		describe_name(text, us->address);
+		text_append(text, "\n", 1);
+	}
+	spin_unlock(&list_lock);
+	mutex_unlock(&unix_lock);
+}

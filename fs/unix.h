@@ -87,6 +87,7 @@ struct unix_socket {
 	struct inode *inode;          /* held: of a name in the root */
 	RB_ENTRY(unix_socket) by_name;
 
+	LIST_ENTRY(unix_socket) all;         /* the list's lock (fs/unix.c) */
 	unsigned in_flight;                  /* references to its file in packets */
 	LIST_ENTRY(unix_socket) flight_link; /* if in_flight > 0 */
 	/* While circles are looked for (fs/unix_rights.c): */
