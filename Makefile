@@ -375,10 +375,11 @@ test_log_sources       := kernel/log.c
 fuzz_cmdline_sources   := kernel/cmdline.c
 test_path_sources      := fs/pathname.c
 test_tty_sources       := fs/discipline.c
-test_version_sources   := fs/version.c fs/fill.c $(space_sources)
+test_version_sources   := fs/version.c fs/fill.c fs/room.c $(space_sources)
 test_version_flags     := $(space_flags)
 test_elf_sources       := $(addprefix loader/,plan.c elf.c flat.c)
 test_script_sources    := loader/script.c
+test_load_sources      := kernel/load.c
 test_stack_sources     := $(addprefix loader/,stack.c strings.c)
 fuzz_elf_sources       := $(test_elf_sources) $(test_script_sources)
 

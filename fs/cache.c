@@ -401,7 +401,7 @@ void cache_get_usage(struct cache_usage *out)
 {
 	const struct inode *inode;
 
-	*out = (struct cache_usage){ 0 };
+	*out = (struct cache_usage){ .fetched = fill_pages() };
 	mutex_lock(&root_lock);
 	TAILQ_FOREACH (inode, &cached, cached) {
 		struct version *version = inode->version;

@@ -64,6 +64,15 @@ void file_get(struct file *file)
 	atomic_fetch_add(&file->refs, 1);
 }
 
+bool file_get_living(struct file *file)
+{
+	uint32_t refs = atomic_load(&file->refs);
+
+	while (refs != 0 && !atomic_compare_exchange_weak(&file->refs, &refs, refs + 1))
+		;
+	return refs != 0;
+}
+
 void file_put(struct file *file)
 {
 	if (atomic_fetch_sub(&file->refs, 1) != 1)

@@ -98,6 +98,8 @@ int file_create_error(void);
 uint64_t file_count(void);
 uint64_t file_max(void);
 void file_get(struct file *file);
+/* The same of one that whoever holds it may just have let go of: false then. */
+bool file_get_living(struct file *file);
 void file_put(struct file *file); /* may sleep */
 
 /* Kernel-internal open with the calling thread's context; as open(2). */

@@ -20,7 +20,6 @@
 #define FILL_PARKED_MAX  4  /* of TFTP_TRANSFERS_MAX */
 #define FILL_PARKED_NS   NSEC_PER_SEC
 #define FILL_SETTLE_REST (64 * KIB) /* less than this is not worth an abort */
-#define FILL_RESERVE     16         /* one in so many frames is not for files */
 
 _Static_assert(FILL_WINDOW + FILL_BATCH <= FILL_AHEAD, "a window is supplied after each harvest");
 _Static_assert(FILL_AHEAD <= TFTP_SUPPLY_MAX, "the transfer takes what we supply");
@@ -101,26 +100,6 @@ fail:
 	return error;
 }
 
-uint64_t fill_reserve(void)
-{
-	return frame_total() / FILL_RESERVE;
-}
-
-bool fill_has_room_for(uint64_t frames)
-{
-	uint64_t wanted = fill_reserve() + frames;
-
-	if (frame_free_count() >= wanted)
-		return true;
-	frame_reclaim(wanted);
-	return frame_free_count() >= wanted;
-}
-
-bool fill_has_room(void)
-{
-	return fill_has_room_for(0);
-}
-
 struct frame *fill_frame(unsigned flags)
 {
 	struct frame *frame = frame_alloc(FRAME_OBJECT, 0, flags);
@@ -176,6 +155,13 @@ static int supply_ahead(struct fill *fill, uint64_t goal)
 
 /* --- pages that have come -------------------------------------------------------------------- */
 
+static _Atomic uint64_t pages_taken;
+
+uint64_t fill_pages(void)
+{
+	return pages_taken;
+}
+
 /*
  * Takes over the page `first`: compares it with the one that is held, or puts it into the object.
  * The frame is the transfer's no more. -ESTALE leaves it where it is, to be stored elsewhere.
@@ -188,6 +174,7 @@ static int take_page(struct version *version, struct fill *fill)
 	bool same;
 	int error;
 
+	pages_taken++;
 	if (index >= DIV_ROUND_UP(atomic_load(&version->held), PAGE_SIZE)) {
 		if (atomic_load(&version->complete))
 			return -ESTALE;

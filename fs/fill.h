@@ -102,6 +102,8 @@ struct frame *fill_frame(unsigned flags);
  */
 bool fill_has_room(void);
 bool fill_has_room_for(uint64_t frames);
+/* How many pages have come from servers so far. */
+uint64_t fill_pages(void);
 /* Of all the memory, what is left to everything else: in frames. */
 uint64_t fill_reserve(void);
 

@@ -99,6 +99,19 @@ static int enter(struct place *place, struct version *version)
 	return error;
 }
 
+/* The place is a directory on the server, to all appearance. */
+static int enter_directory(struct place *place)
+{
+	int error = root_make_directories(place->dir, place->rest, &place->inode);
+
+	if (error != 0)
+		return error;
+	mutex_lock(&root_lock);
+	place->cookie = inode_cookie(place->inode);
+	mutex_unlock(&root_lock);
+	return 0;
+}
+
 static int ask(struct place *place, enum freshness freshness)
 {
 	char *path = kalloc(PATH_MAX);
@@ -137,6 +150,11 @@ static int ask(struct place *place, enum freshness freshness)
 		error = -ENOENT; /* the server cannot even be asked for it */
 	if (error == -ENOENT)
 		remember_absent(whole);
+	/* Who only asks what it is gets an answer; who wants to read it does not. */
+	if (error == -EISDIR && freshness == FRESH_STAT) {
+		error = enter_directory(place);
+		goto out;
+	}
 	if (error != 0)
 		goto out;
 	if (freshness == FRESH_STAT)

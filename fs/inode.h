@@ -101,6 +101,7 @@ struct inode {
 	};
 	LIST_HEAD(, mount) covers;          /* what is mounted on it (fs/mount.h); root_lock */
 	LIST_HEAD(, inotify_watch) watches; /* root_lock */
+	LIST_HEAD(, xattr) attributes;      /* xattr(7); root_lock */
 	struct lock_set *_Atomic locks;     /* NULL: it was never locked (fs/locks.c) */
 	struct filesystem *filesystem;      /* held; set once, with its first name or before */
 	bool linkable;      /* it has no name yet, and may get one: O_TMPFILE; root_lock */

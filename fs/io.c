@@ -111,6 +111,10 @@ static ssize_t transfer(struct file *file, const struct span *span, enum directi
 	loff_t here = offset != NULL ? *offset : 0;
 	ssize_t result = transfer_at(file, span, direction, offset != NULL ? &here : NULL);
 
+	if (direction == TO_USER)
+		io_count_read(result);
+	else
+		io_count_write(result);
 	if (unlikely(inotify_is_used()) && result > 0)
 		tell_watchers(file, direction);
 	return result;

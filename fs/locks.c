@@ -13,14 +13,17 @@
  */
 #include "fs/locks.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/pipe.h"
 #include "fs/signal.h"
+#include "fs/synthetic.h"
 #include "fs/version.h"
 #include "kernel/sched.h"
 #include "kernel/syscall.h"
 #include "mm/slab.h"
 #include "mm/user.h"
+#include <linux/kdev_t.h>
 
 #define END_OF_FILE ((uint64_t)INT64_MAX) /* however long it gets */
 /* Linux's MAX_DEADLK_ITERATIONS: longer chains of owners are not followed. */
@@ -38,9 +41,12 @@ struct lock {
 TAILQ_HEAD(lock_list, lock);
 
 struct lock_set {
-	struct lock_list ranges; /* locks_lock */
-	struct lock_list wholes; /* flock's; locks_lock */
-	struct waitq changed;    /* a lock has gone, or become smaller or weaker */
+	struct lock_list ranges;   /* locks_lock */
+	struct lock_list wholes;   /* flock's; locks_lock */
+	struct waitq changed;      /* a lock has gone, or become smaller or weaker */
+	const struct inode *inode; /* NULL: of a pipe or socket */
+	LIST_ENTRY(lock_set) link; /* if there is any; locks_lock */
+	bool listed;               /* locks_lock */
 };
 
 /* Who waits for a range. */
@@ -57,6 +63,8 @@ static struct mutex locks_lock = {
 	.name = "file locks",
 };
 static TAILQ_HEAD(, waiting) waiters = TAILQ_HEAD_INITIALIZER(waiters); /* locks_lock */
+/* Those that have a lock in them. */
+static LIST_HEAD(, lock_set) sets = LIST_HEAD_INITIALIZER(sets); /* locks_lock */
 
 /* Where a file's set is: both ends of a pipe have one, and what is nowhere has one for itself. */
 static struct lock_set *_Atomic *slot_of(struct file *file)
@@ -82,11 +90,26 @@ static struct lock_set *set_of(struct file *file)
 	TAILQ_INIT(&set->ranges);
 	TAILQ_INIT(&set->wholes);
 	waitq_init(&set->changed, "file lock");
+	set->inode = file->inode;
 	if (!atomic_compare_exchange_strong(slot, &none, set)) {
 		kfree(set);
 		set = none;
 	}
 	return set;
+}
+
+/* Locks have come or gone. locks_lock held. */
+static void list_set(struct lock_set *set)
+{
+	bool any = !TAILQ_EMPTY(&set->ranges) || !TAILQ_EMPTY(&set->wholes);
+
+	if (any == set->listed)
+		return;
+	set->listed = any;
+	if (any)
+		LIST_INSERT_HEAD(&sets, set, link);
+	else
+		LIST_REMOVE(set, link);
 }
 
 static void free_list(struct lock_list *list)
@@ -236,6 +259,7 @@ static int set_range(struct lock_set *set, const struct lock *wanted, bool unloc
 		*lock = *wanted;
 		mutex_lock(&locks_lock);
 		error = try_range(set, &lock, &spare, unlock, wait, &freed);
+		list_set(set);
 		done = error != -EAGAIN || !wait;
 		if (!done)
 			TAILQ_INSERT_TAIL(&waiters, &waiting, link);
@@ -407,6 +431,7 @@ static int set_whole(struct lock_set *set, struct lock *lock, bool unlock, bool 
 		error = !unlock && find_conflict(&set->wholes, lock) != NULL ? -EAGAIN : 0;
 		if (error == 0 && !unlock)
 			TAILQ_INSERT_TAIL(&set->wholes, lock, link);
+		list_set(set);
 		mutex_unlock(&locks_lock);
 		if (dropped)
 			waitq_wake_all(&set->changed);
@@ -445,6 +470,7 @@ SYSCALL2(flock, int, fd, int, operation)
 	}
 	lock->end = END_OF_FILE;
 	lock->owner = file;
+	lock->pid = process_number();
 	lock->write = kind == LOCK_EX;
 	error = set_whole(set, lock, kind == LOCK_UN, (operation & LOCK_NB) == 0);
 out:
@@ -474,6 +500,7 @@ void locks_descriptor_closed(struct files *files, struct file *file)
 		return;
 	mutex_lock(&locks_lock);
 	any = drop_ranges(set, files, &freed);
+	list_set(set);
 	mutex_unlock(&locks_lock);
 	if (any)
 		waitq_wake_all(&set->changed);
@@ -491,8 +518,44 @@ void locks_file_closed(struct file *file)
 	mutex_lock(&locks_lock);
 	any = drop_ranges(set, file, &freed);
 	any = drop_whole(set, file, &freed) || any;
+	list_set(set);
 	mutex_unlock(&locks_lock);
 	if (any)
 		waitq_wake_all(&set->changed);
 	free_list(&freed);
+}
+
+/* --- /proc/locks ---------------------------------------------------------------------------------------- */
+
+/* "1: POSIX  ADVISORY  WRITE 123 00:02:45 0 EOF": proc(5). */
+static void describe(struct text *text, unsigned number, const char *kind, int pid,
+		     const struct lock *lock, const struct inode *inode)
+{
+	uint32_t device =
+		inode != NULL && inode->filesystem != NULL ? inode->filesystem->device : 0;
+
+	text_printf(text, "%u: %-6s ADVISORY  %s %d %02x:%02x:%lu %lu ", number, kind,
+		    lock->write ? "WRITE" : "READ", pid, MAJOR(device), MINOR(device),
+		    inode != NULL ? inode->number : 0, lock->start);
+	if (lock->end == END_OF_FILE)
+		text_printf(text, "EOF\n");
+	else
+		text_printf(text, "%lu\n", lock->end);
+}
+
+void locks_describe(struct text *text)
+{
+	const struct lock_set *set;
+	const struct lock *lock;
+	unsigned number = 0;
+
+	mutex_lock(&locks_lock);
+	LIST_FOREACH (set, &sets, link) {
+		TAILQ_FOREACH (lock, &set->wholes, link)
+			describe(text, ++number, "FLOCK", (int)lock->pid, lock, set->inode);
+		TAILQ_FOREACH (lock, &set->ranges, link)
+			describe(text, ++number, lock->posix ? "POSIX" : "OFDLCK",
+				 lock->posix ? (int)lock->pid : -1, lock, set->inode);
+	}
+	mutex_unlock(&locks_lock);
 }

@@ -18,6 +18,7 @@ struct file;
 struct files;
 struct inode;
 struct lock_set;
+struct text;
 
 /* fcntl(2)'s F_GETLK, F_SETLK, F_SETLKW and their F_OFD_ forms, on the file of descriptor `fd`. */
 int locks_control(struct file *file, int fd, int command, vaddr_t user);
@@ -26,6 +27,8 @@ int locks_control(struct file *file, int fd, int command, vaddr_t user);
 void locks_descriptor_closed(struct files *files, struct file *file);
 /* The last descriptor of the open file has: its others go. */
 void locks_file_closed(struct file *file);
+/* Those that are held, as lines of /proc/locks. */
+void locks_describe(struct text *text);
 /* With the inode; nobody has it open. NULL is allowed. */
 void lock_set_free(struct lock_set *set);
 

@@ -6,6 +6,7 @@
 #include "fs/mount.h"
 #include "fs/synthetic.h"
 #include "kernel/cred.h"
+#include "mm/slab.h"
 
 #define MODE_EXECUTE (S_IXUSR | S_IXGRP | S_IXOTH)
 
@@ -109,6 +110,12 @@ void inode_set_owner(struct inode *inode, const struct inode *dir)
 	else if ((inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
 		 !cred_in_group(cred, inode->gid) && !cred_has(cred, CAP_FSETID))
 		inode->mode &= ~(uint32_t)S_ISGID;
+}
+
+void group_list_put(struct group_list *groups)
+{
+	if (groups != NULL && atomic_fetch_sub(&groups->refs, 1) == 1)
+		kfree(groups);
 }
 
 void inode_drop_set_id(struct inode *inode)

@@ -6,6 +6,7 @@
 
 #include "kernel/base.h"
 
+struct group_list;
 struct inode;
 struct location;
 struct name;
@@ -29,6 +30,9 @@ int name_may_go(const struct name *name);
 bool inode_is_mine(const struct inode *inode);
 /* 0 or -EPERM: a stranger's file gets no more names than its owner gave it (protected_hardlinks). */
 int inode_may_link(const struct inode *inode);
+
+/* Lets go of a list of groups; NULL is allowed. Any lock. */
+void group_list_put(struct group_list *groups);
 
 /*
  * Gives a new inode its owner: the caller, and the group of a directory that is set-group-ID; takes away

@@ -122,6 +122,21 @@ int root_make_parents(struct inode *base, const char *path, char *name, struct i
 	return error;
 }
 
+int root_make_directories(struct inode *base, const char *path, struct inode **out)
+{
+	char name[NAME_MAX + 1];
+	struct inode *dir;
+	int error = root_make_parents(base, path, name, &dir);
+
+	if (error != 0)
+		return error;
+	mutex_lock(&root_lock);
+	error = make_directory(dir, name, MODE_DIRECTORY, dir->wire, out);
+	mutex_unlock(&root_lock);
+	inode_put(dir);
+	return error;
+}
+
 int root_add_device(struct inode *dir, const struct device *device)
 {
 	uint32_t permissions = device->permissions != 0

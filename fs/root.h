@@ -16,6 +16,9 @@ struct device;
  */
 int root_make_parents(struct inode *base, const char *path, char *name, struct inode **dir);
 
+/* Makes the last component as well: the directory in `*out`, with a reference. Errors as above. */
+int root_make_directories(struct inode *base, const char *path, struct inode **out);
+
 /* A device's node in the directory. Boot. 0 or -ENOMEM. */
 int root_add_device(struct inode *dir, const struct device *device);
 

@@ -5,6 +5,7 @@
 #include "fs/async.h"
 #include "fs/file.h"
 #include "fs/ops.h"
+#include "fs/permission.h"
 #include "fs/poll.h"
 #include "fs/signal.h"
 #include "fs/stat.h"
@@ -107,6 +108,8 @@ void socket_init(struct socket *socket, const struct socket_ops *ops, int domain
 	socket->file = NULL;
 	socket->number = atomic_fetch_add(&last_number, 1) + 1;
 	atomic_init(&socket->options, 0);
+	atomic_init(&socket->timestamps, 0);
+	atomic_init(&socket->peek_offset, -1);
 	atomic_init(&socket->receive_ns, NO_DEADLINE);
 	atomic_init(&socket->send_ns, NO_DEADLINE);
 }
@@ -413,6 +416,13 @@ static void get_timeout(uint64_t ns, void *value, size_t *length)
 	memcpy(value, &tv, *length);
 }
 
+/* Their two numbers mean the same here, too. */
+static bool is_timestamp(int option)
+{
+	return option == SO_TIMESTAMP_OLD || option == SO_TIMESTAMPNS_OLD ||
+	       option == SO_TIMESTAMP_NEW || option == SO_TIMESTAMPNS_NEW;
+}
+
 static int set_option(struct socket *socket, int option, const void *value, size_t length)
 {
 	_Atomic uint64_t *timeout = timeout_of(socket, option);
@@ -423,6 +433,14 @@ static int set_option(struct socket *socket, int option, const void *value, size
 	if (length < sizeof(number))
 		return -EINVAL;
 	memcpy(&number, value, sizeof(number));
+	if (is_timestamp(option)) {
+		atomic_store(&socket->timestamps, number != 0 ? option : 0);
+		return 0;
+	}
+	if (option == SO_PEEK_OFF) {
+		atomic_store(&socket->peek_offset, number < 0 ? -1 : number);
+		return 0;
+	}
 	if (!is_kept(option))
 		return socket->ops->set_option(socket, option, value, length);
 	if (number != 0)
@@ -478,6 +496,15 @@ static int get_option(struct socket *socket, int option, void *value, size_t *le
 	case SO_SNDLOWAT:
 		number = 1;
 		break;
+	case SO_TIMESTAMP_OLD:
+	case SO_TIMESTAMPNS_OLD:
+	case SO_TIMESTAMP_NEW:
+	case SO_TIMESTAMPNS_NEW:
+		number = atomic_load(&socket->timestamps) == option;
+		break;
+	case SO_PEEK_OFF:
+		number = atomic_load(&socket->peek_offset);
+		break;
 	case SO_LINGER:
 		*length = MIN(*length, sizeof(none));
 		memcpy(value, &none, *length);
@@ -485,12 +512,31 @@ static int get_option(struct socket *socket, int option, void *value, size_t *le
 	default:
 		if (!is_kept(option))
 			return socket->ops->get_option(socket, option, value, length);
-		number = (atomic_load(&socket->options) & 1u << option) != 0;
+		number = socket_has(socket, option);
 		break;
 	}
 	*length = MIN(*length, sizeof(number));
 	memcpy(value, &number, *length);
 	return 0;
+}
+
+/* SO_PEERGROUPS: all of them, or -ERANGE, and how much room they need. */
+static int get_groups(struct socket *socket, vaddr_t to, size_t *length)
+{
+	struct group_list *groups;
+	size_t size;
+	int error = socket->ops->get_groups(socket, &groups);
+
+	if (error != 0)
+		return error;
+	size = groups != NULL ? groups->count * sizeof(groups->ids[0]) : 0;
+	if (size > *length)
+		error = -ERANGE;
+	else if (size > 0)
+		error = copy_to_user(to, groups->ids, size);
+	*length = size;
+	group_list_put(groups);
+	return error;
 }
 
 SYSCALL5(getsockopt, int, fd, int, level, int, option, vaddr_t, user_value, vaddr_t, user_length)
@@ -506,13 +552,22 @@ SYSCALL5(getsockopt, int, fd, int, level, int, option, vaddr_t, user_value, vadd
 	error = level != SOL_SOCKET ? -EOPNOTSUPP : get_user(&length, user_length);
 	if (error == 0 && length < 0)
 		error = -EINVAL;
-	size = MIN((size_t)length, sizeof(value));
-	if (error == 0)
+	if (error == 0 && option == SO_PEERGROUPS) {
+		size = (size_t)length;
+		error = get_groups(socket, user_value, &size);
+	} else if (error == 0) {
+		size = MIN((size_t)length, sizeof(value));
 		error = get_option(socket, option, value, &size);
+		if (error == 0)
+			error = copy_to_user(user_value, value, size);
+	}
 	file_put(file);
-	if (error == 0)
-		error = copy_to_user(user_value, value, size);
-	return error != 0 ? error : put_user(user_length, (int)size);
+	if (error == 0 || error == -ERANGE) {
+		int told = put_user(user_length, (int)size);
+
+		error = told != 0 ? told : error;
+	}
+	return error;
 }
 
 void socket_caller(struct ucred *out)
@@ -520,4 +575,11 @@ void socket_caller(struct ucred *out)
 	const struct cred *cred = current_cred();
 
 	*out = (struct ucred){ .pid = process_number(), .uid = cred->euid, .gid = cred->egid };
+}
+
+void socket_sender(struct ucred *out)
+{
+	const struct cred *cred = current_cred();
+
+	*out = (struct ucred){ .pid = process_number(), .uid = cred->uid, .gid = cred->gid };
 }

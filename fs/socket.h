@@ -14,8 +14,10 @@
 #include "kernel/base.h"
 
 struct file;
+struct group_list;
 struct poll_table;
 struct socket;
+struct text;
 
 /* Linux's struct sockaddr_storage. */
 #define ADDRESS_MAX 128
@@ -35,8 +37,10 @@ struct message {
 	size_t address_length;        /* 0: none */
 	struct rights *rights;        /* kalloc()ed, or NULL; what is taken is set to NULL */
 	struct ucred credentials;     /* of the sender */
+	int stamp;                    /* received: how times are told: SO_TIMESTAMP …, or 0 */
+	uint64_t time_ns;             /* received: when it came, wall time; 0: that is not known */
 	bool has_credentials;         /* received: they are to be told */
-	unsigned result;              /* received: MSG_TRUNC */
+	unsigned result;              /* received: MSG_TRUNC, MSG_OOB */
 };
 
 struct socket_ops {
@@ -54,6 +58,8 @@ struct socket_ops {
 	/* SOL_SOCKET's, that the front does not know; `*length` in: room, out: bytes. -ENOPROTOOPT. */
 	int (*get_option)(struct socket *socket, int option, void *value, size_t *length);
 	int (*set_option)(struct socket *socket, int option, const void *value, size_t length);
+	/* SO_PEERGROUPS: those of the peer, held, or NULL: it has none. -ENODATA: there is no peer. */
+	int (*get_groups)(struct socket *socket, struct group_list **out);
 	int (*ioctl)(struct socket *socket, unsigned request, vaddr_t argument);
 	unsigned (*poll)(struct socket *socket, struct poll_table *table);
 	/* Its file is gone; or it never got one. May sleep. */
@@ -66,6 +72,9 @@ struct socket {
 	struct file *file;            /* not held: its face; set once; NULL: not accepted yet */
 	uint64_t number;              /* for fstat(2); fixed */
 	_Atomic uint32_t options;     /* SO_REUSEADDR and the like, by number: kept, and told */
+	_Atomic int
+		timestamps; /* SO_TIMESTAMP or SO_TIMESTAMPNS: times are told so; 0: they are not */
+	_Atomic int peek_offset; /* SO_PEEK_OFF: where MSG_PEEK begins; -1: always at the front */
 	_Atomic uint64_t receive_ns, send_ns; /* SO_RCVTIMEO, SO_SNDTIMEO; NO_DEADLINE: for ever */
 };
 
@@ -77,6 +86,8 @@ struct socket_family {
 	int (*pair)(struct socket *a, struct socket *b);
 };
 extern const struct socket_family unix_family; /* fs/unix.c */
+/* Those that there are, as lines of /proc/net/unix. */
+void unix_describe(struct text *text);
 
 /* For families: the beginning of a new socket. */
 void socket_init(struct socket *socket, const struct socket_ops *ops, int domain, int type,
@@ -88,8 +99,14 @@ uint64_t socket_deadline(const _Atomic uint64_t *timeout_ns);
 struct socket *socket_of(struct file *file);
 /* The descriptor's socket and its file, with a reference. -EBADF, -ENOTSOCK. */
 int socket_get(int fd, struct file **file, struct socket **out);
-/* Who the caller is. */
+/* Who the caller is: as whom he acts (SO_PEERCRED), or whose he is (SCM_CREDENTIALS). */
 void socket_caller(struct ucred *out);
+void socket_sender(struct ucred *out);
+/* True if one of the options that are kept by number is set: SO_OOBINLINE. */
+static inline bool socket_has(const struct socket *socket, int option)
+{
+	return (atomic_load(&socket->options) & 1u << option) != 0;
+}
 
 /* Drops the files; kfree()s. NULL is allowed. May sleep. */
 void rights_put(struct rights *rights);

@@ -55,7 +55,7 @@ ssize_t socket_write(struct file *file, struct span_cursor *from)
 	struct socket *socket = file->private;
 	struct message message = { .data = *from, .wait = may_wait(file, 0) };
 
-	socket_caller(&message.credentials);
+	socket_sender(&message.credentials);
 	return socket->ops->send(socket, &message);
 }
 
@@ -93,7 +93,7 @@ static bool may_claim(const struct ucred *claim)
 	const struct cred *mine = current_cred();
 	struct ucred caller;
 
-	socket_caller(&caller);
+	socket_sender(&caller);
 	return (claim->pid == caller.pid || capable(CAP_SYS_ADMIN)) &&
 	       (claim->uid == mine->uid || claim->uid == mine->euid || claim->uid == mine->suid ||
 		capable(CAP_SETUID)) &&
@@ -197,6 +197,17 @@ static int give_control(struct control_room *room, int type, const void *data, s
 	return 0;
 }
 
+/* When it came, as it was asked for: the message is called as the option. */
+static int give_time(struct control_room *room, const struct message *message)
+{
+	bool exact = message->stamp == SO_TIMESTAMPNS_OLD || message->stamp == SO_TIMESTAMPNS_NEW;
+	uint64_t part = message->time_ns % NSEC_PER_SEC;
+	int64_t time[2] = { (int64_t)(message->time_ns / NSEC_PER_SEC),
+			    (int64_t)(exact ? part : part / NSEC_PER_USEC) };
+
+	return give_control(room, message->stamp, time, sizeof(time));
+}
+
 /* Descriptors for the files that have come, as many as there is room for. The others are dropped. */
 static int give_rights(struct control_room *room, struct rights *rights, unsigned flags)
 {
@@ -238,7 +249,7 @@ static int64_t send(int fd, struct message *message, unsigned flags)
 		return result;
 	message->flags = flags;
 	message->wait = may_wait(file, flags);
-	result = (flags & MSG_OOB) != 0 ? -EOPNOTSUPP : socket->ops->send(socket, message);
+	result = socket->ops->send(socket, message);
 	file_put(file);
 	return result;
 }
@@ -257,7 +268,7 @@ SYSCALL6(sendto, int, fd, vaddr_t, buffer, size_t, length, unsigned, flags, vadd
 	if (result != 0)
 		return result;
 	message.data = span_begin(&span);
-	socket_caller(&message.credentials);
+	socket_sender(&message.credentials);
 	return send(fd, &message, flags);
 }
 
@@ -281,7 +292,7 @@ static int64_t send_message(int fd, vaddr_t user_message, unsigned flags)
 	if (result != 0)
 		return result;
 	message.data = span_begin(&span);
-	socket_caller(&message.credentials);
+	socket_sender(&message.credentials);
 	result = control_from_user(&message, &user);
 	if (result == 0)
 		result = send(fd, &message, flags);
@@ -340,10 +351,9 @@ static int64_t receive(int fd, struct message *message, unsigned flags)
 	message->wait = may_wait(file, flags);
 	if ((flags & MSG_ERRQUEUE) != 0)
 		result = -EAGAIN; /* there never is an error in it */
-	else if ((flags & MSG_OOB) != 0)
-		result = -EOPNOTSUPP;
 	else
 		result = socket->ops->receive(socket, message);
+	message->stamp = atomic_load(&socket->timestamps);
 	file_put(file);
 	return result;
 }
@@ -382,6 +392,8 @@ static int give_rest(vaddr_t user_message, const struct user_message *user, stru
 			error = put_user(user_message + offsetof(struct user_message, name_length),
 					 name_length);
 	}
+	if (error == 0 && message->stamp != 0 && message->time_ns != 0)
+		error = give_time(&room, message);
 	if (error == 0 && message->has_credentials)
 		error = give_control(&room, SCM_CREDENTIALS, &message->credentials,
 				     sizeof(message->credentials));

@@ -89,15 +89,98 @@ int synthetic_read(const struct inode *inode, struct text *out)
 
 /* --- open files ----------------------------------------------------------------------------------- */
 
-static ssize_t read_text(struct file *file, vaddr_t to, size_t length, loff_t *offset)
+/* What the file said at one moment; whoever copies it to a user holds it. */
+struct saying {
+	_Atomic uint32_t refs;
+	struct text text;
+};
+
+struct opened {
+	struct spinlock lock;  /* RANK_DEVICE */
+	struct saying *saying; /* held; lock */
+	bool read;             /* from its beginning; lock */
+};
+
+static void saying_put(struct saying *saying)
 {
-	struct text *text = file->private;
+	if (atomic_fetch_sub(&saying->refs, 1) > 1)
+		return;
+	text_free(&saying->text);
+	kfree(saying);
+}
+
+static struct saying *saying_of(struct opened *opened)
+{
+	struct saying *saying;
+
+	spin_lock(&opened->lock);
+	saying = opened->saying;
+	saying->refs++;
+	spin_unlock(&opened->lock);
+	return saying;
+}
+
+static int say(const struct inode *inode, struct saying **out)
+{
+	struct saying *saying = kzalloc(sizeof(*saying));
+	int error = saying != NULL ? synthetic_read(inode, &saying->text) : -ENOMEM;
+
+	if (error != 0) {
+		kfree(saying);
+		return error;
+	}
+	saying->refs = 1;
+	*out = saying;
+	return 0;
+}
+
+/* Who reads from the beginning once more wants to know what has changed. */
+static int say_again(struct file *file, bool locked)
+{
+	struct opened *opened = file->private;
+	struct saying *fresh, *old;
+	bool again;
 	int error;
 
-	if (*offset < 0 || (uint64_t)*offset >= text->length)
+	spin_lock(&opened->lock);
+	again = opened->read;
+	opened->read = true;
+	spin_unlock(&opened->lock);
+	if (!again)
 		return 0;
-	length = MIN(length, text->length - (size_t)*offset);
-	error = copy_to_user(to, text->data + *offset, length);
+	/* What is said is up to rooms whose locks come before the offset's. */
+	if (locked)
+		mutex_unlock(&file->offset_lock);
+	error = say(file->inode, &fresh);
+	if (locked)
+		mutex_lock(&file->offset_lock);
+	if (error != 0)
+		return error;
+	spin_lock(&opened->lock);
+	old = opened->saying;
+	opened->saying = fresh;
+	spin_unlock(&opened->lock);
+	saying_put(old);
+	return 0;
+}
+
+static ssize_t read_text(struct file *file, vaddr_t to, size_t length, loff_t *offset)
+{
+	struct saying *saying;
+	int error = 0;
+
+	if (*offset == 0)
+		error = say_again(file, offset == &file->offset);
+	if (error != 0)
+		return error;
+	saying = saying_of(file->private);
+	if (*offset < 0 || (uint64_t)*offset >= saying->text.length) {
+		length = 0;
+	} else {
+		length = MIN(length, saying->text.length - (size_t)*offset);
+		error = copy_to_user(to, saying->text.data + *offset, length);
+	}
+	saying_put(saying);
 	if (error != 0)
 		return error;
 	*offset += (loff_t)length;
@@ -135,17 +218,19 @@ static ssize_t write_text(struct file *file, vaddr_t from, size_t length, loff_t
 
 static loff_t seek_text(struct file *file, loff_t offset, int whence)
 {
-	struct text *text = file->private;
+	struct saying *saying = saying_of(file->private);
+	loff_t size = (loff_t)saying->text.length;
 
-	return seek_in(file, offset, whence, (loff_t)text->length);
+	saying_put(saying);
+	return seek_in(file, offset, whence, size);
 }
 
 static void release_text(struct file *file)
 {
-	struct text *text = file->private;
+	struct opened *opened = file->private;
 
-	text_free(text);
-	kfree(text);
+	saying_put(opened->saying);
+	kfree(opened);
 }
 
 static const struct file_ops text_ops = {
@@ -158,21 +243,22 @@ static const struct file_ops text_ops = {
 
 int synthetic_open(struct file *file, struct inode *inode)
 {
-	struct text *text;
+	struct opened *opened;
 	int error;
 
 	if ((atomic_load(&file->flags) & O_ACCMODE) != O_RDONLY &&
 	    (inode->entries != NULL || inode->synthetic->write == NULL))
 		return -EACCES;
-	text = kzalloc(sizeof(*text));
-	if (text == NULL)
+	opened = kzalloc(sizeof(*opened));
+	if (opened == NULL)
 		return -ENOMEM;
-	error = synthetic_read(inode, text);
+	error = say(inode, &opened->saying);
 	if (error != 0) {
-		kfree(text);
+		kfree(opened);
 		return error;
 	}
-	file->private = text;
+	spin_init(&opened->lock, "synthetic", RANK_DEVICE);
+	file->private = opened;
 	file->ops = &text_ops;
 	return 0;
 }
@@ -324,6 +410,24 @@ static struct inode *find_numbers(uint32_t parent)
 	return NULL;
 }
 
+/* Listings show numbers in their order, whoever was looked at first; behind all other names. */
+#define NUMBER_COOKIE (UINT64_C(1) << 40)
+
+static void put_in_order(struct inode *parent, const char *text, uint32_t number)
+{
+	struct name *name = name_find(parent, text);
+	struct name *before = TAILQ_PREV(name, name_list, in_order);
+
+	name->cookie = NUMBER_COOKIE + number;
+	while (before != NULL && before->cookie > name->cookie)
+		before = TAILQ_PREV(before, name_list, in_order);
+	TAILQ_REMOVE(&parent->order, name, in_order);
+	if (before != NULL)
+		TAILQ_INSERT_AFTER(&parent->order, before, name, in_order);
+	else
+		TAILQ_INSERT_HEAD(&parent->order, name, in_order);
+}
+
 /* The directory with its files, as far as there is memory; root_lock held. */
 static void make_numbered(struct inode *parent, uint32_t number)
 {
@@ -342,6 +446,7 @@ static void make_numbered(struct inode *parent, uint32_t number)
 		inode_put(dir);
 		return;
 	}
+	put_in_order(parent, name, number);
 	for (size_t i = 0; i < numbers->count; i++) {
 		struct inode *inode = create(&numbers->files[i], number | numbers->mark);
 		int error;

@@ -10,15 +10,16 @@
 #include "fs/unix.h"
 #include "fs/file.h"
 #include "fs/inode.h"
+#include "fs/permission.h"
 #include "fs/poll.h"
+#include "fs/synthetic.h"
 #include "kernel/clock.h"
+#include "kernel/cred.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
-#include "mm/user.h"
-#include <asm/ioctls.h>
 #include <asm/poll.h>
-#include <linux/sockios.h>
+#include <linux/net.h>
 
 /* getsockopt(2), SO_PEERCRED of one that has no peer. */
 #define NOBODY UINT32_MAX
@@ -28,6 +29,10 @@ struct mutex unix_lock = { .waiters = WAITQ_INIT(unix_lock.waiters, "AF_UNIX"),
 			   .name = "AF_UNIX" };
 
 static const struct socket_ops unix_ops;
+
+/* For /proc/net/unix. */
+static LIST_HEAD(, unix_socket) sockets = LIST_HEAD_INITIALIZER(sockets); /* list_lock */
+static struct spinlock list_lock = SPINLOCK_INIT("AF_UNIX sockets", RANK_DEVICE);
 
 void unix_get(struct unix_socket *us)
 {
@@ -40,7 +45,12 @@ void unix_put(struct unix_socket *us)
 		return;
 	assert(us->dead && us->peer == NULL && TAILQ_EMPTY(&us->packets) &&
 	       TAILQ_EMPTY(&us->pending) && us->in_flight == 0);
+	spin_lock(&list_lock);
+	LIST_REMOVE(us, all);
+	spin_unlock(&list_lock);
 	unix_address_put(us->address);
+	group_list_put(us->own.groups);
+	group_list_put(us->other.groups);
 	kfree(us);
 }
 
@@ -53,13 +63,16 @@ struct unix_socket *unix_alloc(int type)
 	socket_init(&us->socket, &unix_ops, AF_UNIX, type, 0);
 	atomic_init(&us->refs, 1);
 	us->send_buffer = us->receive_buffer = BUFFER_DEFAULT;
-	us->peer_credentials = (struct ucred){ .uid = NOBODY, .gid = NOBODY };
+	us->other.credentials = (struct ucred){ .uid = NOBODY, .gid = NOBODY };
 	LIST_INIT(&us->senders);
 	TAILQ_INIT(&us->packets);
 	TAILQ_INIT(&us->pending);
 	waitq_init(&us->readable, "socket readers");
 	waitq_init(&us->writable, "socket writers");
 	waitq_init(&us->room, "socket senders");
+	spin_lock(&list_lock);
+	LIST_INSERT_HEAD(&sockets, us, all);
+	spin_unlock(&list_lock);
 	return us;
 }
 
@@ -126,14 +139,34 @@ static void join(struct unix_socket *a, struct unix_socket *b)
 		a->state = b->state = UNIX_CONNECTED;
 }
 
+/* Lists of groups are kalloc()ed: they can be let go of under unix_lock, which is held. */
+static void copy_identity(struct unix_identity *to, const struct unix_identity *from)
+{
+	struct group_list *old = to->groups;
+
+	*to = *from;
+	(void)group_list_get(to->groups);
+	group_list_put(old);
+}
+
+static void identify_caller(struct unix_identity *out)
+{
+	struct unix_identity caller = { .groups = current_cred()->groups };
+
+	socket_caller(&caller.credentials);
+	copy_identity(out, &caller);
+}
+
 static int pair_unix(struct socket *first, struct socket *second)
 {
 	struct unix_socket *a = unix_of(first), *b = unix_of(second);
 
 	mutex_lock(&unix_lock);
 	join(a, b);
-	socket_caller(&a->peer_credentials);
-	b->peer_credentials = a->own = b->own = a->peer_credentials;
+	identify_caller(&a->own);
+	copy_identity(&b->own, &a->own);
+	copy_identity(&a->other, &a->own);
+	copy_identity(&b->other, &a->own);
 	mutex_unlock(&unix_lock);
 	return 0;
 }
@@ -211,7 +244,7 @@ static int listen_unix(struct socket *socket, int backlog)
 	} else {
 		us->state = UNIX_LISTENING;
 		us->backlog = (unsigned)backlog;
-		socket_caller(&us->own);
+		identify_caller(&us->own);
 		/* There may be room for more now. */
 		waitq_wake_all(&us->room);
 	}
@@ -283,10 +316,10 @@ static int connect_locked(struct unix_socket *us, struct unix_socket *listener,
 	if (listener->pending_count > listener->backlog)
 		return -EAGAIN;
 	join(us, child);
-	socket_caller(&us->own);
-	us->peer_credentials = listener->own;
-	child->peer_credentials = us->own;
-	child->own = listener->own;
+	identify_caller(&us->own);
+	copy_identity(&us->other, &listener->own);
+	copy_identity(&child->other, &us->own);
+	copy_identity(&child->own, &listener->own);
 	child->pass_credentials = listener->pass_credentials;
 	child->address = listener->address;
 	atomic_fetch_add(&child->address->refs, 1);
@@ -341,7 +374,7 @@ static int connect_datagram(struct unix_socket *us, struct unix_socket *peer)
 		old = forget_peer(us);
 		if (peer != NULL) {
 			set_peer(us, peer);
-			us->peer_credentials = peer->own;
+			copy_identity(&us->other, &peer->own);
 		}
 		/* What strangers have sent before is not from the peer. */
 		if (old != NULL && old != peer)
@@ -415,123 +448,6 @@ static int name_unix(struct socket *socket, bool peer, uint8_t *address, size_t 
 	return error;
 }
 
-static int get_number(const struct unix_socket *us, int option, int *number)
-{
-	switch (option) {
-	case SO_ACCEPTCONN:
-		*number = us->state == UNIX_LISTENING;
-		return 0;
-	case SO_PASSCRED:
-		*number = us->pass_credentials;
-		return 0;
-	case SO_SNDBUF:
-		*number = (int)us->send_buffer;
-		return 0;
-	case SO_RCVBUF:
-		*number = (int)us->receive_buffer;
-		return 0;
-	default:
-		return -ENOPROTOOPT;
-	}
-}
-
-static int get_option_unix(struct socket *socket, int option, void *value, size_t *length)
-{
-	struct unix_socket *us = unix_of(socket);
-	struct ucred credentials;
-	int number = 0, error = 0;
-
-	mutex_lock(&unix_lock);
-	credentials = us->peer_credentials;
-	if (option == SO_ERROR)
-		number = -unix_take_error(us);
-	else if (option != SO_PEERCRED)
-		error = get_number(us, option, &number);
-	mutex_unlock(&unix_lock);
-	if (error != 0)
-		return error;
-	if (option == SO_PEERCRED) {
-		*length = MIN(*length, sizeof(credentials));
-		memcpy(value, &credentials, *length);
-	} else {
-		*length = MIN(*length, sizeof(number));
-		memcpy(value, &number, *length);
-	}
-	return 0;
-}
-
-/* socket(7): the kernel doubles what it is told, for its own needs. */
-static size_t buffer_size(int number)
-{
-	size_t size = (size_t)(number < 0 ? INT32_MAX : number);
-
-	return MAX(MIN(size, (size_t)BUFFER_MAX / 2) * 2, (size_t)BUFFER_MIN);
-}
-
-static int set_option_unix(struct socket *socket, int option, const void *value, size_t length)
-{
-	struct unix_socket *us = unix_of(socket);
-	int number, error = 0;
-
-	memcpy(&number, value, sizeof(number));
-	mutex_lock(&unix_lock);
-	switch (option) {
-	case SO_PASSCRED:
-		us->pass_credentials = number != 0;
-		break;
-	case SO_SNDBUF:
-	case SO_SNDBUFFORCE:
-		us->send_buffer = buffer_size(number);
-		waitq_wake_all(&us->writable);
-		break;
-	case SO_RCVBUF:
-	case SO_RCVBUFFORCE:
-		us->receive_buffer = buffer_size(number);
-		break;
-	default:
-		error = -ENOPROTOOPT;
-		break;
-	}
-	mutex_unlock(&unix_lock);
-	return error;
-}
-
-/* FIONREAD: of a stream all bytes, else those of the first message. */
-static int readable_bytes(const struct unix_socket *us)
-{
-	const struct packet *packet;
-	size_t bytes = 0;
-
-	TAILQ_FOREACH (packet, &us->packets, link) {
-		bytes += packet->length - packet->offset;
-		if (us->socket.type == SOCK_DGRAM)
-			break;
-	}
-	return (int)MIN(bytes, (size_t)INT32_MAX);
-}
-
-static int ioctl_unix(struct socket *socket, unsigned request, vaddr_t argument)
-{
-	struct unix_socket *us = unix_of(socket);
-	int number, error = 0;
-
-	mutex_lock(&unix_lock);
-	switch (request) {
-	case FIONREAD:
-		number = readable_bytes(us);
-		error = us->state == UNIX_LISTENING ? -EINVAL : 0;
-		break;
-	case SIOCOUTQ:
-		number = us->peer != NULL ? (int)us->peer->charge : 0;
-		break;
-	default:
-		error = -ENOTTY;
-		break;
-	}
-	mutex_unlock(&unix_lock);
-	return error != 0 ? error : put_user(argument, number);
-}
-
 /* Linux calls it writable while three quarters of the buffer are free. unix_lock held. */
 static bool has_room(const struct unix_socket *us)
 {
@@ -564,6 +480,8 @@ static unsigned poll_unix(struct socket *socket, struct poll_table *table)
 		events |= POLLRDHUP | POLLIN | POLLRDNORM;
 	if (!TAILQ_EMPTY(&us->packets) || !TAILQ_EMPTY(&us->pending))
 		events |= POLLIN | POLLRDNORM;
+	if (us->urgent != NULL)
+		events |= POLLPRI;
 	if (unix_has_connections(us) && us->state == UNIX_IDLE)
 		events |= POLLHUP;
 	if (us->state != UNIX_LISTENING && has_room(us))
@@ -581,9 +499,10 @@ static const struct socket_ops unix_ops = {
 	.send = unix_send,
 	.receive = unix_receive,
 	.shutdown = shutdown_unix,
-	.get_option = get_option_unix,
-	.set_option = set_option_unix,
-	.ioctl = ioctl_unix,
+	.get_option = unix_get_option,
+	.set_option = unix_set_option,
+	.get_groups = unix_get_groups,
+	.ioctl = unix_ioctl,
 	.poll = poll_unix,
 	.release = release_unix,
 };
@@ -593,3 +512,46 @@ const struct socket_family unix_family = {
 	.create = create_unix,
 	.pair = pair_unix,
 };
+
+/* --- /proc/net/unix -------------------------------------------------------------------------------------- */
+
+/* An abstract name is told with @ in the place of its NULs. */
+static void describe_name(struct text *text, const struct unix_address *address)
+{
+	size_t length;
+
+	if (address == NULL || address->length <= offsetof(struct sockaddr_un, sun_path))
+		return;
+	length = address->length - offsetof(struct sockaddr_un, sun_path);
+	if (address->un.sun_path[0] != '\0')
+		length--;
+	text_append(text, " ", 1);
+	for (size_t i = 0; i < length; i++)
+		text_append(text, address->un.sun_path[i] != '\0' ? &address->un.sun_path[i] : "@",
+			    1);
+}
+
+static unsigned state_of(const struct unix_socket *us)
+{
+	bool connected = unix_has_connections(us) ? us->state == UNIX_CONNECTED : us->peer != NULL;
+
+	return connected ? SS_CONNECTED : SS_UNCONNECTED;
+}
+
+void unix_describe(struct text *text)
+{
+	const struct unix_socket *us;
+
+	text_printf(text, "Num       RefCount Protocol Flags    Type St Inode Path\n");
+	mutex_lock(&unix_lock);
+	spin_lock(&list_lock);
+	LIST_FOREACH (us, &sockets, all) {
+		text_printf(text, "%016lx: %08X %08X %08X %04X %02X %5lu", 0ul, us->refs, 0,
+			    us->state == UNIX_LISTENING ? __SO_ACCEPTCON : 0, us->socket.type,
+			    state_of(us), us->socket.number);
+		describe_name(text, us->address);
+		text_append(text, "\n", 1);
+	}
+	spin_unlock(&list_lock);
+	mutex_unlock(&unix_lock);
+}

@@ -3,7 +3,9 @@
  *
  *	unix.c          life, listening, connecting, shutting down, poll, options
  *	unix_names.c    who has which name
- *	unix_message.c  sending and receiving
+ *	unix_message.c  sending, and the queues
+ *	unix_receive.c  receiving
+ *	unix_options.c  what they say of themselves
  *	unix_rights.c   descriptors in flight, and the circles that they can make
  *
  * One mutex, unix_lock, protects all of them: every operation is about two sockets, and short. User
@@ -18,6 +20,7 @@
 #include <bsd/sys/tree.h>
 #include <linux/un.h>
 
+struct group_list;
 struct inode;
 
 extern struct mutex unix_lock; /* RANK_STREAM */
@@ -44,10 +47,17 @@ struct packet {
 	struct unix_address *from; /* held, or NULL */
 	struct rights *rights;     /* or NULL; unix_lock */
 	struct ucred credentials;  /* of the sender */
+	uint64_t time_ns;          /* when it came, wall time; 0: nobody wanted to know */
 	size_t length, offset;     /* of `data`, and how much of it has been read; unix_lock */
 	char data[];
 };
 TAILQ_HEAD(packet_list, packet);
+
+/* Who somebody was: SO_PEERCRED, SO_PEERGROUPS. */
+struct unix_identity {
+	struct ucred credentials;
+	struct group_list *groups; /* held, or NULL */
+};
 
 enum unix_state { UNIX_IDLE, UNIX_LISTENING, UNIX_CONNECTED };
 
@@ -60,7 +70,7 @@ struct unix_socket {
 	bool pass_credentials;              /* SO_PASSCRED */
 	int error;                          /* told once: SO_ERROR, or by the next call */
 	size_t send_buffer, receive_buffer; /* SO_SNDBUF, SO_RCVBUF */
-	struct ucred own, peer_credentials; /* as of listen or connect */
+	struct unix_identity own, other;    /* and the peer's, as of listen or connect */
 	struct unix_socket *peer;           /* held: at the other end, or where datagrams go */
 	LIST_HEAD(, unix_socket) senders;   /* datagram sockets whose peer it is */
 	LIST_ENTRY(unix_socket) sender_link;
@@ -68,6 +78,7 @@ struct unix_socket {
 	struct packet_list packets;        /* received */
 	size_t charge;                     /* their memory */
 	unsigned count;                    /* how many */
+	struct packet *urgent;             /* among them: one byte, MSG_OOB, not read yet */
 	TAILQ_HEAD(, unix_socket) pending; /* connections to be accepted; held */
 	TAILQ_ENTRY(unix_socket) pending_link;
 	unsigned pending_count, backlog;
@@ -76,6 +87,7 @@ struct unix_socket {
 	struct inode *inode;          /* held: of a name in the root */
 	RB_ENTRY(unix_socket) by_name;
 
+	LIST_ENTRY(unix_socket) all;         /* the list's lock (fs/unix.c) */
 	unsigned in_flight;                  /* references to its file in packets */
 	LIST_ENTRY(unix_socket) flight_link; /* if in_flight > 0 */
 	/* While circles are looked for (fs/unix_rights.c): */
@@ -128,11 +140,25 @@ void unix_tell_name(const struct unix_address *from, uint8_t *address, size_t *l
 /* --- messages: fs/unix_message.c --------------------------------------------------------------- */
 
 ssize_t unix_send(struct socket *socket, struct message *message);
+/* unix_lock held: takes a packet off that has been read, and frees it. */
+void unix_remove(struct unix_socket *us, struct packet *packet);
+/* unix_lock held: there is room again, for threads that wait, and for those that poll. */
+void unix_tell_of_room(struct unix_socket *us);
+/* fs/unix_receive.c. */
 ssize_t unix_receive(struct socket *socket, struct message *message);
+/* SIOCATMARK: the next byte is the urgent one, or that has been read. unix_lock held. */
+bool unix_at_mark(const struct unix_socket *us);
 /* unix_lock held: takes every packet off, to be freed by unix_drop() without the lock. */
 void unix_purge(struct unix_socket *us, struct packet_list *freed);
 /* Whether datagrams to it must wait, whoever sends them; unix_lock held. */
 bool unix_is_full(const struct unix_socket *us);
+
+/* --- struct socket_ops's of the same names: fs/unix_options.c ---------------------------------- */
+
+int unix_get_option(struct socket *socket, int option, void *value, size_t *length);
+int unix_set_option(struct socket *socket, int option, const void *value, size_t length);
+int unix_get_groups(struct socket *socket, struct group_list **out);
+int unix_ioctl(struct socket *socket, unsigned request, vaddr_t argument);
 
 /* --- descriptors: fs/unix_rights.c ------------------------------------------------------------- */
 

@@ -1,17 +1,17 @@
 /*
- * fs/unix_message.c - sending and receiving on AF_UNIX sockets.
+ * fs/unix_message.c - sending on AF_UNIX sockets, and their queues.
  *
- * What is sent is copied into packets before unix_lock is taken; what is received is copied out of them
- * under it without faulting, and where a page of the receiver's is missing the lock is dropped and the
- * page brought. A packet is taken out when it has been copied, so nothing is lost by a bad address.
+ * What is sent is copied into packets before unix_lock is taken.
  *
  * How much a socket may have on the way is the sender's SO_SNDBUF, counted at the receiver with what
  * the packets themselves take; one packet always fits. Besides, only ten datagrams wait for a receiver
  * that has not connected to their sender.
  */
+#include "fs/async.h"
 #include "fs/file.h"
 #include "fs/signal.h"
 #include "fs/unix.h"
+#include "kernel/clock.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "mm/frame.h"
@@ -30,8 +30,7 @@ bool unix_is_full(const struct unix_socket *us)
 
 /* --- queues; unix_lock held ---------------------------------------------------------------------- */
 
-/* There is room again: for threads that wait, and for those that poll. */
-static void tell_of_room(struct unix_socket *us)
+void unix_tell_of_room(struct unix_socket *us)
 {
 	struct unix_socket *sender;
 
@@ -48,12 +47,16 @@ static void tell_of_room(struct unix_socket *us)
 static void dequeue(struct unix_socket *us, struct packet *packet)
 {
 	TAILQ_REMOVE(&us->packets, packet, link);
+	if (us->urgent == packet)
+		us->urgent = NULL;
 	us->charge -= packet_charge(packet->length);
 	us->count--;
 }
 
 static void enqueue(struct unix_socket *to, struct packet *packet)
 {
+	if (to->socket.type != SOCK_STREAM && atomic_load(&to->socket.timestamps) != 0)
+		packet->time_ns = clock_wall_ns();
 	TAILQ_INSERT_TAIL(&to->packets, packet, link);
 	to->charge += packet_charge(packet->length);
 	to->count++;
@@ -70,7 +73,7 @@ void unix_purge(struct unix_socket *us, struct packet_list *freed)
 			rights_land(packet->rights);
 		TAILQ_INSERT_TAIL(freed, packet, link);
 	}
-	tell_of_room(us);
+	unix_tell_of_room(us);
 }
 
 /* --- sending ------------------------------------------------------------------------------------------ */
@@ -108,6 +111,12 @@ static void free_packet(struct packet *packet)
 	assert(packet->rights == NULL);
 	unix_address_put(packet->from);
 	kfree(packet);
+}
+
+void unix_remove(struct unix_socket *us, struct packet *packet)
+{
+	dequeue(us, packet);
+	free_packet(packet);
 }
 
 /*
@@ -197,6 +206,9 @@ static int deliver(struct unix_socket *us, struct unix_socket *to, struct packet
 		packet->rights = message->rights;
 		message->rights = NULL;
 		enqueue(to, packet);
+		/* An older one that has not been read is a byte like others now. */
+		if ((message->flags & MSG_OOB) != 0)
+			to->urgent = packet;
 	}
 	mutex_unlock(&unix_lock);
 	return error;
@@ -246,28 +258,64 @@ static int get_peer(struct unix_socket *us, struct unix_socket **out)
 	return error;
 }
 
+/* As many of the message's next bytes as there is room for, in a packet. How many. */
+static ssize_t send_piece(struct unix_socket *us, struct unix_socket *to, struct message *message,
+			  size_t length, uint64_t deadline_ns)
+{
+	ssize_t room = wait_for_room(us, to, 1, message->wait, deadline_ns);
+	struct packet *packet;
+	size_t size;
+	int error;
+
+	if (room < 0)
+		return room;
+	size = MIN((size_t)room, length);
+	size = MIN(size, (size_t)PACKET_MAX - sizeof(struct packet));
+	error = make_packet(us, message, size, &packet);
+	if (error == 0)
+		error = deliver_patiently(us, to, packet, message, 1, deadline_ns);
+	return error != 0 ? error : (ssize_t)size;
+}
+
+/* SIGURG to whoever owns the file at the other end. No lock is held. */
+static void tell_of_urgent(struct unix_socket *to)
+{
+	struct file *file;
+
+	mutex_lock(&unix_lock);
+	file = to->dead ? NULL : to->socket.file;
+	if (file != NULL && !file_get_living(file))
+		file = NULL;
+	mutex_unlock(&unix_lock);
+	if (file != NULL) {
+		async_tell_urgent(file);
+		file_put(file);
+	}
+}
+
+/* With MSG_OOB the last byte is urgent, and in a packet of its own. */
 static ssize_t send_stream(struct unix_socket *us, struct unix_socket *to, struct message *message)
 {
 	uint64_t deadline_ns = socket_deadline(&us->socket.send_ns);
+	bool urgent = (message->flags & MSG_OOB) != 0;
 	size_t done = 0;
-	int error = 0;
+	ssize_t error = urgent && message->data.left == 0 ? -EOPNOTSUPP : 0;
 
+	message->flags &= ~(unsigned)MSG_OOB;
 	while (message->data.left > 0 && error == 0) {
-		struct packet *packet;
-		ssize_t room = wait_for_room(us, to, 1, message->wait, deadline_ns);
-		size_t size;
+		bool last = urgent && message->data.left == 1;
+		ssize_t part;
 
-		if (room < 0) {
-			error = (int)room;
-			break;
-		}
-		size = MIN((size_t)room, message->data.left);
-		size = MIN(size, (size_t)PACKET_MAX - sizeof(struct packet));
-		error = make_packet(us, message, size, &packet);
-		if (error == 0)
-			error = deliver_patiently(us, to, packet, message, 1, deadline_ns);
-		if (error == 0)
-			done += size;
+		if (last)
+			message->flags |= MSG_OOB;
+		part = send_piece(us, to, message, message->data.left - (urgent && !last),
+				  deadline_ns);
+		if (part > 0 && last)
+			tell_of_urgent(to);
+		if (part > 0)
+			done += (size_t)part;
+		else
+			error = part;
 	}
 	if (error == -EPIPE && done == 0 && (message->flags & MSG_NOSIGNAL) == 0)
 		signal_self(SIGPIPE);
@@ -313,6 +361,8 @@ ssize_t unix_send(struct socket *socket, struct message *message)
 	bool named = message->address_length > 0;
 	ssize_t result;
 
+	if ((message->flags & MSG_OOB) != 0 && socket->type != SOCK_STREAM)
+		return -EOPNOTSUPP;
 	if (socket->type == SOCK_DGRAM && us->pass_credentials) {
 		result = unix_autobind(us);
 		if (result != 0)
@@ -341,234 +391,4 @@ ssize_t unix_send(struct socket *socket, struct message *message)
 		forget_dead_peer(us, to);
 	unix_put(to);
 	return result;
-}
-
-/* --- receiving ---------------------------------------------------------------------------------------- */
-
-/* What one look at the queue came to. */
-struct intake {
-	size_t done; /* bytes */
-	bool stuck;  /* a page of the user's is missing */
-	bool stop;   /* what follows is for another call */
-	bool any;    /* there was something */
-};
-
-/* Another reference to each file, for MSG_PEEK. NULL: no memory, and the peek has none. */
-static struct rights *copy_rights(const struct rights *rights)
-{
-	size_t size = sizeof(*rights) + rights->count * sizeof(struct file *);
-	struct rights *copy = kalloc(size);
-
-	if (copy == NULL)
-		return NULL;
-	memcpy(copy, rights, size);
-	for (unsigned i = 0; i < copy->count; i++)
-		file_get(copy->files[i]);
-	return copy;
-}
-
-static void receive_rights(struct packet *packet, struct message *message)
-{
-	if (packet->rights == NULL)
-		return;
-	if ((message->flags & MSG_PEEK) != 0) {
-		message->rights = copy_rights(packet->rights);
-		return;
-	}
-	message->rights = packet->rights;
-	packet->rights = NULL;
-	rights_land(message->rights);
-}
-
-static bool same_sender(const struct packet *packet, const struct message *message)
-{
-	return memcmp(&packet->credentials, &message->credentials, sizeof(packet->credentials)) ==
-	       0;
-}
-
-/* Who has sent it: without a name there is no address. */
-static void receive_sender(struct unix_socket *us, const struct packet *packet,
-			   struct message *message)
-{
-	if (packet->from != NULL)
-		unix_tell_name(packet->from, message->address, &message->address_length);
-	message->credentials = packet->credentials;
-	message->has_credentials = us->pass_credentials;
-}
-
-/*
- * Bytes of a stream, from as many packets as go together: one sender's, if he is told, and the last of
- * them may have rights. unix_lock held.
- */
-static struct intake take_stream(struct unix_socket *us, struct message *message)
-{
-	bool peek = (message->flags & MSG_PEEK) != 0;
-	struct packet *packet, *next;
-	struct intake intake = { .any = !TAILQ_EMPTY(&us->packets) };
-
-	for (packet = TAILQ_FIRST(&us->packets);
-	     packet != NULL && message->data.left > 0 && !intake.stop; packet = next) {
-		size_t part = MIN(message->data.left, packet->length - packet->offset), copied;
-		bool rights = packet->rights != NULL;
-
-		next = TAILQ_NEXT(packet, link);
-		if (message->rights != NULL ||
-		    (message->has_credentials && !same_sender(packet, message))) {
-			intake.stop = true;
-			break;
-		}
-		copied = span_give_nofault(&message->data, packet->data + packet->offset, part);
-		intake.done += copied;
-		intake.stuck = copied < part;
-		if (copied == 0)
-			break;
-		receive_sender(us, packet, message);
-		receive_rights(packet, message);
-		intake.stop = rights || intake.stuck;
-		if (peek)
-			continue;
-		packet->offset += copied;
-		if (packet->offset == packet->length) {
-			dequeue(us, packet);
-			free_packet(packet);
-		}
-	}
-	if (intake.done > 0 && !peek)
-		tell_of_room(us);
-	return intake;
-}
-
-/* One message, as much of it as there is room for. unix_lock held. */
-static struct intake take_whole(struct unix_socket *us, struct message *message)
-{
-	struct packet *packet = TAILQ_FIRST(&us->packets);
-	struct intake intake = { .any = packet != NULL, .stop = true };
-	size_t part;
-
-	if (packet == NULL)
-		return intake;
-	part = MIN(packet->length, message->data.left);
-	intake.stuck = span_give_nofault(&message->data, packet->data, part) < part;
-	if (intake.stuck)
-		return intake;
-	if (part < packet->length)
-		message->result |= MSG_TRUNC;
-	intake.done = (message->flags & MSG_TRUNC) != 0 ? packet->length : part;
-	receive_sender(us, packet, message);
-	receive_rights(packet, message);
-	if ((message->flags & MSG_PEEK) == 0) {
-		dequeue(us, packet);
-		free_packet(packet);
-		tell_of_room(us);
-	}
-	return intake;
-}
-
-/*
- * Where nothing is to be had: why there never will be (0: the end), or -EAGAIN. An error is told by the call
- * that has got nothing before. unix_lock held.
- */
-static int why_empty(struct unix_socket *us, bool wait, bool got_some)
-{
-	int error;
-
-	if (got_some)
-		return us->error != 0 || us->read_shut ? 0 : -EAGAIN;
-	error = unix_take_error(us);
-	if (error != 0)
-		return error;
-	if (us->read_shut && (wait || unix_has_connections(us)))
-		return 0;
-	return -EAGAIN;
-}
-
-static bool can_receive(struct unix_socket *us)
-{
-	mutex_lock(&unix_lock);
-	bool can = !TAILQ_EMPTY(&us->packets) || us->read_shut || us->error != 0;
-	mutex_unlock(&unix_lock);
-	return can;
-}
-
-static int check_state(const struct unix_socket *us)
-{
-	if (us->state == UNIX_CONNECTED || !unix_has_connections(us))
-		return 0;
-	return us->socket.type == SOCK_STREAM ? -EINVAL : -ENOTCONN;
-}
-
-/* What follows a look at the queue. */
-enum next { LOOK_AGAIN, WAIT_FOR_MORE, RETURN };
-
-/*
- * Brings the page that was missing at the cursor. Of a message, and of what has only been seen, nothing has
- * been got then: the next look begins anew at `start`.
- */
-static enum next bring_page(struct unix_socket *us, struct message *message,
-			    struct span_cursor start, size_t *done, ssize_t *result)
-{
-	int error = span_fault_in(&message->data, 1, true);
-
-	if (us->socket.type != SOCK_STREAM || (message->flags & MSG_PEEK) != 0) {
-		rights_put(message->rights);
-		message->rights = NULL;
-		message->has_credentials = false;
-		message->data = start;
-		*done = 0;
-	}
-	*result = *done > 0 ? (ssize_t)*done : error;
-	return error != 0 || message->rights != NULL ? RETURN : LOOK_AGAIN;
-}
-
-/* `*done`: bytes so far; `*result`: what to return. */
-static enum next look(struct unix_socket *us, struct message *message, size_t *done,
-		      ssize_t *result)
-{
-	bool stream = us->socket.type == SOCK_STREAM;
-	bool all = stream && (message->flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL;
-	struct span_cursor start = message->data;
-	struct intake intake = { 0 };
-	int error;
-
-	mutex_lock(&unix_lock);
-	error = check_state(us);
-	if (error == 0)
-		intake = stream ? take_stream(us, message) : take_whole(us, message);
-	*done += intake.done;
-	/* What has been got comes first; why there is no more is told by the next call. */
-	if (error == 0 && !intake.any)
-		error = why_empty(us, message->wait, *done > 0);
-	mutex_unlock(&unix_lock);
-
-	if (intake.stuck)
-		return bring_page(us, message, start, done, result);
-	*result = *done > 0 ? (ssize_t)*done : error;
-	if (intake.any)
-		return all && message->data.left > 0 && !intake.stop && message->wait ? LOOK_AGAIN
-										      : RETURN;
-	return error == -EAGAIN && message->wait ? WAIT_FOR_MORE : RETURN;
-}
-
-ssize_t unix_receive(struct socket *socket, struct message *message)
-{
-	struct unix_socket *us = unix_of(socket);
-	uint64_t deadline_ns = socket_deadline(&socket->receive_ns);
-	size_t done = 0;
-	ssize_t result;
-
-	for (;;) {
-		enum next next = look(us, message, &done, &result);
-		int error;
-
-		if (next == RETURN)
-			return result;
-		if (next == LOOK_AGAIN)
-			continue;
-		error = wait_event_full(&us->readable, can_receive(us), WAIT_SIGNAL, deadline_ns);
-		if (error == 0)
-			continue;
-		if (done > 0)
-			return (ssize_t)done;
-		return error == -ETIMEDOUT ? -EAGAIN : error;
-	}
 }

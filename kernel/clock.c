@@ -31,7 +31,8 @@ static struct {
 	uint64_t ns_per_tick; /* nanoseconds per TSC tick, << SCALE_SHIFT; 0: not yet calibrated */
 	uint64_t tick_per_ns; /* the inverse */
 	uint64_t apic_per_ns; /* counts of the APIC's timer */
-	bool deadline_mode;   /* the APIC's timer compares with the TSC */
+	bool deadline_mode;
+	uint64_t tsc_khz; /* the APIC's timer compares with the TSC */
 } rates;
 
 /* Wall time minus monotonic time. */
@@ -143,6 +144,11 @@ void clock_delay_us(unsigned microseconds)
 		cpu_relax();
 }
 
+uint64_t clock_tsc_khz(void)
+{
+	return rates.tsc_khz;
+}
+
 /* of / per << SCALE_SHIFT. One of the two is NSEC_PER_SEC, so the remainder is below 2^30. */
 static uint64_t factor(uint64_t of, uint64_t per)
 {
@@ -160,6 +166,7 @@ void clock_init(void)
 	if (deadline_mode)
 		apic_timer_init(true);
 	rates.deadline_mode = deadline_mode;
+	rates.tsc_khz = measured.tsc_hz / 1000;
 	rates.tick_per_ns = factor(measured.tsc_hz, NSEC_PER_SEC);
 	rates.apic_per_ns = factor(measured.apic_hz, NSEC_PER_SEC);
 	rates.ns_per_tick = factor(NSEC_PER_SEC, measured.tsc_hz);

@@ -16,6 +16,7 @@
 #define NSEC_PER_MSEC UINT64_C(1000000)
 #define NSEC_PER_USEC UINT64_C(1000)
 
+uint64_t clock_tsc_khz(void); /* how fast the TSC counts */
 uint64_t clock_ns(void);      /* monotonic; any context; 0 until clock_init() */
 uint64_t clock_wall_ns(void); /* since 1970-01-01 UTC */
 void clock_set_wall_ns(uint64_t now_ns);

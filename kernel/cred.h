@@ -20,6 +20,13 @@ struct group_list {
 	uint32_t ids[];
 };
 
+static inline struct group_list *group_list_get(struct group_list *groups)
+{
+	if (groups != NULL)
+		atomic_fetch_add(&groups->refs, 1);
+	return groups;
+}
+
 struct cred {
 	_Atomic uint32_t refs;
 	uint32_t uid, euid, suid, fsuid; /* real, effective, saved, of the file system */

@@ -14,9 +14,9 @@
 
 /*
  * Sleeps if stay(arg) still says so; returns after the next thread_unpark(), which need not have
- * been meant for this sleep: the caller looks again. `stay` only reads flags.
+ * been meant for this sleep: the caller looks again. `stay` only reads flags. `blocked`: see struct thread.
  */
-void thread_park(bool (*stay)(const void *arg), const void *arg);
+void thread_park(bool (*stay)(const void *arg), const void *arg, bool blocked);
 
 /*
  * Makes a parked thread runnable; nothing if it is not parked. Any context; any lock of lower rank

@@ -56,6 +56,8 @@ static struct runqueue {
 	struct thread_list dead;   /* lock: exited, their stacks not in use; by run_link */
 	uint32_t threads;          /* lock: started and not yet released */
 	uint64_t exited, released; /* lock: how many so far, in order */
+	uint32_t running, blocked; /* lock: on CPUs, but for idle threads; asleep in that state */
+	struct load load;          /* lock */
 	_Atomic uint64_t switches, idle_ns;
 } runqueue = {
 	.lock = SPINLOCK_INIT("runqueue", RANK_RUNQUEUE),
@@ -71,6 +73,7 @@ static struct local {
 	uint64_t slice_at_ns;      /* when the slice's timer fires; NO_DEADLINE: it does not */
 	uint64_t period_ns;        /* when the present period of real-time threads began */
 	uint64_t realtime_used_ns; /* in it */
+	uint64_t user_ns, nice_ns, system_ns; /* read by anyone */
 } locals[CPU_MAX];
 
 static struct thread boot_idle;
@@ -105,11 +108,21 @@ void sched_register_tick(void (*tick)(struct thread *thread))
 
 void sched_get_stats(struct sched_stats *out)
 {
+	*out = (struct sched_stats){ .switches = runqueue.switches };
+	sched_charge();
 	spin_lock(&runqueue.lock);
+	load_fold(&runqueue.load, clock_ns());
+	memcpy(out->load, runqueue.load.averages, sizeof(out->load));
 	out->threads = runqueue.threads;
+	out->runnable = runqueue.ready.count + runqueue.running;
+	out->blocked = runqueue.blocked;
 	spin_unlock(&runqueue.lock);
-	out->switches = runqueue.switches;
 	out->idle_ns = runqueue.idle_ns;
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		out->user_ns += locals[i].user_ns;
+		out->nice_ns += locals[i].nice_ns;
+		out->system_ns += locals[i].system_ns;
+	}
 }
 
 /* --- policies ------------------------------------------------------------------------------------------- */
@@ -297,16 +310,20 @@ static void charge(struct thread *thread, uint64_t now)
 		local()->realtime_used_ns += spent;
 	}
 	if (thread->group == NULL) {
-		if (thread == this_cpu()->idle)
+		if (thread == this_cpu()->idle) {
 			runqueue.idle_ns += spent;
-		else
+		} else {
 			thread->system_ns += spent;
+			local()->system_ns += spent;
+		}
 	} else if (thread->in_system) {
 		thread->system_ns += spent;
 		thread->group->system_ns += spent;
+		local()->system_ns += spent;
 	} else {
 		thread->user_ns += spent;
 		thread->group->user_ns += spent;
+		*(thread->sched.nice > 0 ? &local()->nice_ns : &local()->user_ns) += spent;
 	}
 }
 
@@ -430,6 +447,10 @@ static void switch_away(void)
 		slice_arm(previous);
 		return;
 	}
+	uint64_t now = clock_ns();
+	load_fold(&runqueue.load, now);
+	runqueue.running += (next != cpu->idle) - (previous != cpu->idle);
+	runqueue.load.active = runqueue.ready.count + runqueue.running + runqueue.blocked;
 	next->state = THREAD_RUNNING;
 	next->cpu = cpu;
 	next->on_cpu = true;
@@ -439,7 +460,6 @@ static void switch_away(void)
 	spin_unlock(&runqueue.lock);
 	assert(cpu->irq_off_depth == 1 && cpu->spin_count == 0);
 
-	uint64_t now = clock_ns();
 	charge(previous, now);
 	count_switch(previous);
 	next->account_ns = now;
@@ -494,7 +514,7 @@ void sched_end_turn(void)
 		self->slice_end_ns = turn_end(self, clock_ns());
 }
 
-void thread_park(bool (*stay)(const void *arg), const void *arg)
+void thread_park(bool (*stay)(const void *arg), const void *arg, bool blocked)
 {
 	might_sleep();
 	irq_push_off();
@@ -502,6 +522,8 @@ void thread_park(bool (*stay)(const void *arg), const void *arg)
 	if (stay(arg)) {
 		assert(current != this_cpu()->idle);
 		current->state = THREAD_SLEEPING;
+		current->blocked = blocked && current->group != NULL;
+		runqueue.blocked += current->blocked;
 		current->urgent_ns = 0;
 		switch_away();
 	} else {
@@ -523,6 +545,8 @@ void thread_unpark(struct thread *thread)
 
 	spin_lock(&runqueue.lock);
 	if (thread->state == THREAD_SLEEPING) {
+		runqueue.blocked -= thread->blocked;
+		thread->blocked = false;
 		first = goes_first(thread, cpu->thread, in_interrupt);
 		enqueue(thread, first && thread->level == 0);
 		woken = true;

@@ -17,6 +17,7 @@
 #define HAWSER_KERNEL_SCHED_H
 
 #include "kernel/base.h"
+#include "kernel/load.h"
 #include "kernel/lock.h"
 #include "kernel/x86_64/entry.h"
 
@@ -38,6 +39,11 @@ struct cpu;
 struct cpu_usage {
 	_Atomic uint64_t user_ns, system_ns;
 	_Atomic uint64_t voluntary, involuntary; /* switches: it slept, or had to give way */
+};
+
+/* What read(2), write(2) and their like have moved: /proc/PID/io. */
+struct io_counts {
+	uint64_t read_bytes, written_bytes, reads, writes;
 };
 
 /* How a thread takes its turns (sched(7)); Linux's numbers. */
@@ -74,8 +80,11 @@ struct thread {
 	uint64_t urgent_ns; /* CPU time above level 0 since it last slept; the running CPU only */
 	uint64_t voluntary, involuntary; /* switches; the running CPU only */
 	uint64_t faults, faults_io;      /* page faults: all, those that waited; this thread only */
+	struct io_counts io;             /* this thread only */
 	bool in_system;                  /* where the last tick found it; the running CPU only */
 	struct cpu_usage *group;         /* its process's; NULL in kernel threads */
+
+	bool blocked; /* a program's thread that sleeps for what will come in any case; run queue lock */
 
 	/* Set from any CPU: reasons to leave a sleep early. */
 	uint32_t io_flags;           /* RWF_* of the call, preadv2(2); the thread's own */
@@ -195,11 +204,15 @@ bool sched_contended(void);
 /* Called by a switch, interrupts off, no lock: loads next->space (or keeps the old one). */
 void sched_register_switch_space(void (*switch_space)(struct thread *prev, struct thread *next));
 
-/* Load averages are not kept; counters for /proc/stat. */
+/* For /proc/stat, /proc/loadavg and sysinfo(2); until now, but for the present turns of other CPUs. */
 struct sched_stats {
 	uint64_t switches;
-	uint64_t idle_ns;
-	uint32_t threads;
+	uint64_t user_ns, nice_ns, system_ns,
+		idle_ns;              /* of all CPUs; nice: user time of the nice */
+	uint32_t threads;             /* that exist */
+	uint32_t runnable;            /* with those that run */
+	uint32_t blocked;             /* see struct thread */
+	uint64_t load[LOAD_AVERAGES]; /* kernel/load.h */
 };
 void sched_get_stats(struct sched_stats *out);
 
@@ -225,7 +238,8 @@ void waitq_init(struct waitq *queue, const char *name);
 void waitq_wake_one(struct waitq *queue);
 void waitq_wake_all(struct waitq *queue);
 
-enum wait_mode { WAIT_UNINTERRUPTIBLE, WAIT_KILLABLE, WAIT_SIGNAL };
+/* WAIT_STOPPED: killable, and shown as a stop (signal(7)) and no wait. */
+enum wait_mode { WAIT_UNINTERRUPTIBLE, WAIT_KILLABLE, WAIT_STOPPED, WAIT_SIGNAL };
 #define NO_DEADLINE UINT64_MAX
 
 /*

@@ -122,7 +122,7 @@ static void grant_enqueue(struct grant *grant, struct waiter_list *list)
 static void grant_wait(struct grant *grant)
 {
 	while (grant_pending(grant))
-		thread_park(grant_pending, grant);
+		thread_park(grant_pending, grant, true);
 }
 
 /* Takes the first waiter off; the inner spinlock held. The new owner has been written down. */

@@ -96,12 +96,14 @@
 	/* stat.c */ call(stat) call(lstat) call(fstat) call(newfstatat) call(statx)               \
 	    call(access) call(faccessat) call(faccessat2) call(statfs) call(fstatfs)               \
 	/* sync.c */ call(sync) call(syncfs) call(fsync) call(fdatasync) call(sync_file_range)     \
-	    call(fadvise64) call(readahead) call(getxattr) call(lgetxattr) call(fgetxattr)         \
-	    call(listxattr) call(llistxattr) call(flistxattr) call(setxattr) call(lsetxattr)       \
-	    call(fsetxattr) call(removexattr) call(lremovexattr) call(fremovexattr)                \
+	    call(fadvise64) call(readahead)                                        \
 	/* timerfd.c */ call(timerfd_create) call(timerfd_settime) call(timerfd_gettime)         \
 	/* tty_ioctl.c */ call(vhangup)                                                           \
-	/* times.c */ call(utimensat) call(futimesat) call(utimes) call(utime)
+	/* times.c */ call(utimensat) call(futimesat) call(utimes) call(utime) \
+	/* xattr.c */ call(getxattr) call(lgetxattr) call(fgetxattr) \
+	    call(listxattr) call(llistxattr) call(flistxattr) \
+	    call(setxattr) call(lsetxattr) call(fsetxattr) \
+	    call(removexattr) call(lremovexattr) call(fremovexattr)
 
 #define ROOM_MM(call)                                                                              \
 	/* membarrier.c */ call(membarrier)                                                        \

@@ -108,6 +108,7 @@ static bool interrupted(const struct sleep *sleep)
 	case WAIT_UNINTERRUPTIBLE:
 		return false;
 	case WAIT_KILLABLE:
+	case WAIT_STOPPED:
 		return sleep->thread->kill_pending;
 	case WAIT_SIGNAL:
 		return sleep->thread->kill_pending || sleep->thread->signal_pending;
@@ -131,6 +132,11 @@ static void time_out(struct timer *timer)
 	thread_unpark(sleep->thread);
 }
 
+static bool blocks(enum wait_mode mode)
+{
+	return mode == WAIT_UNINTERRUPTIBLE || mode == WAIT_KILLABLE;
+}
+
 /* timer_cancel() waits for a callback that runs, so `sleep` and the thread outlive it. */
 static int sleep_until_woken(struct sleep *sleep, uint64_t deadline_ns)
 {
@@ -141,11 +147,11 @@ static int sleep_until_woken(struct sleep *sleep, uint64_t deadline_ns)
 		timer_init(&sleep->timer, time_out);
 		if (stay_asleep(sleep)) {
 			timer_set(&sleep->timer, deadline_ns);
-			thread_park(stay_asleep, sleep);
+			thread_park(stay_asleep, sleep, blocks(sleep->mode));
 			timer_cancel(&sleep->timer);
 		}
 	} else {
-		thread_park(stay_asleep, sleep);
+		thread_park(stay_asleep, sleep, blocks(sleep->mode));
 	}
 	if (interrupted(sleep))
 		return -EINTR;

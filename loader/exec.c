@@ -169,6 +169,22 @@ static void fill_aux(struct stack_aux *aux, const struct exec *exec, uint64_t bi
 	random_bytes(aux->random, sizeof(aux->random));
 }
 
+/* Where the program's code and its data are, as Linux finds it. */
+static void note_places(struct space *space, const struct image_plan *plan, uint64_t bias)
+{
+	space->code_start = UINT64_MAX;
+	for (unsigned i = 0; i < plan->count; i++) {
+		const struct image_segment *segment = &plan->segments[i];
+
+		if (segment->prot & PROT_EXEC) {
+			space->code_start = MIN(space->code_start, segment->address + bias);
+			space->code_end = MAX(space->code_end, segment->file_end + bias);
+		}
+		space->data_start = segment->address + bias;
+		space->data_end = MAX(space->data_end, segment->file_end + bias);
+	}
+}
+
 static int build_space(struct exec *exec, const struct exec_request *request)
 {
 	const struct image_plan *plan = &exec->image.plan;
@@ -201,6 +217,7 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 		error = vdso_map(space, place_vdso(space), &vdso);
 	if (error != 0)
 		return error;
+	note_places(space, plan, bias);
 	space_set_brk_start(space, plan_end(plan) + bias + random_distance(BRK_RANDOM_PAGES));
 
 	stack.top = space->stack_top;
@@ -217,6 +234,7 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 	if (error != 0)
 		return error;
 
+	space->stack_start = exec->stack.sp;
 	space->arg_start = exec->stack.arg_start;
 	space->arg_end = exec->stack.arg_end;
 	space->env_start = exec->stack.env_start;

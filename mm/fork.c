@@ -155,6 +155,11 @@ static void copy_properties(const struct space *from, struct space *to)
 	to->mmap_top = from->mmap_top;
 	to->stack_top = from->stack_top;
 	to->arg_start = from->arg_start;
+	to->code_start = from->code_start;
+	to->code_end = from->code_end;
+	to->data_start = from->data_start;
+	to->data_end = from->data_end;
+	to->stack_start = from->stack_start;
 	memcpy(to->auxv, from->auxv, sizeof(to->auxv));
 	to->arg_end = from->arg_end;
 	to->env_start = from->env_start;

@@ -265,7 +265,7 @@ static void anonymous_release(struct object *object)
 }
 
 static const struct object_ops anonymous_ops = {
-	.name = "anonymous object",
+	.name = "anonymous_object",
 	.get_page = anonymous_get_page,
 	.punch = anonymous_punch,
 	.release = anonymous_release,

@@ -22,7 +22,7 @@ static struct slab_cache node_cache;
 
 void radix_init(void)
 {
-	slab_cache_init(&node_cache, "radix node", sizeof(struct radix_node), sizeof(void *));
+	slab_cache_init(&node_cache, "radix_node", sizeof(struct radix_node), sizeof(void *));
 }
 
 static unsigned slot_of(uint64_t index, unsigned height)

@@ -97,8 +97,10 @@ static uint64_t cache_drain(struct slab_cache *cache)
 	for (;;) {
 		spin_lock(&cache->lock);
 		slab = LIST_FIRST(&cache->empty);
-		if (slab)
+		if (slab) {
 			LIST_REMOVE(slab, link);
+			cache->slabs--;
+		}
 		spin_unlock(&cache->lock);
 		if (!slab)
 			return freed;
@@ -131,8 +133,10 @@ void *slab_alloc(struct slab_cache *cache)
 		spin_unlock(&cache->lock);
 		fresh = slab_create(cache);
 		spin_lock(&cache->lock);
-		if (fresh)
+		if (fresh) {
 			LIST_INSERT_HEAD(&cache->empty, fresh, link);
+			cache->slabs++;
+		}
 	}
 	slab = LIST_FIRST(&cache->partial);
 	if (!slab) {
@@ -184,6 +188,42 @@ void slab_free(struct slab_cache *cache, void *object)
 		LIST_INSERT_HEAD(&cache->empty, slab, link);
 	}
 	spin_unlock(&cache->lock);
+}
+
+/* kalloc()'s first, then the others, of which there are more and more, at the head. */
+static struct slab_cache *cache_number(unsigned i)
+{
+	struct slab_cache *cache;
+	unsigned others = 0;
+
+	if (i < ARRAY_SIZE(classes))
+		return &classes[i];
+	i -= ARRAY_SIZE(classes);
+	spin_lock(&registry_lock);
+	for (cache = registry; cache; cache = cache->next)
+		others++;
+	cache = registry;
+	spin_unlock(&registry_lock);
+	if (i >= others)
+		return NULL;
+	while (i-- > 0)
+		cache = cache->next;
+	return cache;
+}
+
+bool slab_describe(unsigned i, struct slab_info *out)
+{
+	struct slab_cache *cache = cache_number(i);
+
+	if (!cache)
+		return false;
+	*out = (struct slab_info){ .name = cache->name, .size = cache->size };
+	out->pages_per_slab = 1u << slab_order(cache, &out->per_slab);
+	spin_lock(&cache->lock);
+	out->in_use = cache->in_use;
+	out->slabs = cache->slabs;
+	spin_unlock(&cache->lock);
+	return true;
 }
 
 uint64_t slab_drain(void)

@@ -10,12 +10,12 @@
 #include "kernel/lock.h"
 
 struct slab_cache {
-	const char *name;
-	size_t size; /* of an object, rounded up to its alignment */
+	const char *name; /* without blanks: a field of /proc/slabinfo */
+	size_t size;      /* of an object, rounded up to its alignment */
 	struct spinlock lock;
 	LIST_HEAD(, slab) partial; /* lock */
 	LIST_HEAD(, slab) empty;   /* lock */
-	uint64_t in_use;           /* lock */
+	uint64_t in_use, slabs;    /* objects in use; slabs: with and without such; lock */
 	struct slab_cache *next;
 };
 
@@ -30,6 +30,15 @@ void *kalloc(size_t size);
 void *kzalloc(size_t size);
 void kfree(void *pointer); /* NULL is allowed */
 char *kstrdup(const char *s);
+
+/* For /proc/slabinfo: cache number `i`; false after the last. */
+struct slab_info {
+	const char *name;
+	size_t size;
+	uint64_t in_use, slabs;
+	uint32_t per_slab, pages_per_slab;
+};
+bool slab_describe(unsigned i, struct slab_info *out);
 
 /* Gives empty slabs back to the frame allocator (census, reclaim). */
 uint64_t slab_drain(void);

@@ -76,9 +76,12 @@ struct space {
 	vaddr_t brk_start, brk;      /* lock; brk need not be aligned */
 	vaddr_t mmap_top;            /* mappings go below this; fixed at exec */
 	vaddr_t stack_top;           /* fixed at exec */
-	vaddr_t arg_start, arg_end, env_start, env_end; /* for /proc; fixed at exec */
-	uint64_t auxv[SPACE_AUX_WORDS]; /* the auxiliary vector, for /proc; fixed at exec */
-	struct space_limits {           /* bytes; UINT64_MAX: none. Copied from RLIMIT_* */
+	/* For /proc; fixed at exec. */
+	vaddr_t arg_start, arg_end, env_start, env_end;
+	vaddr_t code_start, code_end, data_start, data_end, stack_start;
+	uint64_t auxv[SPACE_AUX_WORDS]; /* the auxiliary vector */
+
+	struct space_limits { /* bytes; UINT64_MAX: none. Copied from RLIMIT_* */
 		uint64_t as, data, stack, memlock;
 	} limits; /* lock */
 	uint32_t

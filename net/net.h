@@ -38,6 +38,14 @@ void net_get_config(struct net_config *out);
 /* Wakes the network thread: a timer was set, or something is to be sent. Any context. */
 void net_kick(void);
 
+/* Whom the network thread has resolved: an entry of the ARP table. */
+struct net_neighbour {
+	uint32_t address; /* network byte order */
+	uint8_t mac[6];
+};
+/* The first `room` of them; how many there are of those. */
+unsigned net_get_neighbours(struct net_neighbour *out, unsigned room);
+
 /* Bytes and packets of all cards, for /proc/net/dev and tests. */
 struct net_stats {
 	uint64_t rx_packets, rx_bytes, rx_dropped, tx_packets, tx_bytes, tx_dropped;

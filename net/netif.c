@@ -178,3 +178,22 @@ void net_get_stats(struct net_stats *out)
 	}
 	mutex_unlock(&net_lock);
 }
+
+unsigned net_get_neighbours(struct net_neighbour *out, unsigned room)
+{
+	struct eth_addr *mac;
+	struct netif *netif;
+	ip4_addr_t *address;
+	unsigned count = 0;
+
+	mutex_lock(&net_lock);
+	for (size_t i = 0; i < ARP_TABLE_SIZE && count < room; i++) {
+		if (!etharp_get_entry(i, &address, &netif, &mac))
+			continue;
+		out[count].address = address->addr;
+		memcpy(out[count].mac, mac->addr, sizeof(out[count].mac));
+		count++;
+	}
+	mutex_unlock(&net_lock);
+	return count;
+}

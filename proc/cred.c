@@ -2,6 +2,7 @@
  * proc/cred.c - credentials made, shared and replaced. See the header.
  */
 #include "proc/cred.h"
+#include "fs/permission.h"
 
 #include "mm/slab.h"
 #include "proc/process.h"
@@ -19,8 +20,7 @@ void cred_put(struct cred *cred)
 {
 	if (!cred || atomic_fetch_sub(&cred->refs, 1) != 1)
 		return;
-	if (cred->groups && atomic_fetch_sub(&cred->groups->refs, 1) == 1)
-		kfree(cred->groups);
+	group_list_put(cred->groups);
 	kfree(cred);
 }
 

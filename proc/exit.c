@@ -166,6 +166,12 @@ static void end_session(const struct process *process)
 	}
 }
 
+/* What keeps a group from being orphaned: a parent in another group of the same session. */
+static bool connects(const struct process *parent, const struct process *child)
+{
+	return parent->pgid != child->pgid && parent->sid == child->sid;
+}
+
 static void leave_family(void)
 {
 	struct process *self = current_process();
@@ -174,9 +180,12 @@ static void leave_family(void)
 	timers_end(self);
 	mutex_lock(&family_lock);
 	self->zombie = true;
-	signal_orphaned_group(self->pgid);
-	TAILQ_FOREACH (child, &self->children, sibling)
-		signal_orphaned_group(child->pgid);
+	if (self->parent && connects(self->parent, self))
+		signal_orphaned_group(self->pgid);
+	TAILQ_FOREACH (child, &self->children, sibling) {
+		if (connects(self, child))
+			signal_orphaned_group(child->pgid);
+	}
 	family_orphan_children(self);
 	/* It may take the family's reference; the thread has its own. */
 	family_tell_of_end(self);

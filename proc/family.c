@@ -31,6 +31,7 @@ static struct family {
 	LIST_HEAD(, process) by_pid[PID_BUCKETS];
 	LIST_HEAD(, task) by_tid[PID_BUCKETS]; /* leaders, too, as long as they live */
 	uint32_t last_pid;
+	uint64_t forks; /* threads that there have been */
 	uint32_t count; /* of processes, and of threads beyond each one's last */
 	bool wrapped;   /* numbers have been given out a second time */
 } family;               /* family_lock */
@@ -69,6 +70,12 @@ struct process *family_next(struct process *process)
 {
 	assert(mutex_held(&family_lock));
 	return process ? TAILQ_NEXT(process, all) : TAILQ_FIRST(&family.members);
+}
+
+struct family_stats family_stats(void)
+{
+	assert(mutex_held(&family_lock));
+	return (struct family_stats){ family.last_pid, family.forks };
 }
 
 bool family_has_group(uint32_t pgid, uint32_t sid)
@@ -140,6 +147,7 @@ static int count_one_more(uint32_t uid, uint32_t *number)
 		return -EAGAIN;
 	family.last_pid = *number;
 	family.count++;
+	family.forks++;
 	return 0;
 }
 
@@ -220,6 +228,7 @@ void family_remove_task(struct task *task)
 	process->times.system_ns += task->thread.system_ns;
 	process->counts.faults += task->thread.faults;
 	process->counts.faults_io += task->thread.faults_io;
+	process_add_io(&process->counts.io, &task->thread.io);
 }
 
 void family_make_leader(struct task *task)

@@ -199,6 +199,7 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 	process->exe = exe;
 	process->exe_name = name;
 	process->has_execed = true;
+	process->exit_signal = SIGCHLD; /* whatever clone(2) said */
 	strlcpy(process->command, command, sizeof(process->command));
 	strlcpy(current->name, command, sizeof(current->name));
 	mutex_unlock(&family_lock);
@@ -346,4 +347,6 @@ void process_init(void)
 	procfs_init_system();
 	procfs_init_sys();
 	procfs_init_net();
+	procfs_init_devices();
+	procfs_init_cpuinfo();
 }

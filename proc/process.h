@@ -40,6 +40,7 @@ struct process_counts {
 	uint64_t voluntary, involuntary; /* switches */
 	uint64_t faults, faults_io;      /* all; those that waited for a file */
 	uint64_t peak_resident;          /* in pages; of several, the largest */
+	struct io_counts io;
 };
 
 struct queued_signal {
@@ -206,6 +207,12 @@ struct process *family_find(uint32_t pid);
 struct task *family_find_task(uint32_t tid);
 /* One after the other in the order of their birth; NULL begins, NULL ends. */
 struct process *family_next(struct process *process);
+/* The number given out last, and how many processes and threads there have been. */
+struct family_stats {
+	uint32_t last_pid;
+	uint64_t forks;
+};
+struct family_stats family_stats(void);
 /* True if a living process of the session is in the group. */
 bool family_has_group(uint32_t pgid, uint32_t sid);
 /* Its children become those of the nearest subreaper above, or else of the first process. */
@@ -246,6 +253,7 @@ struct process_counts process_counts(const struct process *process);
 /* What several have used together. */
 void process_add_times(struct process_times *to, const struct process_times *from);
 void process_add_counts(struct process_counts *to, const struct process_counts *from);
+void process_add_io(struct io_counts *to, const struct io_counts *from);
 /* The calling thread is about to leave its space: how much was resident at most. Family lock held. */
 void process_note_peak(void);
 /* The memory that the process runs in, with a reference; NULL: it has none any more. Family lock held. */

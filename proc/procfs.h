@@ -20,11 +20,14 @@ void procfs_init_processes(void);
 void procfs_init_system(void);
 void procfs_init_sys(void);
 void procfs_init_net(void);
+void procfs_init_devices(void);
+void procfs_init_cpuinfo(void);
 
 /* Of /proc/PID and /proc/PID/task/TID: numbers. (proc/procfs_stat.c) */
 int procfs_generate_stat(struct text *text, uint32_t number);
 int procfs_generate_statm(struct text *text, uint32_t number);
 int procfs_generate_status(struct text *text, uint32_t number);
+int procfs_generate_io(struct text *text, uint32_t number);
 
 /* The address space, and what the program in it was started with. (proc/procfs_space.c) */
 int procfs_generate_maps(struct text *text, uint32_t number);
@@ -36,10 +39,12 @@ int procfs_generate_auxv(struct text *text, uint32_t number);
 int procfs_generate_limits(struct text *text, uint32_t pid);
 int procfs_generate_mounts(struct text *text, uint32_t pid);
 int procfs_generate_mountinfo(struct text *text, uint32_t pid);
-int procfs_generate_wchan(struct text *text, uint32_t pid);
+int procfs_generate_wchan(struct text *text, uint32_t number);
+int procfs_generate_personality(struct text *text, uint32_t pid);
 int procfs_generate_loginuid(struct text *text, uint32_t pid);
 
 /* The lines of /proc/PID/status about users and capabilities. (proc/procfs_cred.c) */
+void procfs_describe_umask(struct text *text, uint32_t pid); /* not of a zombie */
 void procfs_describe_identity(struct text *text, uint32_t pid);
 void procfs_describe_capabilities(struct text *text, uint32_t pid);
 

@@ -32,6 +32,24 @@ static struct cred *cred_of(uint32_t pid, uint32_t *descriptors)
 	return cred;
 }
 
+void procfs_describe_umask(struct text *text, uint32_t pid)
+{
+	const struct process *process;
+	struct fs_context *fs = NULL;
+
+	mutex_lock(&family_lock);
+	process = family_find(pid);
+	if (process)
+		fs = process_fs(process);
+	if (fs)
+		fs_context_get(fs);
+	mutex_unlock(&family_lock);
+	if (!fs)
+		return;
+	text_printf(text, "Umask:\t%04o\n", fs->umask);
+	fs_context_put(fs);
+}
+
 void procfs_describe_identity(struct text *text, uint32_t pid)
 {
 	uint32_t descriptors;

@@ -1,8 +1,10 @@
 /*
  * proc/procfs_net.c - /proc/net: the card, the routes, and tables that have no lines.
  */
+#include "fs/socket.h"
 #include "fs/synthetic.h"
 #include "kernel/panic.h"
+#include "kernel/string.h"
 #include "net/net.h"
 #include "proc/procfs.h"
 
@@ -55,10 +57,32 @@ static int generate_route(struct text *text, uint32_t number)
 	return 0;
 }
 
+/* Ethernet, and complete: ARPHRD_ETHER of <linux/if_arp.h>, ATF_COM, which only libcs may include. */
+#define HARDWARE_ETHERNET 0x1
+#define ENTRY_COMPLETE    0x2
+#define NEIGHBOURS_MAX    32
+
 static int generate_arp(struct text *text, uint32_t number)
 {
+	struct net_neighbour neighbours[NEIGHBOURS_MAX];
+	unsigned count = net_get_neighbours(neighbours, NEIGHBOURS_MAX);
+	struct net_config config;
+
+	net_get_config(&config);
 	text_printf(text, "IP address       HW type     Flags       HW address            Mask     "
 			  "Device\n");
+	for (unsigned i = 0; i < count; i++) {
+		const uint8_t *mac = neighbours[i].mac;
+		uint8_t ip[4];
+		char address[16];
+
+		memcpy(ip, &neighbours[i].address, sizeof(ip));
+		(void)snprintf(address, sizeof(address), "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+		text_printf(text,
+			    "%-16s 0x%-10x0x%-10x%02x:%02x:%02x:%02x:%02x:%02x     *        %s\n",
+			    address, HARDWARE_ETHERNET, ENTRY_COMPLETE, mac[0], mac[1], mac[2],
+			    mac[3], mac[4], mac[5], config.interface);
+	}
 	return 0;
 }
 
@@ -67,6 +91,12 @@ static int generate_sockets(struct text *text, uint32_t number)
 	text_printf(text,
 		    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
 		    "   uid  timeout inode\n");
+	return 0;
+}
+
+static int generate_unix(struct text *text, uint32_t number)
+{
+	unix_describe(text);
 	return 0;
 }
 
@@ -84,6 +114,7 @@ void procfs_init_net(void)
 		{ .path = "net/tcp", .generate = generate_sockets },
 		{ .path = "net/udp", .generate = generate_sockets },
 		{ .path = "net/raw", .generate = generate_sockets },
+		{ .path = "net/unix", .generate = generate_unix },
 		{ .path = "net/if_inet6", .generate = generate_nothing },
 	};
 

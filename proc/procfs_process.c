@@ -13,6 +13,7 @@
 #include "kernel/clock.h"
 #include "kernel/panic.h"
 #include "kernel/string.h"
+#include "kernel/x86_64/cpu.h"
 #include "mm/space.h"
 #include "proc/cred.h"
 #include "proc/process.h"
@@ -26,7 +27,9 @@ static char state_of_task(const struct task *task)
 {
 	if (task->stopped)
 		return 'T';
-	return task->thread.state == THREAD_SLEEPING ? 'S' : 'R';
+	if (task->thread.state != THREAD_SLEEPING)
+		return 'R';
+	return task->thread.blocked ? 'D' : 'S';
 }
 
 static char state_of(const struct process *process)
@@ -45,6 +48,15 @@ static void copy_identity(struct process *process, struct subject *s)
 	s->pgid = process->pgid;
 	s->sid = process->sid;
 	s->has_no_terminal = process->has_no_terminal;
+	s->has_execed = process->has_execed;
+	s->may_inspect = cred_may_inspect(process);
+	s->exit_signal = process->exit_signal;
+	s->exit_status = process->exit_status;
+	s->counts = process_counts(process);
+	s->children_counts = process->children_counts;
+	spin_lock(&process->limits.lock);
+	s->resident_limit = process->limits.limit[RLIMIT_RSS].rlim_cur;
+	spin_unlock(&process->limits.lock);
 	s->threads = process->task_count;
 	strlcpy(s->command, process->command, sizeof(s->command));
 	s->start_ns = process->start_ns;
@@ -60,7 +72,21 @@ static void copy_task(const struct task *task, struct subject *s)
 	strlcpy(s->command, task->thread.name, sizeof(s->command));
 	s->start_ns = task->start_ns;
 	s->times = (struct process_times){ task->thread.user_ns, task->thread.system_ns };
+	s->counts = (struct process_counts){
+		.voluntary = task->thread.voluntary,
+		.involuntary = task->thread.involuntary,
+		.faults = task->thread.faults,
+		.faults_io = task->thread.faults_io,
+		.io = task->thread.io,
+	};
 	s->state = state_of_task(task);
+}
+
+/* A thread's, or those of a process's first one. */
+static void copy_scheduling(struct thread *thread, struct subject *s)
+{
+	s->sched = sched_get_params(thread);
+	s->cpu = thread->cpu ? thread->cpu->number : 0;
 }
 
 /* The process, or the thread's, with `*task` then; family lock held. */
@@ -88,6 +114,10 @@ int subject_get(uint32_t number, struct subject *s)
 		copy_identity(process, s);
 		if (task)
 			copy_task(task, s);
+		else
+			task = TAILQ_FIRST(&process->tasks);
+		if (task)
+			copy_scheduling(&task->thread, s);
 		s->space = process_space(process);
 	}
 	mutex_unlock(&family_lock);
@@ -195,6 +225,14 @@ static int generate_self(struct text *text, uint32_t unused)
 	return 0;
 }
 
+static int generate_thread_self(struct text *text, uint32_t unused)
+{
+	if (!current_process())
+		return -ENOENT;
+	text_printf(text, "%u/task/%u", current_process()->pid, current->tid);
+	return 0;
+}
+
 /* --- the directories ------------------------------------------------------------------------------- */
 
 /* The lock keeps the process from going, and with it the directory, before that is made. */
@@ -295,6 +333,8 @@ void procfs_init_processes(void)
 		{ .path = "status", .generate = procfs_generate_status },
 		{ .path = "stat", .generate = procfs_generate_stat },
 		{ .path = "comm", .generate = generate_comm, .write = write_comm },
+		{ .path = "io", .generate = procfs_generate_io, .permissions = S_IRUSR },
+		{ .path = "personality", .generate = procfs_generate_personality },
 		{ .path = "limits", .generate = procfs_generate_limits },
 		{ .path = "wchan", .generate = procfs_generate_wchan },
 		{ .path = "loginuid", .generate = procfs_generate_loginuid },
@@ -324,13 +364,14 @@ void procfs_init_processes(void)
 		.find_all = find_directories,
 		.owner = owner_of,
 	};
-	static const struct synthetic self = {
-		.path = "self",
-		.generate = generate_self,
-		.link = true,
+	static const struct synthetic links[] = {
+		{ .path = "self", .generate = generate_self, .link = true },
+		{ .path = "thread-self", .generate = generate_thread_self, .link = true },
 	};
 
 	synthetic_register_numbers(&numbers);
-	if (synthetic_register(&self) != 0)
-		panic("no memory for /proc/self");
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+		if (synthetic_register(&links[i]) != 0)
+			panic("no memory for /proc/%s", links[i].path);
+	}
 }

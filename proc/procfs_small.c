@@ -70,6 +70,20 @@ int procfs_generate_wchan(struct text *text, uint32_t pid)
 	return 0;
 }
 
+int procfs_generate_personality(struct text *text, uint32_t pid)
+{
+	const struct process *process;
+	uint32_t personality = 0;
+
+	mutex_lock(&family_lock);
+	process = family_find(pid);
+	if (process)
+		personality = process->attributes.personality;
+	mutex_unlock(&family_lock);
+	text_printf(text, "%08x\n", personality);
+	return process ? 0 : -ESRCH;
+}
+
 /* Nobody has set it: (uid_t)-1. */
 int procfs_generate_loginuid(struct text *text, uint32_t pid)
 {

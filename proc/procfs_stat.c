@@ -7,12 +7,17 @@
 #include "fs/synthetic.h"
 #include "fs/tty.h"
 #include "kernel/clock.h"
+#include "kernel/x86_64/cpu.h"
 #include "mm/space.h"
 #include "proc/procfs.h"
 #include "proc/procfs_subject.h"
 #include "proc/signal.h"
 #include <asm/param.h>
 #include <linux/mman.h>
+#include <linux/sched.h>
+
+/* Linux's PF_FORKNOEXEC: proc(5) tells of it, and no UAPI header. */
+#define FLAG_FORKED 0x40
 
 /* --- memory in use ---------------------------------------------------------------------------- */
 
@@ -20,6 +25,7 @@
 struct usage {
 	uint64_t virtual, peak_virtual, anon, file, shared, peak_resident;
 	uint64_t text, data; /* in executable regions; in private writable ones but stacks */
+	uint64_t program;    /* of `text`, the program's own, as far as it is mapped still */
 	uint64_t stack, locked, tables, faults, faults_io;
 };
 
@@ -53,6 +59,9 @@ static struct usage measure(struct space *space)
 
 		if (region->prot & PROT_EXEC)
 			usage.text += pages;
+		if ((region->prot & PROT_EXEC) && region->start >= space->code_start &&
+		    region->start < space->code_end)
+			usage.program += pages;
 		if (region->flags & REGION_STACK)
 			usage.stack += pages;
 	}
@@ -72,7 +81,7 @@ int procfs_generate_statm(struct text *text, uint32_t pid)
 	usage = measure(s.space);
 	subject_put(&s);
 	text_printf(text, "%lu %lu %lu %lu 0 %lu 0\n", usage.virtual, resident(&usage),
-		    usage.file + usage.shared, usage.text, usage.data + usage.stack);
+		    usage.file + usage.shared, usage.program, usage.data + usage.stack);
 	return 0;
 }
 
@@ -130,11 +139,28 @@ static const char *state_name(char state)
 		return "running";
 	case 'S':
 		return "sleeping";
+	case 'D':
+		return "disk sleep";
 	case 'T':
 		return "stopped";
 	default:
 		return "zombie";
 	}
+}
+
+/* A name may hold what would look like the end of the line. */
+static void print_name(struct text *text, const char *name)
+{
+	text_printf(text, "Name:\t");
+	for (; *name != '\0'; name++) {
+		if (*name == '\n')
+			text_printf(text, "\\n");
+		else if (*name == '\\')
+			text_printf(text, "\\\\");
+		else
+			text_append(text, name, 1);
+	}
+	text_printf(text, "\n");
 }
 
 /* As Linux, a zombie has none of these lines. */
@@ -155,14 +181,35 @@ static void print_memory(struct text *text, const struct usage *usage)
 		{ "RssShmem", usage->shared },
 		{ "VmData", usage->data },
 		{ "VmStk", usage->stack },
-		{ "VmExe", usage->text },
-		{ "VmLib", 0 },
+		{ "VmExe", usage->program },
+		{ "VmLib", usage->text - usage->program },
 		{ "VmPTE", usage->tables },
 		{ "VmSwap", 0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
 		text_printf(text, "%s:\t%8lu kB\n", lines[i].name, to_kib(lines[i].pages));
+}
+
+/* Which CPUs it may run on, in both of Linux's ways of saying so; memory is all in one place. */
+static void print_allowed(struct text *text, uint64_t allowed)
+{
+	const char *comma = "";
+
+	allowed &= cpu_count < 64 ? (UINT64_C(1) << cpu_count) - 1 : UINT64_MAX;
+	text_printf(text, "Cpus_allowed:\t%lx\nCpus_allowed_list:\t", allowed);
+	for (unsigned first = 0; first < 64; first++) {
+		unsigned last = first;
+
+		if (!(allowed >> first & 1))
+			continue;
+		while (last + 1 < 64 && (allowed >> (last + 1) & 1))
+			last++;
+		text_printf(text, last > first ? "%s%u-%u" : "%s%u", comma, first, last);
+		comma = ",";
+		first = last;
+	}
+	text_printf(text, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
 }
 
 int procfs_generate_status(struct text *text, uint32_t pid)
@@ -179,11 +226,15 @@ int procfs_generate_status(struct text *text, uint32_t pid)
 	usage = measure(s.space);
 	has_memory = s.space != NULL;
 	subject_put(&s);
+	print_name(text, s.command);
+	procfs_describe_umask(text, s.pid);
 	text_printf(text,
-		    "Name:\t%s\nState:\t%c (%s)\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\n"
+		    "State:\t%c (%s)\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\n"
 		    "TracerPid:\t0\n",
-		    s.command, s.state, state_name(s.state), s.pid, s.tid, s.ppid);
+		    s.state, state_name(s.state), s.pid, s.tid, s.ppid);
 	procfs_describe_identity(text, s.pid);
+	text_printf(text, "NStgid:\t%u\nNSpid:\t%u\nNSpgid:\t%u\nNSsid:\t%u\n", s.pid, s.tid,
+		    s.pgid, s.sid);
 	if (has_memory)
 		print_memory(text, &usage);
 	text_printf(text, "Threads:\t%u\n", s.threads);
@@ -193,6 +244,9 @@ int procfs_generate_status(struct text *text, uint32_t pid)
 		    signals.pending, signals.shared, signals.blocked, signals.ignored,
 		    signals.caught);
 	procfs_describe_capabilities(text, s.pid);
+	print_allowed(text, s.sched.cpus);
+	text_printf(text, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
+		    s.counts.voluntary, s.counts.involuntary);
 	return 0;
 }
 
@@ -201,27 +255,94 @@ static uint64_t to_ticks(uint64_t ns)
 	return ns / (NSEC_PER_SEC / HZ);
 }
 
-/* The fields of proc(5), in order; what is not known is 0. */
-int procfs_generate_stat(struct text *text, uint32_t pid)
+static bool is_realtime(const struct sched_params *params)
 {
+	return params->policy == SCHED_FIFO || params->policy == SCHED_RR;
+}
+
+/* Linux's: 0 to 39 for nice -20 to 19; real-time policies are below. */
+static int priority(const struct sched_params *params)
+{
+	return is_realtime(params) ? -1 - params->rt_priority : params->nice - NICE_MIN;
+}
+
+/* Addresses of the image are for those who may look into the process; others see 0. */
+static const struct space *inspected(const struct subject *s)
+{
+	static const struct space nothing;
+
+	return s->space && s->may_inspect ? s->space : &nothing;
+}
+
+/* Fields 1 to 22 of proc(5). */
+static void print_task(struct text *text, const struct subject *s)
+{
+	const struct process_counts *counts = &s->counts, *children = &s->children_counts;
 	uint32_t terminal, foreground;
+
+	terminal = tty_session_device(s->has_no_terminal ? 0 : s->sid, &foreground);
+	text_printf(text, "%u (%s) %c %u %u %u %u %d %u ", s->tid, s->command, s->state, s->ppid,
+		    s->pgid, s->sid, terminal, terminal != 0 ? (int)foreground : -1,
+		    s->has_execed ? 0 : FLAG_FORKED);
+	text_printf(text, "%lu %lu %lu %lu ", counts->faults - counts->faults_io,
+		    children->faults - children->faults_io, counts->faults_io, children->faults_io);
+	text_printf(text, "%lu %lu %ld %ld %d %d %u 0 %lu ", to_ticks(s->times.user_ns),
+		    to_ticks(s->times.system_ns), to_ticks(s->children_times.user_ns),
+		    to_ticks(s->children_times.system_ns), priority(&s->sched),
+		    is_realtime(&s->sched) ? 0 : s->sched.nice, s->threads, to_ticks(s->start_ns));
+}
+
+/* Fields 31 to 34: what fits into 31 bits. */
+static void print_signals(struct text *text, const struct subject *s)
+{
+	struct signal_sets sets = signal_sets(s->process, s->tid);
+
+	text_printf(text, "%lu %lu %lu %lu ", sets.pending & INT32_MAX, sets.blocked & INT32_MAX,
+		    sets.ignored & INT32_MAX, sets.caught & INT32_MAX);
+}
+
+/* All fields of proc(5), in order; what is not known is 0. */
+int procfs_generate_stat(struct text *text, uint32_t number)
+{
+	const struct space *space;
 	struct usage usage;
 	struct subject s;
-	int error = subject_get(pid, &s);
+	int error = subject_get(number, &s);
 
 	if (error != 0)
 		return error;
 	usage = measure(s.space);
-	terminal = tty_session_device(s.has_no_terminal ? 0 : s.sid, &foreground);
-	text_printf(text,
-		    "%u (%s) %c %u %u %u %u %d 0 %lu 0 %lu 0 %lu %lu %lu %lu 20 0 %u 0 %lu %lu %lu",
-		    s.tid, s.command, s.state, s.ppid, s.pgid, s.sid, terminal,
-		    terminal != 0 ? (int)foreground : -1, usage.faults, usage.faults_io,
-		    to_ticks(s.times.user_ns), to_ticks(s.times.system_ns),
-		    to_ticks(s.children_times.user_ns), to_ticks(s.children_times.system_ns),
-		    s.threads, to_ticks(s.start_ns), usage.virtual * PAGE_SIZE, resident(&usage));
-	text_printf(text, " %lu 0 0 %lu 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-		    UINT64_MAX, s.space ? s.space->stack_top : 0);
+	space = inspected(&s);
+	print_task(text, &s);
+	text_printf(text, "%lu %lu %lu %lu %lu %lu 0 0 ", usage.virtual * PAGE_SIZE,
+		    resident(&usage), s.resident_limit, space->code_start, space->code_end,
+		    space->stack_start);
+	print_signals(text, &s);
+	text_printf(text, "%d 0 0 %d %u %u %u 0 0 0 ", s.state != 'R' && s.state != 'Z',
+		    s.tid == s.pid ? s.exit_signal : -1, s.cpu, s.sched.rt_priority,
+		    s.sched.policy);
+	text_printf(text, "%lu %lu %lu %lu %lu %lu %lu %d\n", space->data_start, space->data_end,
+		    space->brk_start, space->arg_start, space->arg_end, space->env_start,
+		    space->env_end, s.may_inspect && s.state == 'Z' ? s.exit_status : 0);
 	subject_put(&s);
 	return 0;
+}
+
+/* Nothing here has a disk below it: what comes from the server, comes for all. */
+int procfs_generate_io(struct text *text, uint32_t number)
+{
+	const struct io_counts *io;
+	struct subject s;
+	int error = subject_get(number, &s);
+
+	if (error != 0)
+		return error;
+	io = &s.counts.io;
+	if (s.may_inspect)
+		text_printf(text,
+			    "rchar: %lu\nwchar: %lu\nsyscr: %lu\nsyscw: %lu\nread_bytes: 0\n"
+			    "write_bytes: 0\ncancelled_write_bytes: 0\n",
+			    io->read_bytes, io->written_bytes, io->reads, io->writes);
+	subject_put(&s);
+	return s.may_inspect ? 0 : -EACCES;
 }

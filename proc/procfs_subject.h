@@ -15,11 +15,16 @@ struct subject {
 
 	/* What the family lock guards, copied. */
 	uint32_t tid, pid, ppid, pgid, sid, threads;
-	bool has_no_terminal;
+	bool has_no_terminal, has_execed, may_inspect;
+	int exit_signal, exit_status;
 	char command[16];
 	uint64_t start_ns;
 	struct process_times times, children_times;
-	char state; /* as ps shows it */
+	struct process_counts counts, children_counts;
+	struct sched_params sched;
+	uint32_t cpu;
+	uint64_t resident_limit; /* RLIMIT_RSS */
+	char state;              /* as ps shows it */
 };
 
 /*

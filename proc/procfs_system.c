@@ -8,6 +8,7 @@
  * its own address space keeps every invariant (space_check()).
  */
 #include "fs/cache.h"
+#include "fs/locks.h"
 #include "fs/synthetic.h"
 #include "kernel/clock.h"
 #include "kernel/cmdline.h"
@@ -28,7 +29,7 @@
 #include "proc/procfs.h"
 #include "proc/version.h"
 #include <asm/param.h>
-#include <linux/major.h>
+#include <linux/stat.h>
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
@@ -67,16 +68,18 @@ static void describe_census(struct text *text, const struct frame_census *census
 static int generate_vmstat(struct text *text, uint32_t number)
 {
 	struct frame_census census = take_census();
+	struct cache_usage cache;
 	struct large_stats large;
 	struct pmap_stats stats;
 
+	cache_get_usage(&cache);
 	text_printf(text,
 		    "nr_free_pages %lu\nnr_anon_pages %lu\nnr_file_pages %lu\n"
 		    "nr_slab_unreclaimable %lu\nnr_kernel_stack %lu\nnr_page_table_pages %lu\n"
-		    "pswpin 0\npswpout 0\noom_kill %lu\n",
+		    "pgpgin %lu\npgpgout 0\npswpin 0\npswpout 0\noom_kill %lu\n",
 		    census.count[FRAME_FREE], census.count[FRAME_ANON], census.count[FRAME_OBJECT],
 		    census.count[FRAME_SLAB], to_kib(census.count[FRAME_STACK]),
-		    census.count[FRAME_PTABLE], oom_count());
+		    census.count[FRAME_PTABLE], to_kib(cache.fetched), oom_count());
 	describe_census(text, &census);
 	large_get_stats(&large);
 	text_printf(text,
@@ -173,6 +176,24 @@ static int generate_buddyinfo(struct text *text, uint32_t number)
 	return 0;
 }
 
+/* All together, and each line of the 8259s that somebody uses. */
+static void print_interrupt_counts(struct text *text)
+{
+	uint64_t lines[IRQ_LINES] = { 0 }, all = irq_timer_count(), count;
+	const char *name;
+	int line;
+
+	for (unsigned i = 0; irq_describe(i, &name, &line, &count); i++) {
+		all += count;
+		if (line >= 0 && line < IRQ_LINES)
+			lines[line] += count;
+	}
+	text_printf(text, "intr %lu", all);
+	for (unsigned i = 0; i < IRQ_LINES; i++)
+		text_printf(text, " %lu", lines[i]);
+	text_printf(text, "\n");
+}
+
 /* --- time and load ---------------------------------------------------------------------------- */
 
 static void print_seconds(struct text *text, uint64_t ns, char after)
@@ -191,32 +212,47 @@ static int generate_uptime(struct text *text, uint32_t number)
 	return 0;
 }
 
-/* The idle time is known; what is not idle counts as system time, except for the reader's own. */
+/* Of all processors, and of each; there is one. */
 static int generate_stat(struct text *text, uint32_t number)
 {
 	uint64_t tick_ns = NSEC_PER_SEC / HZ, now = clock_ns();
-	uint64_t user = current->user_ns;
+	struct family_stats family;
 	struct sched_stats stats;
-	uint64_t idle, system;
 
 	sched_get_stats(&stats);
-	idle = MIN(stats.idle_ns, now);
-	system = now - idle - MIN(user, now - idle);
+	mutex_lock(&family_lock);
+	family = family_stats();
+	mutex_unlock(&family_lock);
 	for (int line = 0; line < 2; line++)
-		text_printf(text, "cpu%s %lu 0 %lu %lu 0 0 0 0 0 0\n", line == 0 ? " " : "0",
-			    user / tick_ns, system / tick_ns, idle / tick_ns);
-	text_printf(text, "ctxt %lu\nbtime %lu\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n",
-		    stats.switches, (clock_wall_ns() - now) / NSEC_PER_SEC);
+		text_printf(text, "cpu%s %lu %lu %lu %lu 0 0 0 0 0 0\n", line == 0 ? " " : "0",
+			    stats.user_ns / tick_ns, stats.nice_ns / tick_ns,
+			    stats.system_ns / tick_ns, stats.idle_ns / tick_ns);
+	print_interrupt_counts(text);
+	text_printf(text,
+		    "ctxt %lu\nbtime %lu\nprocesses %lu\nprocs_running %u\nprocs_blocked %u\n",
+		    stats.switches, (clock_wall_ns() - now) / NSEC_PER_SEC, family.forks,
+		    stats.runnable, stats.blocked);
 	return 0;
 }
 
-/* Load averages are not kept. */
+/* Two digits, rounded as Linux does. */
 static int generate_loadavg(struct text *text, uint32_t number)
 {
+	const uint64_t one = UINT64_C(1) << LOAD_SHIFT;
+	struct family_stats family;
 	struct sched_stats stats;
 
 	sched_get_stats(&stats);
-	text_printf(text, "0.00 0.00 0.00 1/%u %u\n", stats.threads, current_process()->pid);
+	mutex_lock(&family_lock);
+	family = family_stats();
+	mutex_unlock(&family_lock);
+	for (unsigned i = 0; i < LOAD_AVERAGES; i++) {
+		uint64_t hundredths = stats.load[i] + one / 200;
+
+		text_printf(text, "%lu.%02lu ", hundredths >> LOAD_SHIFT,
+			    (hundredths % one) * 100 >> LOAD_SHIFT);
+	}
+	text_printf(text, "%u/%u %u\n", stats.runnable, stats.threads, family.last_pid);
 	return 0;
 }
 
@@ -264,37 +300,29 @@ static int generate_interrupts(struct text *text, uint32_t number)
 	return 0;
 }
 
-static int generate_cpuinfo(struct text *text, uint32_t number)
+static int generate_locks(struct text *text, uint32_t number)
 {
-	for (uint32_t i = 0; i < cpu_count; i++)
+	locks_describe(text);
+	return 0;
+}
+
+/* --- kernel objects ----------------------------------------------------------------------------- */
+
+/* Linux's version 2.1, with tunables that there are none of. */
+static int generate_slabinfo(struct text *text, uint32_t number)
+{
+	struct slab_info info;
+
+	text_printf(text, "slabinfo - version: 2.1\n"
+			  "# name            <active_objs> <num_objs> <objsize> <objperslab> "
+			  "<pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : "
+			  "slabdata <active_slabs> <num_slabs> <sharedavail>\n");
+	for (unsigned i = 0; slab_describe(i, &info); i++)
 		text_printf(text,
-			    "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\n"
-			    "model name\t: %s\nstepping\t: %u\n\n",
-			    i, cpu_features.vendor, cpu_features.family, cpu_features.model,
-			    cpu_features.brand, cpu_features.stepping);
-	return 0;
-}
-
-/* --- what is not there ---------------------------------------------------------------------------- */
-
-static int generate_partitions(struct text *text, uint32_t number)
-{
-	text_printf(text, "major minor  #blocks  name\n\n");
-	return 0;
-}
-
-static int generate_swaps(struct text *text, uint32_t number)
-{
-	text_printf(text, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
-	return 0;
-}
-
-static int generate_devices(struct text *text, uint32_t number)
-{
-	text_printf(text,
-		    "Character devices:\n%3d mem\n%3d /dev/tty\n%3d /dev/console\n\n"
-		    "Block devices:\n",
-		    MEM_MAJOR, TTYAUX_MAJOR, TTYAUX_MAJOR);
+			    "%-17s %6lu %6lu %6zu %4u %4u : tunables %4u %4u %4u : slabdata %6lu "
+			    "%6lu %6u\n",
+			    info.name, info.in_use, info.slabs * info.per_slab, info.size,
+			    info.per_slab, info.pages_per_slab, 0, 0, 0, info.slabs, info.slabs, 0);
 	return 0;
 }
 
@@ -313,10 +341,8 @@ void procfs_init_system(void)
 		{ .path = "filesystems", .generate = generate_filesystems },
 		{ .path = "mounts", .generate = generate_mounts_link, .link = true },
 		{ .path = "interrupts", .generate = generate_interrupts },
-		{ .path = "cpuinfo", .generate = generate_cpuinfo },
-		{ .path = "partitions", .generate = generate_partitions },
-		{ .path = "swaps", .generate = generate_swaps },
-		{ .path = "devices", .generate = generate_devices },
+		{ .path = "locks", .generate = generate_locks },
+		{ .path = "slabinfo", .generate = generate_slabinfo, .permissions = S_IRUSR },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

@@ -121,7 +121,8 @@ void signal_stay_stopped(void)
 	signal_check_stopped(process);
 	mutex_unlock(&family_lock);
 
-	(void)wait_event_killable(&process->stop_wait, process->stop_signal == 0);
+	(void)wait_event_full(&process->stop_wait, process->stop_signal == 0, WAIT_STOPPED,
+			      NO_DEADLINE);
 
 	spin_lock(&process->signal_lock);
 	self->stopped = false;

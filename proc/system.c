@@ -3,6 +3,7 @@
  */
 #include "dev/console.h"
 #include "dev/machine.h"
+#include "fs/cache.h"
 #include "kernel/clock.h"
 #include "kernel/cred.h"
 #include "kernel/log.h"
@@ -37,17 +38,24 @@ SYSCALL1(uname, vaddr_t, out)
 SYSCALL1(sysinfo, vaddr_t, out)
 {
 	struct frame_census census;
+	struct cache_usage cache;
 	struct sched_stats stats;
 	struct sysinfo info;
 
+	cache_get_usage(&cache);
 	frame_census(&census);
 	sched_get_stats(&stats);
 	memset(&info, 0, sizeof(info)); /* with its padding */
 	info.uptime = (long)(clock_ns() / NSEC_PER_SEC);
 	info.mem_unit = 1;
 	info.totalram = census.total * PAGE_SIZE;
+	info.sharedram =
+		(census.count[FRAME_OBJECT] - MIN(cache.pages, census.count[FRAME_OBJECT])) *
+		PAGE_SIZE;
 	info.freeram = census.count[FRAME_FREE] * PAGE_SIZE;
 	info.procs = (uint16_t)stats.threads;
+	for (unsigned i = 0; i < ARRAY_SIZE(info.loads); i++)
+		info.loads[i] = stats.load[i] << (SI_LOAD_SHIFT - LOAD_SHIFT);
 	return put_user(out, info);
 }
 

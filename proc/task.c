@@ -114,6 +114,7 @@ struct process_counts process_counts(const struct process *process)
 	TAILQ_FOREACH (task, &process->tasks, sibling) {
 		counts.faults += task->thread.faults;
 		counts.faults_io += task->thread.faults_io;
+		process_add_io(&counts.io, &task->thread.io);
 		if (task->thread.space)
 			counts.peak_resident =
 				MAX(counts.peak_resident, task->thread.space->stats.peak_resident);
@@ -125,6 +126,14 @@ void process_add_times(struct process_times *to, const struct process_times *fro
 {
 	to->user_ns += from->user_ns;
 	to->system_ns += from->system_ns;
+}
+
+void process_add_io(struct io_counts *to, const struct io_counts *from)
+{
+	to->read_bytes += from->read_bytes;
+	to->written_bytes += from->written_bytes;
+	to->reads += from->reads;
+	to->writes += from->writes;
 }
 
 void process_add_counts(struct process_counts *to, const struct process_counts *from)

@@ -513,14 +513,25 @@ static inline __attribute__((always_inline)) unsigned collect_table(entry_t *tab
 	return count;
 }
 
-/* As pmap_collect(), of a large page. */
-static struct pte collect_large(struct pmap *pmap, vaddr_t block, enum pmap_change change)
+/* As pmap_collect(), of the large pages that follow each other from *at on, where there is one. */
+static unsigned collect_large(struct pmap *pmap, vaddr_t *at, vaddr_t end, enum pmap_change change,
+			      struct mapping *out, unsigned max)
 {
-	entry_t *slot = find_large(pmap, block);
+	entry_t *slot = find_large(pmap, *at);
+	unsigned room = TABLE_ENTRIES - level_index(*at, 1), count = 0;
 
-	if (change == PMAP_CLEAR)
-		discount_entry(slot);
-	return decode_large(change_entry(slot, *slot, change));
+	max = MIN(max, room);
+	do {
+		assert(IS_ALIGNED(*at, PMAP_TABLE_SPAN) && end - *at >= PMAP_TABLE_SPAN);
+		out[count].page = *at;
+		out[count].pte = decode_large(change_entry(slot, *slot, change));
+		if (change == PMAP_CLEAR)
+			discount_entry(slot);
+		*at += PMAP_TABLE_SPAN;
+		count++;
+		slot++;
+	} while (count < max && *at < end && is_large(*slot, 1));
+	return count;
 }
 
 unsigned pmap_collect(struct pmap *pmap, vaddr_t *at, vaddr_t end, enum pmap_change change,
@@ -541,12 +552,8 @@ unsigned pmap_collect(struct pmap *pmap, vaddr_t *at, vaddr_t end, enum pmap_cha
 		else if (table)
 			count +=
 				collect_table(table, at, stop, PMAP_LOOK, out + count, max - count);
-		if (table)
-			continue;
-		assert(IS_ALIGNED(*at, PMAP_TABLE_SPAN) && stop == *at + PMAP_TABLE_SPAN);
-		out[count].page = *at;
-		out[count++].pte = collect_large(pmap, *at, change);
-		*at = stop;
+		else
+			count += collect_large(pmap, at, end, change, out + count, max - count);
 	}
 	return count;
 }

@@ -460,6 +460,7 @@ static void test_rwlock(void)
 }
 
 static pthread_mutex_t special;
+static atomic_int held;
 
 static void *die_with_lock(void *unused)
 {
@@ -480,6 +481,7 @@ static void *wait_for_special(void *unused)
 static void *hold_then_die(void *unused)
 {
 	pthread_mutex_lock(&special);
+	held = 1;
 	soon(waiting == 1);
 	nap(5);
 	return unused;
@@ -504,9 +506,9 @@ static void test_robust_mutex(bool pi)
 	ok(pthread_mutex_lock(&special) == 0 && pthread_mutex_unlock(&special) == 0,
 	   "%s: it is as good as new", kind);
 
-	waiting = 0;
+	waiting = held = 0;
 	start(hold_then_die, NULL);
-	nap(2);
+	soon(held);
 	waiter = start(wait_for_special, NULL);
 	pthread_join(waiter, &result);
 	ok(result == NULL, "%s: who waits for it is told", kind);

@@ -65,7 +65,8 @@ static void test_cpu(void)
 	   "at the hard one SIGKILL");
 	ms = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
 	     (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
-	ok(ms >= 950 && ms < 1500, "neither early nor late: %ld ms", ms);
+	/* Linux compares what it has sampled by ticks with the limit, and tells what it has measured. */
+	ok(ms >= (on_hawser() ? 950 : 500) && ms < 1500, "neither early nor late: %ld ms", ms);
 	close(ends[0]);
 }
 

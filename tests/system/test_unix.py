@@ -3,13 +3,11 @@ applets beside the same binary on Linux, and more processes than anybody needs."
 
 import os
 import re
-import shlex
 import subprocess
-import time
 
 import pytest
 
-from harness import BUILD, BUSYBOX, TOP, Guest, boot, census
+from harness import BUILD, BUSYBOX, TOP, Guest, Screen, boot, census
 
 BASH = os.path.join(BUILD, "root/bin/bash")
 APPLETS = os.path.join(TOP, "tests/system/scripts/applets.sh")
@@ -130,48 +128,6 @@ def test_stty_shows_and_sets(bash):
 
 
 # --- programs that draw on the screen -------------------------------------------------------------------
-
-class Screen:
-    """tools/qemu in a tmux of the test's own: what a person sees is what capture-pane says."""
-
-    def __init__(self, socket, *arguments):
-        self.tmux = ["tmux", "-S", str(socket), "-f", "/dev/null"]
-        command = shlex.join([os.path.join(TOP, "tools/qemu"), "--boot", "direct", "--timeout", "100",
-                              "--append", "quiet", *arguments])
-        self.run("new-session", "-d", "-x", "80", "-y", "24", command)
-
-    def run(self, *command):
-        return subprocess.run([*self.tmux, *command], check=True, stdout=subprocess.PIPE,
-                              text=True, env={**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8"}).stdout
-
-    def keys(self, *keys):
-        self.run("send-keys", *keys)
-
-    def type(self, text):
-        self.run("send-keys", "-l", text.replace("\n", "\r"))
-
-    def lines(self):
-        return [line.rstrip() for line in self.run("capture-pane", "-p").split("\n")][:24]
-
-    def wait(self, condition, what):
-        deadline = time.monotonic() + 30
-        while not condition(self.lines()):
-            shown = "\n".join("    | " + line for line in self.lines())
-            assert time.monotonic() < deadline, f"the screen never showed {what}\n{shown}"
-            time.sleep(0.05)
-        return self.lines()
-
-    def ended(self):
-        """tmux goes when its only program does, and with it all that the screen showed."""
-        deadline = time.monotonic() + 30
-        while subprocess.run([*self.tmux, "has-session"], check=False,
-                             capture_output=True).returncode == 0:
-            assert time.monotonic() < deadline, "the machine did not end"
-            time.sleep(0.05)
-
-    def close(self):
-        subprocess.run([*self.tmux, "kill-server"], check=False, capture_output=True)
-
 
 @pytest.fixture
 def screen(tmp_path):
