@@ -108,8 +108,8 @@ static int64_t control_file(struct file *file, int fd, int command, uint64_t arg
 {
 	switch (command) {
 	case F_SETFL:
-		/* A pipe of packets would be another pipe. */
-		if ((argument & O_DIRECT) != 0 && pipe_of(file) != NULL)
+		/* It means packets, or that nothing is to be kept in memory. */
+		if ((argument & O_DIRECT) != 0 && pipe_of(file) == NULL && !regular_is(file))
 			return -EINVAL;
 		return set_flags(file, fd, (uint32_t)argument);
 	case F_GETPIPE_SZ:

@@ -20,7 +20,6 @@
 #define FILL_PARKED_MAX  4  /* of TFTP_TRANSFERS_MAX */
 #define FILL_PARKED_NS   NSEC_PER_SEC
 #define FILL_SETTLE_REST (64 * KIB) /* less than this is not worth an abort */
-#define FILL_RESERVE     16         /* one in so many frames is not for files */
 
 _Static_assert(FILL_WINDOW + FILL_BATCH <= FILL_AHEAD, "a window is supplied after each harvest");
 _Static_assert(FILL_AHEAD <= TFTP_SUPPLY_MAX, "the transfer takes what we supply");
@@ -99,26 +98,6 @@ static int fill_open(struct version *version, uint64_t *opened_ns, uint64_t *gen
 fail:
 	kfree(fill);
 	return error;
-}
-
-uint64_t fill_reserve(void)
-{
-	return frame_total() / FILL_RESERVE;
-}
-
-bool fill_has_room_for(uint64_t frames)
-{
-	uint64_t wanted = fill_reserve() + frames;
-
-	if (frame_free_count() >= wanted)
-		return true;
-	frame_reclaim(wanted);
-	return frame_free_count() >= wanted;
-}
-
-bool fill_has_room(void)
-{
-	return fill_has_room_for(0);
 }
 
 struct frame *fill_frame(unsigned flags)

@@ -8,6 +8,7 @@
 #include "fs/mount_options.h"
 #include "fs/stat.h"
 #include "fs/synthetic.h"
+#include "fs/xattr.h"
 #include "kernel/clock.h"
 #include "kernel/string.h"
 #include "mm/slab.h"
@@ -70,6 +71,7 @@ static void inode_free(struct inode *inode)
 		kfree(inode->target);
 	}
 	lock_set_free(atomic_load(&inode->locks));
+	xattrs_free(inode);
 	filesystem_put(inode->filesystem);
 	slab_free(&inodes, inode);
 }

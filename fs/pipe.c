@@ -11,30 +11,24 @@
  * under the lock without faulting; where a page is missing the lock is dropped, the page is brought,
  * and what has been copied so far counts. A write of up to PIPE_BUF bytes, however many buffers it comes
  * from, counts only as a whole, so nobody's bytes come between.
+ *
+ * What is written with O_DIRECT is cut into packets of up to PIPE_BUF bytes, whose places in the ring are kept: a read
+ * ends with a packet, and what it had no room for of that is dropped.
  */
 #include "fs/pipe.h"
-#include "fs/file.h"
 #include "fs/locks.h"
-#include "fs/ops.h"
-#include "fs/poll.h"
 #include "fs/signal.h"
 #include "fs/span.h"
-#include "fs/stat.h"
 #include "kernel/clock.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "mm/frame.h"
 #include "mm/slab.h"
-#include "mm/user.h"
-#include <asm/ioctls.h>
 #include <asm/poll.h>
 #include <asm/signal.h>
 #include <linux/limits.h> /* PIPE_BUF */
-#include <linux/stat.h>
 
 static _Atomic uint64_t last_number;
-
-static const struct file_ops read_end_ops, write_end_ops, both_ends_ops;
 
 /* --- the ring; lock held ----------------------------------------------------------------------------- */
 
@@ -76,6 +70,36 @@ static void drop_page(struct pipe *pipe, uint64_t end)
 	*page = NULL;
 }
 
+/* The first packet of those that are in it, or NULL. */
+static struct packet_place *first_packet(struct pipe *pipe)
+{
+	struct pipe_packets *packets = pipe->packets;
+
+	return packets != NULL && packets->count > 0 ? &packets->places[packets->first] : NULL;
+}
+
+static void forget_packet(struct pipe *pipe)
+{
+	pipe->packets->first = (pipe->packets->first + 1) % PIPE_PAGES_MAX;
+	pipe->packets->count--;
+}
+
+static void remember_packet(struct pipe *pipe, uint64_t start, uint64_t end)
+{
+	struct pipe_packets *packets = pipe->packets;
+	unsigned last = (packets->first + packets->count++) % PIPE_PAGES_MAX;
+
+	packets->places[last] = (struct packet_place){ start, end };
+}
+
+/* Bytes that one read may have. */
+static size_t readable(struct pipe *pipe)
+{
+	const struct packet_place *packet = first_packet(pipe);
+
+	return packet != NULL ? packet->end - pipe->tail : used(pipe);
+}
+
 /* Takes bytes out that have been copied, and lets go of the pages that only they were in. */
 static void take_out(struct pipe *pipe, size_t count)
 {
@@ -95,7 +119,8 @@ void pipe_unlock(struct pipe *pipe)
 
 	if (used(pipe) > 0 && !pipe->claimed)
 		ready |= POLLIN | POLLRDNORM;
-	if (room(pipe) >= PIPE_BUF)
+	if (room(pipe) >= PIPE_BUF &&
+	    (pipe->packets == NULL || pipe->packets->count < pipe->page_count))
 		ready |= POLLOUT | POLLWRNORM;
 	if (pipe->writers == 0)
 		ready |= POLLHUP;
@@ -142,12 +167,30 @@ static size_t fill(struct pipe *pipe, struct span_cursor *from, size_t length, b
 	return done;
 }
 
-/* Copies up to `length` bytes to user memory and takes them out. */
-static size_t drain(struct pipe *pipe, struct span_cursor *to, size_t length)
+/*
+ * `count` bytes are read, and more of a packet that has not been wanted is dropped if that is all that there was
+ * room for. True: a packet ends here.
+ */
+static bool end_read(struct pipe *pipe, size_t count, bool full)
+{
+	const struct packet_place *packet = first_packet(pipe);
+	uint64_t now = pipe->tail + count;
+	bool ends = packet != NULL && (now == packet->end || (full && now > packet->start));
+
+	if (ends) {
+		count = packet->end - pipe->tail;
+		forget_packet(pipe);
+	}
+	take_out(pipe, count);
+	return ends;
+}
+
+/* Copies up to `length` bytes to user memory and takes them out. `*ends`: with them a packet does. */
+static size_t drain(struct pipe *pipe, struct span_cursor *to, size_t length, bool *ends)
 {
 	size_t done = 0;
 
-	length = MIN(length, used(pipe));
+	length = MIN(length, readable(pipe));
 	while (done < length) {
 		size_t part, copied;
 		const char *from = at(pipe, pipe->tail + done, &part);
@@ -158,7 +201,7 @@ static size_t drain(struct pipe *pipe, struct span_cursor *to, size_t length)
 		if (copied < part)
 			break;
 	}
-	take_out(pipe, done);
+	*ends = end_read(pipe, done, to->left == 0);
 	return done;
 }
 
@@ -181,18 +224,18 @@ ssize_t pipe_read(struct pipe *pipe, struct span_cursor *to, bool wait)
 		return 0;
 	for (;;) {
 		size_t part = 0;
-		bool more, end;
+		bool more, end, packet = false;
 
 		mutex_lock(&pipe->lock);
 		if (!pipe->claimed)
-			part = drain(pipe, to, to->left);
+			part = drain(pipe, to, to->left, &packet);
 		more = !pipe->claimed && used(pipe) > 0;
 		end = !pipe->claimed && pipe->writers == 0;
 		pipe_unlock(pipe);
 		done += part;
 		if (part > 0)
 			waitq_wake_all(&pipe->writable);
-		if (to->left == 0 || (done > 0 && !more))
+		if (to->left == 0 || packet || (done > 0 && !more))
 			return (ssize_t)done;
 		/* There is more, and no page to put it in; or nothing at all. */
 		if (more)
@@ -208,18 +251,32 @@ ssize_t pipe_read(struct pipe *pipe, struct span_cursor *to, bool wait)
 	}
 }
 
-static ssize_t read_pipe(struct file *file, struct span_cursor *to)
-{
-	return pipe_read(file->private, to, file_may_wait(file));
-}
-
 /* --- writing -------------------------------------------------------------------------------------------- */
 
+/* How a write is to be done. */
+struct manner {
+	bool wait;
+	bool atomic; /* all of it or nothing */
+	bool packet; /* so, and what is read together */
+};
+
+/* How much of it is written at a time. */
+static size_t piece_of(const struct span_cursor *from, const struct manner *how)
+{
+	return how->packet ? MIN(from->left, (size_t)PIPE_BUF) : from->left;
+}
+
+/* Room for `needed` bytes; there are as many packets as pages at most, as on Linux. Lock held. */
+static bool has_room(struct pipe *pipe, size_t needed, bool packet)
+{
+	return room(pipe) >= needed && !(packet && pipe->packets->count >= pipe->page_count);
+}
+
 /* Room for `needed` bytes, or nobody to read them. */
-static bool is_writable(struct pipe *pipe, size_t needed)
+static bool is_writable(struct pipe *pipe, size_t needed, bool packet)
 {
 	mutex_lock(&pipe->lock);
-	bool writable = room(pipe) >= needed || pipe->readers == 0;
+	bool writable = has_room(pipe, needed, packet) || pipe->readers == 0;
 	mutex_unlock(&pipe->lock);
 	return writable;
 }
@@ -230,24 +287,26 @@ struct attempt {
 	bool broken, full, starved;
 };
 
-/* `atomic`: all of it or nothing. */
-static struct attempt try_write(struct pipe *pipe, struct span_cursor *from, bool atomic)
+static struct attempt try_write(struct pipe *pipe, struct span_cursor *from,
+				const struct manner *how)
 {
 	struct attempt result = { 0 };
 	struct span_cursor start = *from;
-	size_t needed = atomic ? from->left : 1;
+	size_t length = piece_of(from, how), needed = how->atomic ? length : 1;
 
 	mutex_lock(&pipe->lock);
 	if (pipe->readers == 0) {
 		result.broken = true;
-	} else if (room(pipe) < needed) {
+	} else if (!has_room(pipe, needed, how->packet)) {
 		result.full = true;
 	} else {
-		size_t copied = fill(pipe, from, from->left, &result.starved);
-		if (!atomic || from->left == 0)
+		size_t copied = fill(pipe, from, length, &result.starved);
+		if (!how->atomic || copied == length)
 			result.written = copied;
 		else
 			*from = start;
+		if (how->packet && result.written > 0)
+			remember_packet(pipe, pipe->head, pipe->head + result.written);
 		pipe->head += result.written;
 	}
 	pipe_unlock(pipe);
@@ -256,9 +315,9 @@ static struct attempt try_write(struct pipe *pipe, struct span_cursor *from, boo
 
 /* Waits for what the attempt lacked. */
 static int provide(struct pipe *pipe, const struct attempt *lack, const struct span_cursor *from,
-		   bool atomic, bool wait, bool *reclaimed)
+		   const struct manner *how, bool *reclaimed)
 {
-	size_t needed = atomic ? from->left : 1;
+	size_t needed = how->atomic ? piece_of(from, how) : 1;
 
 	if (lack->broken) {
 		signal_self(SIGPIPE);
@@ -273,33 +332,45 @@ static int provide(struct pipe *pipe, const struct attempt *lack, const struct s
 	}
 	if (!lack->full)
 		return span_fault_in(from, needed, false);
-	if (!wait)
+	if (!how->wait)
 		return -EAGAIN;
-	return wait_event_signal(&pipe->writable, is_writable(pipe, needed));
+	return wait_event_signal(&pipe->writable, is_writable(pipe, needed, how->packet));
 }
 
-ssize_t pipe_write(struct pipe *pipe, struct span_cursor *from, bool wait)
+/* Where packets are is remembered from the first one on. */
+static int expect_packets(struct pipe *pipe)
 {
-	bool atomic = from->left <= PIPE_BUF, reclaimed = false;
+	struct pipe_packets *packets = kzalloc(sizeof(*packets));
+
+	mutex_lock(&pipe->lock);
+	if (pipe->packets == NULL) {
+		pipe->packets = packets;
+		packets = NULL;
+	}
+	bool have = pipe->packets != NULL;
+	mutex_unlock(&pipe->lock);
+	kfree(packets);
+	return have ? 0 : -ENOMEM;
+}
+
+ssize_t pipe_write(struct pipe *pipe, struct span_cursor *from, bool wait, bool packets)
+{
+	struct manner how = { wait, packets || from->left <= PIPE_BUF, packets };
+	bool reclaimed = false;
 	size_t done = 0;
-	int error = 0;
+	int error = packets ? expect_packets(pipe) : 0;
 
 	while (from->left > 0 && error == 0) {
-		struct attempt result = try_write(pipe, from, atomic);
+		struct attempt result = try_write(pipe, from, &how);
 
 		if (result.written > 0) {
 			done += result.written;
 			waitq_wake_all(&pipe->readable);
 		} else {
-			error = provide(pipe, &result, from, atomic, wait, &reclaimed);
+			error = provide(pipe, &result, from, &how, &reclaimed);
 		}
 	}
 	return done > 0 ? (ssize_t)done : error;
-}
-
-static ssize_t write_pipe(struct file *file, struct span_cursor *from)
-{
-	return pipe_write(file->private, from, file_may_wait(file));
 }
 
 ssize_t pipe_wait_room(struct pipe *pipe, bool wait)
@@ -321,7 +392,7 @@ ssize_t pipe_wait_room(struct pipe *pipe, bool wait)
 			return (ssize_t)free;
 		if (!wait)
 			return -EAGAIN;
-		error = wait_event_signal(&pipe->writable, is_writable(pipe, 1));
+		error = wait_event_signal(&pipe->writable, is_writable(pipe, 1, false));
 		if (error != 0)
 			return error;
 	}
@@ -351,7 +422,7 @@ ssize_t pipe_peek(struct pipe *pipe, void *to, size_t length, bool wait, bool cl
 
 		mutex_lock(&pipe->lock);
 		end = pipe->writers == 0 && !pipe->claimed;
-		count = pipe->claimed ? 0 : MIN(length, used(pipe));
+		count = pipe->claimed ? 0 : MIN(length, readable(pipe));
 		copy_front(pipe, to, count);
 		pipe->claimed = pipe->claimed || (claim && count > 0);
 		pipe_unlock(pipe);
@@ -368,37 +439,14 @@ ssize_t pipe_peek(struct pipe *pipe, void *to, size_t length, bool wait, bool cl
 void pipe_consume(struct pipe *pipe, size_t count)
 {
 	mutex_lock(&pipe->lock);
-	take_out(pipe, count);
+	(void)end_read(pipe, count, false);
 	pipe->claimed = false;
 	pipe_unlock(pipe);
 	waitq_wake_all(&pipe->writable);
 	waitq_wake_all(&pipe->readable);
 }
 
-/* --- its size ------------------------------------------------------------------------------------------------ */
-
-static bool has_pipe_ops(const struct file *file)
-{
-	return file->ops == &read_end_ops || file->ops == &write_end_ops ||
-	       file->ops == &both_ends_ops;
-}
-
-struct pipe *pipe_of(struct file *file)
-{
-	return has_pipe_ops(file) ? file->private : NULL;
-}
-
-int64_t pipe_get_size(struct file *file)
-{
-	struct pipe *pipe = pipe_of(file);
-
-	if (pipe == NULL)
-		return -EBADF;
-	mutex_lock(&pipe->lock);
-	int64_t size = (int64_t)capacity(pipe);
-	mutex_unlock(&pipe->lock);
-	return size;
-}
+/* --- its life and size -------------------------------------------------------------------------------- */
 
 static void free_pages(struct frame **pages, unsigned count)
 {
@@ -447,152 +495,34 @@ static int resize(struct pipe *pipe, unsigned count)
 	free_pages(old, pipe->page_count);
 	pipe->pages = pages;
 	pipe->page_count = count;
+	for (unsigned i = 0; pipe->packets != NULL && i < pipe->packets->count; i++) {
+		struct packet_place *place =
+			&pipe->packets->places[(pipe->packets->first + i) % PIPE_PAGES_MAX];
+
+		place->start -= MIN(place->start, pipe->tail);
+		place->end -= pipe->tail;
+	}
 	pipe->tail = 0;
 	pipe->head = bytes;
 	return 0;
 }
 
-int64_t pipe_set_size(struct file *file, uint64_t size)
+int pipe_resize(struct pipe *pipe, unsigned count)
 {
-	struct pipe *pipe = pipe_of(file);
-	unsigned count = 1;
 	int error;
 
-	if (pipe == NULL)
-		return -EBADF;
-	if (size > INT32_MAX)
-		return -EINVAL;
-	while (count * PAGE_SIZE < size)
-		count *= 2;
-	if (count > PIPE_PAGES_MAX)
-		return -EPERM;
 	mutex_lock(&pipe->lock);
 	error = resize(pipe, count);
 	pipe_unlock(pipe);
 	waitq_wake_all(&pipe->writable);
-	return error != 0 ? error : (int64_t)(count * PAGE_SIZE);
-}
-
-/* --- the rest -------------------------------------------------------------------------------------------- */
-
-static void watch_pipe(struct pipe *pipe, uint32_t access, struct poll_table *table)
-{
-	if (access != O_WRONLY)
-		poll_wait(table, &pipe->readable);
-	if (access != O_RDONLY)
-		poll_wait(table, &pipe->writable);
-}
-
-/*
- * Where nobody has written yet since a FIFO was opened (file->opened), it has not been hung up either:
- * fifo(7)'s readers that do not wait would spin in poll(2).
- */
-static unsigned hang_up(struct file *file, struct pipe *pipe)
-{
-	mutex_lock(&pipe->lock);
-	bool hung_up = pipe->writers == 0 && file->opened != pipe->write_opens;
-	mutex_unlock(&pipe->lock);
-	return hung_up ? POLLHUP : 0;
-}
-
-static unsigned poll_pipe(struct file *file, struct poll_table *table)
-{
-	struct pipe *pipe = file->private;
-	uint32_t access = atomic_load(&file->flags) & O_ACCMODE;
-	unsigned ready, mask;
-
-	if (unlikely(table != NULL))
-		watch_pipe(pipe, access, table);
-	ready = atomic_load(&pipe->ready);
-	mask = access != O_WRONLY ? POLLIN | POLLRDNORM : 0;
-	if (access != O_RDONLY)
-		mask |= POLLOUT | POLLWRNORM | POLLERR;
-	if (likely((ready & POLLHUP) == 0 || access == O_WRONLY))
-		return ready & mask;
-	return (ready & mask) | hang_up(file, pipe);
-}
-
-static int ioctl_pipe(struct file *file, unsigned request, vaddr_t argument)
-{
-	struct pipe *pipe = file->private;
-	int count;
-
-	if (request != FIONREAD)
-		return -ENOTTY;
-	mutex_lock(&pipe->lock);
-	count = (int)used(pipe);
-	mutex_unlock(&pipe->lock);
-	return put_user(argument, count);
-}
-
-static int stat_pipe(struct file *file, struct stat *out)
-{
-	const struct pipe *pipe = file->private;
-
-	if (file->inode != NULL)
-		return stat_inode_file(file, out);
-	*out = (struct stat){
-		.st_ino = pipe->number,
-		.st_mode = S_IFIFO | S_IRUSR | S_IWUSR,
-		.st_nlink = 1,
-		.st_blksize = PAGE_SIZE,
-		.st_atime = pipe->created_ns / NSEC_PER_SEC,
-		.st_mtime = pipe->created_ns / NSEC_PER_SEC,
-		.st_ctime = pipe->created_ns / NSEC_PER_SEC,
-	};
-	return 0;
-}
-
-static const struct file_ops read_end_ops = {
-	.read_span = read_pipe,
-	.stat = stat_pipe,
-	.ioctl = ioctl_pipe,
-	.poll = poll_pipe,
-	.async = ASYNC_EACH,
-	.release = pipe_release,
-	.reopen = pipe_reopen,
-};
-
-static const struct file_ops write_end_ops = {
-	.write_span = write_pipe,
-	.stat = stat_pipe,
-	.ioctl = ioctl_pipe,
-	.poll = poll_pipe,
-	.async = ASYNC_EACH,
-	.release = pipe_release,
-	.reopen = pipe_reopen,
-};
-
-static const struct file_ops both_ends_ops = {
-	.read_span = read_pipe,
-	.write_span = write_pipe,
-	.stat = stat_pipe,
-	.ioctl = ioctl_pipe,
-	.poll = poll_pipe,
-	.async = ASYNC_EACH,
-	.release = pipe_release,
-	.reopen = pipe_reopen,
-};
-
-void pipe_set_ops(struct file *file)
-{
-	switch (atomic_load(&file->flags) & O_ACCMODE) {
-	case O_RDONLY:
-		file->ops = &read_end_ops;
-		break;
-	case O_WRONLY:
-		file->ops = &write_end_ops;
-		break;
-	default:
-		file->ops = &both_ends_ops;
-		break;
-	}
+	return error;
 }
 
 void pipe_free(struct pipe *pipe)
 {
 	free_pages(pipe->pages, pipe->page_count);
 	lock_set_free(atomic_load(&pipe->locks));
+	kfree(pipe->packets);
 	kfree(pipe);
 }
 

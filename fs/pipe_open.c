@@ -163,10 +163,9 @@ static int64_t make_pipe(vaddr_t to, uint32_t flags)
 	struct file *ends[2];
 	int64_t result;
 
-	/* Packets, O_DIRECT, are not there: EINVAL, as on a Linux of before 3.4. */
-	if ((flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK)) != 0)
+	if ((flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK | O_DIRECT)) != 0)
 		return -EINVAL;
-	result = open_both(flags & O_NONBLOCK, ends);
+	result = open_both(flags & (O_NONBLOCK | O_DIRECT), ends);
 	if (result != 0)
 		return result;
 	result = fd_install_pair(ends, to, (flags & O_CLOEXEC) != 0);

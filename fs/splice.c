@@ -56,7 +56,7 @@ static ssize_t write_end(const struct end *out, const void *from, size_t length,
 	user_window_open((void *)from, length);
 	span_window(&span, (vaddr_t)from, length);
 	cursor = span_begin(&span);
-	result = pipe_write(out->pipe, &cursor, wait);
+	result = pipe_write(out->pipe, &cursor, wait, false);
 	user_window_close();
 	return result;
 }
@@ -303,7 +303,7 @@ SYSCALL4(vmsplice, int, fd, vaddr_t, vectors, unsigned long, count, unsigned, fl
 		if ((atomic_load(&file->flags) & O_ACCMODE) == O_RDONLY)
 			result = pipe_read(end.pipe, &cursor, wait);
 		else
-			result = pipe_write(end.pipe, &cursor, wait);
+			result = pipe_write(end.pipe, &cursor, wait, false);
 		span_free(&span);
 	}
 	file_put(file);

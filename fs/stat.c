@@ -281,7 +281,7 @@ static int64_t give_statfs(const struct mount *mount, const struct inode *inode,
 	if (filesystem != NULL) {
 		fs.f_flags = flags_of(mount);
 		fs.f_fsid.val[0] = (int)filesystem->device;
-		if (fs.f_type != PROC_SUPER_MAGIC)
+		if (fs.f_type != PROC_SUPER_MAGIC && fs.f_type != DEVPTS_SUPER_MAGIC)
 			fill_sizes(filesystem, &fs);
 	}
 	return copy_to_user(to, &fs, sizeof(fs));

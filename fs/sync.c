@@ -1,19 +1,14 @@
 /*
- * fs/sync.c - what there is to say about a disk where there is none, and about labels that nothing has.
+ * fs/sync.c - what there is to say about a disk where there is none.
  *
  * All that is written is as safe as it gets, and what is read is in memory, or on its way from the server
- * as soon as it is asked for. Extended attributes are as on a tmpfs without them.
+ * as soon as it is asked for.
  */
-#include "fs/attributes.h"
 #include "fs/inode.h"
 #include "fs/ops.h"
 #include "fs/pipe.h"
-#include "fs/walk.h"
-#include "kernel/string.h"
 #include "kernel/syscall.h"
-#include "mm/user.h"
 #include <linux/fadvise.h>
-#include <linux/xattr.h>
 
 /* The descriptor's file, with a reference, if it is one that can be read or written. */
 static int get_file(int fd, struct file **out)
@@ -112,112 +107,4 @@ SYSCALL3(readahead, int, fd, loff_t, offset, size_t, count)
 		error = -EINVAL;
 	file_put(file);
 	return error;
-}
-
-/* --- extended attributes ------------------------------------------------------------------------------ */
-
-/* The name space is known and nothing is in it, or it is not known. */
-static int no_attribute(vaddr_t user_name)
-{
-	char name[XATTR_NAME_MAX + 1];
-	ssize_t length = copy_string_from_user(name, user_name, sizeof(name));
-
-	if (length == -ENAMETOOLONG || length == 0)
-		return -ERANGE;
-	if (length < 0)
-		return (int)length;
-	if (strncmp(name, XATTR_SECURITY_PREFIX, XATTR_SECURITY_PREFIX_LEN) == 0 ||
-	    strncmp(name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN) == 0)
-		return -ENODATA;
-	return -EOPNOTSUPP;
-}
-
-static int64_t of_path(vaddr_t path, unsigned walk_flags, vaddr_t name, bool list)
-{
-	struct inode *inode;
-	int error = find_inode(AT_FDCWD, path, walk_flags, &inode);
-
-	if (error == 0)
-		inode_put(inode);
-	if (error == 0 && !list)
-		error = no_attribute(name);
-	return error;
-}
-
-static int64_t of_descriptor(int fd, vaddr_t name, bool list)
-{
-	struct file *file;
-	int error = get_file(fd, &file);
-
-	if (error == 0)
-		file_put(file);
-	if (error == 0 && !list)
-		error = no_attribute(name);
-	return error;
-}
-
-/* Nothing can be set, though root might on Linux in some name spaces. */
-static int64_t refuse(int64_t error)
-{
-	return error == -ENODATA ? -EOPNOTSUPP : error;
-}
-
-SYSCALL4(getxattr, vaddr_t, path, vaddr_t, name, vaddr_t, value, size_t, size)
-{
-	return of_path(path, 0, name, false);
-}
-
-SYSCALL4(lgetxattr, vaddr_t, path, vaddr_t, name, vaddr_t, value, size_t, size)
-{
-	return of_path(path, WALK_NOFOLLOW, name, false);
-}
-
-SYSCALL4(fgetxattr, int, fd, vaddr_t, name, vaddr_t, value, size_t, size)
-{
-	return of_descriptor(fd, name, false);
-}
-
-SYSCALL3(listxattr, vaddr_t, path, vaddr_t, list, size_t, size)
-{
-	return of_path(path, 0, 0, true);
-}
-
-SYSCALL3(llistxattr, vaddr_t, path, vaddr_t, list, size_t, size)
-{
-	return of_path(path, WALK_NOFOLLOW, 0, true);
-}
-
-SYSCALL3(flistxattr, int, fd, vaddr_t, list, size_t, size)
-{
-	return of_descriptor(fd, 0, true);
-}
-
-SYSCALL5(setxattr, vaddr_t, path, vaddr_t, name, vaddr_t, value, size_t, size, int, flags)
-{
-	return refuse(of_path(path, 0, name, false));
-}
-
-SYSCALL5(lsetxattr, vaddr_t, path, vaddr_t, name, vaddr_t, value, size_t, size, int, flags)
-{
-	return refuse(of_path(path, WALK_NOFOLLOW, name, false));
-}
-
-SYSCALL5(fsetxattr, int, fd, vaddr_t, name, vaddr_t, value, size_t, size, int, flags)
-{
-	return refuse(of_descriptor(fd, name, false));
-}
-
-SYSCALL2(removexattr, vaddr_t, path, vaddr_t, name)
-{
-	return of_path(path, 0, name, false);
-}
-
-SYSCALL2(lremovexattr, vaddr_t, path, vaddr_t, name)
-{
-	return of_path(path, WALK_NOFOLLOW, name, false);
-}
-
-SYSCALL2(fremovexattr, int, fd, vaddr_t, name)
-{
-	return of_descriptor(fd, name, false);
 }

@@ -34,8 +34,11 @@
 	    call(timer_getoverrun) call(timer_delete)                                              \
 	/* process_vm.c */ call(process_vm_readv) call(process_vm_writev)                         \
 	/* robust.c */ call(set_tid_address) call(set_robust_list) call(get_robust_list)           \
+	/* msg.c */ call(msgget) call(msgsnd) call(msgrcv) call(msgctl)                            \
 	/* pidfd.c */ call(pidfd_open) call(pidfd_send_signal) call(pidfd_getfd)                  \
 	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \
+	/* sem.c */ call(semget) call(semop) call(semtimedop) call(semctl)                         \
+	/* shm.c */ call(shmget) call(shmat) call(shmdt) call(shmctl)                              \
 	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
 	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \
 	    call(kill) call(tkill) call(tgkill) call(rt_sigqueueinfo)                              \
@@ -93,12 +96,14 @@
 	/* stat.c */ call(stat) call(lstat) call(fstat) call(newfstatat) call(statx)               \
 	    call(access) call(faccessat) call(faccessat2) call(statfs) call(fstatfs)               \
 	/* sync.c */ call(sync) call(syncfs) call(fsync) call(fdatasync) call(sync_file_range)     \
-	    call(fadvise64) call(readahead) call(getxattr) call(lgetxattr) call(fgetxattr)         \
-	    call(listxattr) call(llistxattr) call(flistxattr) call(setxattr) call(lsetxattr)       \
-	    call(fsetxattr) call(removexattr) call(lremovexattr) call(fremovexattr)                \
+	    call(fadvise64) call(readahead)                                        \
 	/* timerfd.c */ call(timerfd_create) call(timerfd_settime) call(timerfd_gettime)         \
 	/* tty_ioctl.c */ call(vhangup)                                                           \
-	/* times.c */ call(utimensat) call(futimesat) call(utimes) call(utime)
+	/* times.c */ call(utimensat) call(futimesat) call(utimes) call(utime) \
+	/* xattr.c */ call(getxattr) call(lgetxattr) call(fgetxattr) \
+	    call(listxattr) call(llistxattr) call(flistxattr) \
+	    call(setxattr) call(lsetxattr) call(fsetxattr) \
+	    call(removexattr) call(lremovexattr) call(fremovexattr)
 
 #define ROOM_MM(call)                                                                              \
 	/* membarrier.c */ call(membarrier)                                                        \

@@ -5,6 +5,7 @@
 #include "tap.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -321,6 +322,44 @@ static void sizes(void)
 }
 
 /* Many writers and readers of one pipe; some are killed in the middle of it. */
+static void packets(void)
+{
+	int ends[2], count = 0;
+	ssize_t size;
+
+	ok(pipe2(ends, O_DIRECT | O_NONBLOCK) == 0 && (fcntl(ends[1], F_GETFL) & O_DIRECT) != 0,
+	   "a pipe of packets");
+	write(ends[1], "first", 5);
+	write(ends[1], "second", 6);
+	ok(ioctl(ends[0], FIONREAD, &count) == 0 && count == 11, "has two of them");
+	ok(read(ends[0], back, 100) == 5 && memcmp(back, "first", 5) == 0, "one is read at a time");
+	ok(read(ends[0], back, 3) == 3 && memcmp(back, "sec", 3) == 0, "or its beginning");
+	fails(read(ends[0], back, 100), EAGAIN, "and the rest is gone");
+	ok(write(ends[1], bytes, PIPE_BUF + 10) == PIPE_BUF + 10 &&
+		   read(ends[0], back, SIZE) == PIPE_BUF && read(ends[0], back, SIZE) == 10,
+	   "long ones are cut");
+	write(ends[1], "packet", 6);
+	fcntl(ends[1], F_SETFL, O_NONBLOCK);
+	write(ends[1], "plain", 5);
+	write(ends[1], "bytes", 5);
+	fcntl(ends[1], F_SETFL, O_NONBLOCK | O_DIRECT);
+	ok(read(ends[0], back, 100) == 6 && read(ends[0], back, 100) == 10,
+	   "bytes behind one are bytes like any");
+	write(ends[1], "next", 4);
+	ok(fcntl(ends[0], F_SETPIPE_SZ, 4 * 4096) == 4 * 4096 && read(ends[0], back, 100) == 4,
+	   "they outlive a change of size");
+	for (count = 0; (size = write(ends[1], "x", 1)) == 1; count++)
+		;
+	ok(size == -1 && errno == EAGAIN && count == 4, "there are as many as pages (%d)", count);
+	struct iovec two[2] = { { back, 1 }, { back + 1, 100 } };
+	ok(readv(ends[0], two, 2) == 1, "a vector is one read");
+	close(ends[0]);
+	close(ends[1]);
+	int fd = open("/dev/null", O_RDWR);
+	fails(fcntl(fd, F_SETFL, O_DIRECT), EINVAL, "O_DIRECT is not for everything");
+	close(fd);
+}
+
 static void crowd(void)
 {
 	enum { WRITERS = 6, READERS = 3 };
@@ -392,6 +431,7 @@ int main(int argc, char **argv)
 	atomic_vectors();
 	seam();
 	sizes();
+	packets();
 	crowd();
 	no_descriptors();
 	return done();

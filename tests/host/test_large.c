@@ -376,11 +376,16 @@ static void do_something(void)
 			model[i].byte = 0;
 		break;
 	case 5: {
-		struct space *child = world_fork(space);
 		unsigned other = space == both[0];
+		struct space *child;
 
-		/* In the place of the other one; sometimes nobody is left of those before. */
-		assert_non_null(child);
+		/* In the place of the other one; or it fails, and what it has begun is mended by faults. */
+		if (below(3) == 0)
+			inject_failure(1 + below(6));
+		child = world_fork(space);
+		inject_failure(0);
+		if (!child)
+			break;
 		if (both[other])
 			world_drop(both[other]);
 		both[other] = child;

@@ -25,6 +25,7 @@
 #define HEAP    PAGE(64)
 #define FAR     UINT64_C(0x7000000000) /* no page table leads here */
 #define RW      (PROT_READ | PROT_WRITE)
+#define LARGE   UINT64_C(0x40000000) /* a block of 2 MiB */
 /* Eight pages in two page tables. */
 #define TWO_TABLES (FAR / 4 - 4 * PAGE_SIZE)
 #define LOCKS      (REGION_LOCKED | REGION_LOCKONFAULT)
@@ -318,10 +319,17 @@ static void a_failed_fork_is_mended_by_faults(void **state)
 	(void)state;
 	for (unsigned allocations = 0; !child; allocations++) {
 		build();
+		world_map(space, LARGE, PMAP_TABLE_SPAN / PAGE_SIZE, RW, REGION_HUGEPAGE, NULL, 0);
+		assert_int_equal(world_write(space, 0, LARGE, 98), 0);
+		assert_int_equal(space->stats.large_pages, 1);
 		inject_failure(allocations + 1);
 		child = world_fork(space);
 		inject_failure(0);
 		world_check();
+		if (!child) {
+			assert_int_equal(world_write(space, 1, LARGE + PAGE_SIZE, 99), 0);
+			assert_int_equal(space->stats.large_pages, 1);
+		}
 		for (unsigned i = 0; i < 8; i++) {
 			uint8_t byte = 0;
 
