@@ -86,11 +86,14 @@ static int make_memfd(struct file *file, const char *name, unsigned flags)
 {
 	char text[NAME_MAX + sizeof(MEMFD_NAME)];
 	struct version *version;
+	struct inode *inode;
 
-	file->inode = inode_create(S_IFREG | S_IRWXU | S_IRWXG | S_IRWXO);
-	if (file->inode == NULL)
+	inode = inode_create(S_IFREG | S_IRWXU | S_IRWXG | S_IRWXO);
+	if (inode == NULL)
 		return -ENOMEM;
-	inode_set_owner(file->inode, NULL);
+	inode_set_owner(inode, NULL);
+	file_set_inode(file, inode);
+	inode_put(inode); /* the file has its own */
 	(void)snprintf(text, sizeof(text), MEMFD_NAME, name);
 	file->name = file_name_create(text, file->inode->number);
 	if (file->name == NULL)

@@ -14,15 +14,17 @@
  */
 #include "dev/console.h"
 #include "fs/dev.h"
+#include "fs/inode.h"
 #include "fs/ops.h"
 #include "fs/tty_core.h"
 #include "mm/kmap.h"
 #include <linux/kdev_t.h>
 #include <linux/major.h>
 
-#define PIECE        64 /* keys that are taken at a time */
-#define ROWS_DEFAULT 24
-#define COLS_DEFAULT 80
+#define PIECE          64 /* keys that are taken at a time */
+#define CONSOLE_NUMBER MKDEV(TTYAUX_MAJOR, 1)
+#define ROWS_DEFAULT   24
+#define COLS_DEFAULT   80
 
 static struct tty console;
 static struct thread reader;
@@ -98,9 +100,15 @@ static void read_keys(void *unused)
 	}
 }
 
+/* As on Linux, what has the machine's console open keeps it, whoever hangs up the line. */
 int console_open(struct file *file)
 {
-	return open_file(&console, file);
+	int error = open_file(&console, file);
+
+	if (error == 0)
+		((struct tty_file *)file->private)->permanent =
+			file->inode->device_number == CONSOLE_NUMBER;
+	return error;
 }
 
 void tty_offer(struct file *file)
@@ -126,7 +134,7 @@ int console_terminal_init(void)
 
 	if (stack == 0)
 		return -ENOMEM;
-	tty_setup(&console, &driver, MKDEV(TTYAUX_MAJOR, 1));
+	tty_setup(&console, &driver, CONSOLE_NUMBER);
 	console.discipline.termios.c_cflag =
 		(console.discipline.termios.c_cflag & ~(tcflag_t)CBAUD) | B115200;
 	console.discipline.termios.c_ispeed = console.discipline.termios.c_ospeed = 115200;

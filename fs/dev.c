@@ -97,24 +97,6 @@ static const struct file_ops full_ops = {
 	.stat = stat_inode_file,
 };
 
-static int open_null(struct file *file)
-{
-	file->ops = &null_ops;
-	return 0;
-}
-
-static int open_zero(struct file *file)
-{
-	file->ops = &zero_ops;
-	return 0;
-}
-
-static int open_full(struct file *file)
-{
-	file->ops = &full_ops;
-	return 0;
-}
-
 /* --- random --------------------------------------------------------------------------------------- */
 
 static ssize_t random_to_user(vaddr_t to, size_t length)
@@ -165,12 +147,6 @@ static const struct file_ops random_ops = {
 	.stat = stat_inode_file,
 };
 
-static int open_random(struct file *file)
-{
-	file->ops = &random_ops;
-	return 0;
-}
-
 /* The generator is seeded before the first program runs, so no flag makes a difference. */
 SYSCALL3(getrandom, vaddr_t, to, size_t, length, unsigned, flags)
 {
@@ -183,17 +159,18 @@ SYSCALL3(getrandom, vaddr_t, to, size_t, length, unsigned, flags)
 /* --- the nodes -------------------------------------------------------------------------------------------- */
 
 static const struct device devices[] = {
-	{ "null", MKDEV(MEM_MAJOR, 3), open_null },
-	{ "zero", MKDEV(MEM_MAJOR, 5), open_zero },
-	{ "full", MKDEV(MEM_MAJOR, 7), open_full },
-	{ "random", MKDEV(MEM_MAJOR, 8), open_random },
-	{ "urandom", MKDEV(MEM_MAJOR, 9), open_random },
-	{ "kmsg", MKDEV(MEM_MAJOR, 11), kmsg_open, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH },
+	{ "null", MKDEV(MEM_MAJOR, 3), .ops = &null_ops },
+	{ "zero", MKDEV(MEM_MAJOR, 5), .ops = &zero_ops },
+	{ "full", MKDEV(MEM_MAJOR, 7), .ops = &full_ops },
+	{ "random", MKDEV(MEM_MAJOR, 8), .ops = &random_ops },
+	{ "urandom", MKDEV(MEM_MAJOR, 9), .ops = &random_ops },
+	{ "kmsg", MKDEV(MEM_MAJOR, 11), kmsg_open,
+	  .permissions = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH },
 	{ "tty", MKDEV(TTYAUX_MAJOR, 0), tty_open_controlling },
-	{ "console", MKDEV(TTYAUX_MAJOR, 1), console_open, S_IRUSR | S_IWUSR },
+	{ "console", MKDEV(TTYAUX_MAJOR, 1), console_open, .permissions = S_IRUSR | S_IWUSR },
 	{ "ptmx", MKDEV(TTYAUX_MAJOR, 2), pty_open_master },
-	{ "ttyS0", MKDEV(TTY_MAJOR, 64), console_open, S_IRUSR | S_IWUSR | S_IWGRP,
-	  tty_offer }, /* 64: Linux's first serial line */
+	{ "ttyS0", MKDEV(TTY_MAJOR, 64), console_open, .permissions = S_IRUSR | S_IWUSR | S_IWGRP,
+	  .offer = tty_offer }, /* 64: Linux's first serial line */
 };
 
 const struct device *dev_find(uint32_t number)

@@ -91,10 +91,20 @@ void file_put(struct file *file)
 		version_put(file->version);
 	file_name_put(file->name);
 	lock_set_free(atomic_load(&file->locks));
+	if (file->inode != NULL && atomic_fetch_sub(&file->inode->opens, 1) == 1 &&
+	    inotify_is_used())
+		inotify_closed(file->inode);
 	inode_put(file->inode);
 	mount_put(file->mount);
 	atomic_fetch_sub(&open_files, 1);
 	kfree(file);
+}
+
+void file_set_inode(struct file *file, struct inode *inode)
+{
+	inode_get(inode);
+	atomic_fetch_add(&inode->opens, 1);
+	file->inode = inode;
 }
 
 bool file_may_wait(const struct file *file)

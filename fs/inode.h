@@ -40,11 +40,12 @@ struct synthetic_entries;
 
 extern struct mutex root_lock; /* RANK_INODE */
 
-/* What opens a device: `file` is new, with flags; sets file->ops and what they need. */
+/* What opens a device: `file` is new, with flags; it gets `ops`, or open() sets them and what they need. */
 struct device {
 	const char *name;
 	uint32_t number; /* MKDEV of <linux/kdev_t.h> */
 	int (*open)(struct file *file);
+	const struct file_ops *ops;       /* NULL: open() */
 	uint32_t permissions;             /* 0: all may read and write */
 	void (*offer)(struct file *file); /* it was opened without O_NOCTTY; NULL: nothing */
 };
@@ -102,6 +103,7 @@ struct inode {
 	LIST_HEAD(, mount) covers;          /* what is mounted on it (fs/mount.h); root_lock */
 	LIST_HEAD(, inotify_watch) watches; /* root_lock */
 	LIST_HEAD(, xattr) attributes;      /* xattr(7); root_lock */
+	_Atomic uint32_t opens;             /* open files of it */
 	struct lock_set *_Atomic locks;     /* NULL: it was never locked (fs/locks.c) */
 	struct filesystem *filesystem;      /* held; set once, with its first name or before */
 	bool linkable;      /* it has no name yet, and may get one: O_TMPFILE; root_lock */

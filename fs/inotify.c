@@ -175,19 +175,31 @@ void inotify_self(struct inode *inode, uint32_t mask)
 		tell_watches(inode, mask, 0, NULL);
 }
 
-void inotify_unlinked(struct inode *inode)
+static void end_with_last(struct inode *inode)
 {
 	struct inotify_watch *watch;
 
-	if (!inotify_is_used())
-		return;
-	if (!S_ISDIR(inode->mode))
-		tell_watches(inode, IN_ATTRIB, 0, NULL);
-	if (inode->links > 0)
+	if (inode->links > 0 || atomic_load(&inode->opens) > 0)
 		return;
 	tell_watches(inode, IN_DELETE_SELF, 0, NULL);
 	while ((watch = LIST_FIRST(&inode->watches)) != NULL)
 		end_watch(watch);
+}
+
+void inotify_unlinked(struct inode *inode)
+{
+	if (!inotify_is_used())
+		return;
+	if (!S_ISDIR(inode->mode))
+		tell_watches(inode, IN_ATTRIB, 0, NULL);
+	end_with_last(inode);
+}
+
+void inotify_closed(struct inode *inode)
+{
+	mutex_lock(&root_lock);
+	end_with_last(inode);
+	mutex_unlock(&root_lock);
 }
 
 void inotify_unmounted(struct inode *inode)

@@ -26,7 +26,7 @@ void inotify_name(struct inode *dir, const char *text, const struct inode *child
 void inotify_inode(struct inode *inode, uint32_t mask);
 /* To who watches the inode itself: IN_MOVE_SELF. */
 void inotify_self(struct inode *inode, uint32_t mask);
-/* It has lost a name. With its last one the watches on it end. */
+/* It has lost a name. With its last one, and when nobody has it open any more, the watches on it end. */
 void inotify_unlinked(struct inode *inode);
 /* Its file system is mounted nowhere any more: the watches on it end. */
 void inotify_unmounted(struct inode *inode);
@@ -37,6 +37,8 @@ uint32_t inotify_new_cookie(void);
 
 /* --- no lock held -------------------------------------------------------------------------------- */
 
+/* Nobody has it open any more. */
+void inotify_closed(struct inode *inode);
 /* As inotify_inode() of an open file's inode, if it has one: IN_OPEN, IN_CLOSE_WRITE … */
 void inotify_file(struct file *file, uint32_t mask);
 

@@ -156,7 +156,11 @@ static int check_kind(const struct inode *inode, const struct place *place, int 
 
 static int open_device(struct file *file, const struct device *device, int flags)
 {
-	int error = device->open(file);
+	int error = 0;
+
+	file->ops = device->ops;
+	if (device->ops == NULL)
+		error = device->open(file);
 
 	if (error == 0 && (flags & O_NOCTTY) == 0 && device->offer != NULL)
 		device->offer(file);
@@ -323,8 +327,7 @@ static int open_at(int dirfd, char *path, int flags, uint32_t mode, unsigned wal
 							: -ENXIO;
 		goto opened;
 	}
-	inode_get(place.inode);
-	file->inode = place.inode;
+	file_set_inode(file, place.inode);
 	mount_get(place.mount);
 	file->mount = place.mount;
 	error = name_of(&place, &file->name);

@@ -32,6 +32,9 @@ int directory_open(struct file *file);
 int synthetic_open(struct file *file, struct inode *inode);
 int path_only_open(struct file *file); /* O_PATH */
 
+/* The new file is one of the inode; takes a reference. */
+void file_set_inode(struct file *file, struct inode *inode);
+
 /* False with O_NONBLOCK, or if the call is not to wait (RWF_NOWAIT). */
 bool file_may_wait(const struct file *file);
 

@@ -343,8 +343,7 @@ static int open_peer(struct pty *pty, vaddr_t flags)
 	file = file_create(NULL, (uint32_t)flags & (O_ACCMODE | O_NONBLOCK));
 	if (file == NULL)
 		return file_create_error();
-	inode_get(pty->node);
-	file->inode = pty->node;
+	file_set_inode(file, pty->node);
 	file->mount = filesystem_mount(pts_inode->filesystem);
 	(void)snprintf(name, sizeof(name), "/dev/pts/%u", pty->index);
 	file->name = file_name_create(name, pty->node->number);

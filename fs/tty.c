@@ -62,6 +62,7 @@ int tty_attach(struct file *file, struct tty *tty, const struct file_ops *ops)
 		return -ENOMEM;
 	tty_get(tty);
 	own->tty = tty;
+	own->permanent = false;
 	own->hangups = atomic_load(&tty->hangups);
 	file->private = own;
 	file->ops = ops;
@@ -85,7 +86,7 @@ bool tty_is_hung_up(const struct file *file)
 {
 	const struct tty_file *own = file->private;
 
-	return atomic_load(&own->tty->hangups) != own->hangups;
+	return !own->permanent && atomic_load(&own->tty->hangups) != own->hangups;
 }
 
 void tty_announce(struct tty *tty)

@@ -64,6 +64,7 @@ struct tty {
 /* A file's `private`. */
 struct tty_file {
 	struct tty *tty; /* held */
+	bool permanent;  /* it does not hang up: /dev/console */
 	uint32_t hangups;
 };
 

@@ -132,8 +132,9 @@ struct process {
 	struct process_counts counts, children_counts; /* alike, but for `usage`; family lock */
 	struct cpu_usage usage;                        /* of all its threads, so far */
 	struct process_timers timers;
-	struct waitq child_events; /* a child has something to be waited for */
-	struct waitq ended;        /* it is a zombie, or has been waited for: pidfds */
+	LIST_HEAD(, sem_undo) undos; /* SEM_UNDO; proc/sem.c's lock */
+	struct waitq child_events;   /* a child has something to be waited for */
+	struct waitq ended;          /* it is a zombie, or has been waited for: pidfds */
 
 	struct process_attributes { /* prctl(2), personality(2); single words, whoever writes last */
 		uint32_t personality;
@@ -351,6 +352,12 @@ void futex_owner_ended(uint32_t tid);
  * for them is woken (proc/robust.c).
  */
 void task_leave_memory(void);
+
+/*
+ * Memory has been unmapped: shared segments that were removed while they were attached, and are not any more,
+ * are freed. No lock held; may sleep. (proc/shm.c)
+ */
+void shm_sweep(void);
 
 /* "SIGSEGV"; "signal 40" has no name: NULL. */
 const char *signal_name(int signal);

@@ -59,6 +59,10 @@ static bool restarts_after_handler(const struct trapframe *tf)
 	case __NR_pause:
 	case __NR_rt_sigsuspend:
 	case __NR_rt_sigtimedwait:
+	case __NR_semop:
+	case __NR_semtimedop:
+	case __NR_msgsnd:
+	case __NR_msgrcv:
 		return false;
 	case __NR_futex:
 		return tf->r10 == 0; /* without a timeout */

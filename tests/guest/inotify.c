@@ -230,6 +230,26 @@ static void many(void)
 	ok(before == after, "nothing is left (%ld, %ld)", before, after);
 }
 
+/* A file that is open is there, whether or not it has a name. */
+static void removed_while_open(void)
+{
+	struct inotify_event event[2] = { 0 };
+	int in = inotify_init1(IN_NONBLOCK), fd, watch;
+
+	fd = open("/tmp/hawser-open", O_CREAT | O_RDWR, 0600);
+	watch = inotify_add_watch(in, "/tmp/hawser-open", IN_DELETE_SELF | IN_ATTRIB);
+	unlink("/tmp/hawser-open");
+	ok(read(in, event, sizeof(event)) == sizeof(event[0]) && event[0].mask == IN_ATTRIB &&
+		   event[0].wd == watch,
+	   "a file that is open loses its name");
+	fails(read(in, event, sizeof(event)), EAGAIN, "and is there");
+	close(fd);
+	ok(read(in, event, sizeof(event)) == 2 * sizeof(event[0]) &&
+		   event[0].mask == IN_DELETE_SELF && event[1].mask == IN_IGNORED,
+	   "until it is closed");
+	close(in);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -246,6 +266,7 @@ int main(int argc, char **argv)
 	files();
 	waiting();
 	many();
+	removed_while_open();
 	rmdir(dir);
 	told("5:create a, 5:ignored", "the directory goes, and its watch");
 	close(in);
