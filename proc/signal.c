@@ -36,12 +36,6 @@ struct signal_action signal_action(struct process *process, int signal)
 	return action;
 }
 
-bool signal_is_ignored(vaddr_t handler, int signal)
-{
-	return handler == (vaddr_t)SIG_IGN ||
-	       (handler == (vaddr_t)SIG_DFL && (SIGNAL_BIT(signal) & DEFAULT_IGNORE));
-}
-
 bool signal_spares(const struct process *process, vaddr_t handler, const siginfo_t *info)
 {
 	bool sent =
