@@ -21,6 +21,7 @@ enum lock_rank {
 	RANK_OFFSET,     /* an open file's offset */
 	RANK_WRITE,      /* a file's content, among those who write it */
 	RANK_EPOLL,
+	RANK_IPC,    /* System V shared memory, semaphores, message queues */
 	RANK_INODE,  /* a directory or file of the root */
 	RANK_SPACE,  /* an address space */
 	RANK_OBJECT, /* a memory object */

@@ -34,8 +34,11 @@
 	    call(timer_getoverrun) call(timer_delete)                                              \
 	/* process_vm.c */ call(process_vm_readv) call(process_vm_writev)                         \
 	/* robust.c */ call(set_tid_address) call(set_robust_list) call(get_robust_list)           \
+	/* msg.c */ call(msgget) call(msgsnd) call(msgrcv) call(msgctl)                            \
 	/* pidfd.c */ call(pidfd_open) call(pidfd_send_signal) call(pidfd_getfd)                  \
 	/* rlimit.c */ call(prlimit64) call(getrlimit) call(setrlimit)                             \
+	/* sem.c */ call(semget) call(semop) call(semtimedop) call(semctl)                         \
+	/* shm.c */ call(shmget) call(shmat) call(shmdt) call(shmctl)                              \
 	/* signal_calls.c */ call(rt_sigaction) call(rt_sigprocmask) call(rt_sigpending)           \
 	    call(sigaltstack) call(pause) call(rt_sigsuspend) call(rt_sigtimedwait)                \
 	    call(kill) call(tkill) call(tgkill) call(rt_sigqueueinfo)                              \

@@ -361,6 +361,7 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 		files_put(old_files);
 	if (old_space)
 		space_put(old_space);
+	shm_sweep();
 
 	/* The process holds version and name now; the plan has served. */
 	exec->image.version = NULL;

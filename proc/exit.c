@@ -23,6 +23,7 @@
 #include "mm/oom.h"
 #include "mm/space.h"
 #include "mm/user.h"
+#include "proc/ipc.h"
 #include "proc/signal.h"
 
 /* What a shell reports of a wait(2) status. */
@@ -93,6 +94,7 @@ static void release_resources(void)
 	task_release_parent();
 	if (space)
 		space_put(space);
+	shm_sweep();
 	oom_memory_returned();
 }
 
@@ -201,6 +203,7 @@ static void end_process(struct process *process)
 		machine_power_off();
 	}
 	process_drop_image(process);
+	sem_undo_all(process);
 	end_session(process);
 	leave_family();
 }

@@ -19,6 +19,7 @@
 #include "mm/space.h"
 #include "proc/clocks.h"
 #include "proc/cred.h"
+#include "proc/ipc.h"
 #include "proc/oom.h"
 #include "proc/procfs.h"
 #include "proc/signal.h"
@@ -339,6 +340,9 @@ void process_init(void)
 	futex_init();
 	cpu_timers_init();
 	oom_init();
+	sem_init();
+	shm_init();
+	msg_init();
 	procfs_init_processes();
 	procfs_init_system();
 	procfs_init_sys();

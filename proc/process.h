@@ -132,8 +132,9 @@ struct process {
 	struct process_counts counts, children_counts; /* alike, but for `usage`; family lock */
 	struct cpu_usage usage;                        /* of all its threads, so far */
 	struct process_timers timers;
-	struct waitq child_events; /* a child has something to be waited for */
-	struct waitq ended;        /* it is a zombie, or has been waited for: pidfds */
+	LIST_HEAD(, sem_undo) undos; /* SEM_UNDO; proc/sem.c's lock */
+	struct waitq child_events;   /* a child has something to be waited for */
+	struct waitq ended;          /* it is a zombie, or has been waited for: pidfds */
 
 	struct process_attributes { /* prctl(2), personality(2); single words, whoever writes last */
 		uint32_t personality;
@@ -320,6 +321,7 @@ __noreturn void task_exit(int status);
 /* The wait(2) status of a process that called exit(code), or that a signal ended. */
 #define PROCESS_EXITED(code)   (((code)&0xff) << 8)
 #define PROCESS_KILLED(signal) ((signal)&0x7f)
+#define PROCESS_DUMPED         0x80 /* with that: there is a core file */
 
 /*
  * A signal of the kernel's own, to the whole process; any context. The first process is no exception:
@@ -351,6 +353,12 @@ void futex_owner_ended(uint32_t tid);
  * for them is woken (proc/robust.c).
  */
 void task_leave_memory(void);
+
+/*
+ * Memory has been unmapped: shared segments that were removed while they were attached, and are not any more,
+ * are freed. No lock held; may sleep. (proc/shm.c)
+ */
+void shm_sweep(void);
 
 /* "SIGSEGV"; "signal 40" has no name: NULL. */
 const char *signal_name(int signal);

@@ -309,6 +309,8 @@ void procfs_init_processes(void)
 		{ .path = "cmdline", .generate = procfs_generate_cmdline },
 		{ .path = "environ", .generate = procfs_generate_environ, .permissions = S_IRUSR },
 		{ .path = "auxv", .generate = procfs_generate_auxv, .permissions = S_IRUSR },
+		{ .path = "io", .generate = procfs_generate_io, .permissions = S_IRUSR },
+		{ .path = "wchan", .generate = procfs_generate_wchan },
 	};
 	static const struct synthetic_numbers tasks = {
 		.files = task_files,

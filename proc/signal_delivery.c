@@ -8,6 +8,7 @@
 #include "kernel/string.h"
 #include "kernel/trap.h"
 #include "kernel/x86_64/cpu.h"
+#include "proc/core.h"
 #include "proc/signal.h"
 #include <asm/unistd_64.h>
 #include <linux/futex.h>
@@ -59,6 +60,10 @@ static bool restarts_after_handler(const struct trapframe *tf)
 	case __NR_pause:
 	case __NR_rt_sigsuspend:
 	case __NR_rt_sigtimedwait:
+	case __NR_semop:
+	case __NR_semtimedop:
+	case __NR_msgsnd:
+	case __NR_msgrcv:
 		return false;
 	case __NR_futex:
 		return tf->r10 == 0; /* without a timeout */
@@ -177,6 +182,16 @@ static __noreturn void end(void)
 	task_exit(status);
 }
 
+/* The default action of a signal that neither stops nor is ignored. */
+static __noreturn void end_by_signal(const struct trapframe *tf, const siginfo_t *info)
+{
+	int status = PROCESS_KILLED(info->si_signo);
+
+	if (core_is_wanted(current_process(), info->si_signo) && core_dump(tf, info))
+		status |= PROCESS_DUMPED;
+	process_exit(status);
+}
+
 void process_user_return(struct trapframe *tf)
 {
 	struct process *process = current_process();
@@ -199,7 +214,7 @@ void process_user_return(struct trapframe *tf)
 			return;
 		}
 		if (!(SIGNAL_BIT(d.signal) & DEFAULT_STOP))
-			process_exit(PROCESS_KILLED(d.signal));
+			end_by_signal(tf, &d.info);
 		signal_stop(d.signal);
 	}
 	/* No handler: nobody is to notice, but who waits for signals and nothing else. */

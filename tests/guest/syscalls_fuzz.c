@@ -190,6 +190,7 @@ static const long left_out[] = {
 	SYS_rename, SYS_renameat, SYS_renameat2, SYS_link, SYS_linkat, SYS_truncate, SYS_mknod,
 	SYS_mknodat, SYS_eventfd, SYS_eventfd2, SYS_signalfd, SYS_signalfd4, SYS_timerfd_create,
 	SYS_inotify_init, SYS_inotify_init1, SYS_pipe, SYS_pipe2, SYS_socketpair, SYS_socket,
+	SYS_shmget, SYS_shmctl, SYS_semget, SYS_semctl, SYS_msgget, SYS_msgctl, 449, /* futex_waitv */
 };
 /* clang-format on */
 

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import malformed_elf
 from capture import Capture
 from harness import BUILD, TOP, Guest, boot, make_root
 
@@ -57,6 +58,27 @@ def test_our_programs_pass(root, cpu, mem, append):
     (root / "script").write_text(script("/dynamic"))
     log = boot("/bin/sh /script /tmp", root=root, cpu=cpu, mem=mem, append=append)
     assert not failures(log)
+
+
+@pytest.mark.parametrize("where", [malformed_elf.TEXT, 0x10000000], ids=["on-top", "beside"])
+def test_an_interpreter_may_have_addresses_of_its_own(tmp_path, where):
+    """The interpreter is started and not the program, also where it lies on top of it, as on Linux."""
+    root = make_root(tmp_path / "root", stamped=True)
+    segments = [malformed_elf.text(vaddr=where), malformed_elf.data(vaddr=where + malformed_elf.PAGE)]
+
+    def write(name, content):
+        (root / name).write_bytes(content)
+        (root / name).chmod(0o755)
+
+    def program(interpreter):
+        # mov edi, 42 becomes mov edi, 43: the status of the program's own start.
+        content = malformed_elf.with_interpreter(os.fsencode(interpreter) + b"\0")
+        return content.replace(b"\xbf\x2a", b"\xbf\x2b", 1)
+    write("i", malformed_elf.elf(segments, entry=where + malformed_elf.HEADERS))
+    write("p", program(root / "i"))
+    assert subprocess.run([str(root / "p")], check=False).returncode == 42
+    write("p", program("/i"))
+    boot("/p", root=root, status=42)
 
 
 COMMANDS = r"""

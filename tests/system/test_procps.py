@@ -106,7 +106,7 @@ say nobody $busybox sh -c 'pgrep -f "sleep 100[01]"; test $? = 1'
 
 
 def test_ps_top_and_pgrep_tell_of_processes_in_every_state(tools):
-    said = Said(tools, PROCESSES, timeout=90)
+    said = Said(tools, PROCESSES, timeout=180)
     ids = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", said.lines("ids")[0])}
     columns = "pid ppid pgid sid tty stat ni nlwp rss vsz comm args".split()
     by_pid = {int(line["pid"]): line for line in said.table("ps", columns)}
@@ -146,7 +146,7 @@ def test_ps_top_and_pgrep_tell_of_processes_in_every_state(tools):
     before, after = times("times1"), times("times2")
     grown = after[ids["busy"]][0] - before[ids["busy"]][0]
     elapsed = after[ids["asleep"]][1] - before[ids["asleep"]][1]
-    assert 2 <= elapsed <= 10 and 1 <= grown <= elapsed + 1 and after[ids["asleep"]][0] == 0
+    assert elapsed >= 2 and 1 <= grown <= elapsed + 1 and after[ids["asleep"]][0] == 0
     cpu = [int(number) for number in said.lines("stat1")[0].split()[1:]]
     assert cpu[0] + cpu[2] >= 150 and len(cpu) == 10
 
@@ -187,7 +187,7 @@ say vmstat vmstat -n; say vmstat-s vmstat -s; say vmstat-d vmstat -d; say vmstat
 $busybox sh -c 'while :; do :; done' & one=$!
 $busybox sh -c 'while :; do :; done' & two=$!
 sleep 6
-say uptime uptime; say loadavg cat /proc/loadavg
+say loadavg cat /proc/loadavg; say uptime uptime; say loadavg2 cat /proc/loadavg
 say vmstat-busy vmstat 1 2
 kill -9 $one $two
 say vmstat-forks vmstat -f; $busybox true; $busybox true; say vmstat-forks2 vmstat -f
@@ -207,7 +207,7 @@ say unlocked $busybox cat /proc/locks
 
 
 def test_free_vmstat_uptime_and_sysctl_tell_of_the_machine(tools):
-    said = Said(tools, MACHINE, timeout=90)
+    said = Said(tools, MACHINE, timeout=180)
     memory, meminfo = (said.numbers(name) for name in ("free", "meminfo"))
     columns = "total used free shared buff available".split()
 
@@ -229,9 +229,9 @@ def test_free_vmstat_uptime_and_sysctl_tell_of_the_machine(tools):
     said.lines("vmstat-d")
 
     load = [float(number) for number in said.lines("loadavg")[0].split()[:3]]
-    assert 0.1 < load[0] <= 0.6 and 0 < load[1] < load[0] and load[2] <= load[1]
-    assert re.search(r"up 0 min, +0 users?, +load average: {:.2f}, {:.2f}, {:.2f}$".format(*load),
-                     said.lines("uptime")[0])
+    assert 0.1 < load[0] < 3 and 0 < load[1] < load[0] and load[2] <= load[1]
+    told = re.search(r"up \d+ min, +0 users?, +load average: (\S+), (\S+), (\S+)$", said.lines("uptime")[0])
+    assert list(told.groups()) in [said.lines(name)[0].split()[:3] for name in ("loadavg", "loadavg2")]
     assert re.match(r"[2-9]/\d+ \d+$", said.lines("loadavg")[0].split(None, 3)[3])
 
     slabs = [line for line in said.lines("slabtop") if line.strip().endswith("kalloc-64")]
@@ -254,7 +254,7 @@ def test_free_vmstat_uptime_and_sysctl_tell_of_the_machine(tools):
     counts = [int(number) for number in re.findall(r"^rchar: (\d+)", "\n".join(said.lines("io")), re.M)]
     assert len(counts) == 2
     idle = [float(number) for number in said.lines("idle")[0].split()]
-    assert 0.8 < idle[1] - idle[0] <= 1.1
+    assert 0.8 < idle[1] - idle[0] < 10
 
 
 def test_top_on_the_screen(tools, tmp_path):

@@ -76,6 +76,15 @@ def test_a_listing_by_exec(guest):
         assert name in guest.log.split("exec ls")[1]
 
 
+def test_a_directory_of_the_servers_is_one_before_any_name_in_it_is_known(root):
+    """QEMU's server speaks of it as most do: it announces a size, and sends nothing."""
+    (root / "deep/er").mkdir(parents=True)
+    (root / "deep/er/file").write_text("found\n")
+    log = boot("/bin/busybox sh -c 'test -d /deep/er && cd /deep && pwd && cat er/file'", root=root,
+               append="quiet")
+    assert log.endswith("/deep\nfound\n")
+
+
 def test_a_script_by_exec(guest):
     guest.type("exec /script a b\r")
     assert guest.finish(20) == 0

@@ -21,8 +21,12 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -488,6 +492,22 @@ static void bury_everybody(void)
 	ok(false, "every process dies");
 }
 
+/* What System V's calls have made stays until it is removed. */
+static void remove_ipc(void)
+{
+	struct shmid_ds segment;
+	struct msqid_ds queue;
+	struct semid_ds set;
+	int i;
+
+	for (i = shmctl(0, SHM_INFO, &segment); i >= 0; i--)
+		shmctl(shmctl(i, SHM_STAT, &segment), IPC_RMID, NULL);
+	for (i = msgctl(0, MSG_INFO, &queue); i >= 0; i--)
+		msgctl(msgctl(i, MSG_STAT, &queue), IPC_RMID, NULL);
+	for (i = semctl(0, 0, SEM_INFO, &set); i >= 0; i--)
+		semctl(semctl(i, 0, SEM_STAT, &set), 0, IPC_RMID);
+}
+
 static void run(unsigned long calls, uint64_t seed, unsigned workers)
 {
 	pid_t remover;
@@ -508,8 +528,10 @@ static void run(unsigned long calls, uint64_t seed, unsigned workers)
 	bury_everybody();
 	/* In a process of its own: the stack that this takes must not count. */
 	remover = fork();
-	if (remover == 0)
+	if (remover == 0) {
+		remove_ipc();
 		_exit(!remove_all(SCRATCH));
+	}
 	ok(waitpid(remover, &status, 0) == remover && status == 0, "every file is removed");
 }
 

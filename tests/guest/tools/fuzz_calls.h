@@ -71,7 +71,9 @@ static const struct known {
 	CALL(io_setup, "iw") CALL(io_destroy, "x") CALL(io_submit, "xiw") CALL(io_getevents, "xiibt")
 	CALL(io_uring_setup, "iw") CALL(io_uring_enter, "fiiibz") CALL(io_uring_register, "fibi")
 	CALL(mq_open, "pomw") CALL(mq_unlink, "p") CALL(shmget, "xsx") CALL(shmctl, "iib")
-	CALL(semget, "xii") CALL(semctl, "iiib") CALL(msgget, "xi") CALL(msgctl, "iib")
+	CALL(shmget, "0si") CALL(semget, "xii") CALL(semget, "0im") CALL(semctl, "iiib")
+	CALL(semop, "iwi") CALL(semtimedop, "iwit") CALL(msgget, "xi") CALL(msgget, "0m")
+	CALL(msgctl, "iib") CALL(msgsnd, "iwli") CALL(msgrcv, "iblxi")
 	/* memory */
 	OFTEN(mmap, "aArgfs", 5) OFTEN(munmap, "aA", 2) OFTEN(mprotect, "aAr", 2)
 	OFTEN(madvise, "aAG", 2) OFTEN(mremap, "aAAia", 3) CALL(msync, "aAi") CALL(mincore, "aAb")
