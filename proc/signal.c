@@ -14,6 +14,7 @@
 
 #include "kernel/string.h"
 #include "mm/slab.h"
+#include "proc/core.h"
 #include "proc/user.h"
 
 /* What an instruction causes is delivered before what others send. */
@@ -239,7 +240,9 @@ static void tell(struct process *process, struct task *task, int signal, vaddr_t
 {
 	if (!task)
 		return;
-	if (!(task->awaited & SIGNAL_BIT(signal)) && is_fatal(handler, signal))
+	/* Who leaves a core file has to get there, as with a handler. */
+	if (!(task->awaited & SIGNAL_BIT(signal)) && is_fatal(handler, signal) &&
+	    !core_is_wanted(process, signal))
 		process_end(process, PROCESS_KILLED(signal));
 	else
 		thread_signal(&task->thread);
