@@ -14,6 +14,7 @@
 struct mount *root_mount;
 
 static struct mount_list mounts = TAILQ_HEAD_INITIALIZER(mounts); /* root_lock */
+static uint32_t mount_count;                                      /* of those; root_lock */
 
 /* The file systems that there are once; mounted for ever, somewhere or nowhere. */
 static struct filesystem *kinds[8]; /* root_lock */
@@ -306,10 +307,16 @@ int location_path(const struct location *at, char *out, size_t size)
 
 /* --- the tree ----------------------------------------------------------------------------------------------- */
 
+bool mounts_have_room(uint32_t more)
+{
+	return more <= MOUNTS_MAX && mount_count <= MOUNTS_MAX - more;
+}
+
 void mount_attach(struct mount *mount, const struct location *on)
 {
 	mount->attached = true;
 	TAILQ_INSERT_TAIL(&mounts, mount, link);
+	mount_count++;
 	if (on == NULL) {
 		root_mount = mount;
 		return;
@@ -326,6 +333,7 @@ void mount_take(struct mount *mount, struct location *covered)
 	if (mount->parent != NULL)
 		LIST_REMOVE(mount, of_covered);
 	TAILQ_REMOVE(&mounts, mount, link);
+	mount_count--;
 	mount->attached = false;
 	mount->parent = NULL;
 	mount->covered = NULL;
@@ -352,6 +360,7 @@ void mount_detach(struct mount *mount, struct mount_list *gone)
 		if (!mount_is_below(m, mount))
 			continue;
 		TAILQ_REMOVE(&mounts, m, link);
+		mount_count--;
 		TAILQ_INSERT_TAIL(gone, m, link);
 	}
 	TAILQ_FOREACH (m, gone, link) {

@@ -120,11 +120,16 @@ int location_path_locked(const struct location *root, const struct location *at,
 /* The same for the calling thread's root, whose lock it takes. */
 int location_path(const struct location *at, char *out, size_t size);
 
+/* Linux's fs.mount-max: so many may be in the tree; more are ENOSPC. */
+#define MOUNTS_MAX 100000
+
 /* --- the tree of mounts; root_lock held ----------------------------------------------------------------- */
 
 /* Not in the tree yet, refs = 1; its flags and source are those of what it shows. NULL: no memory. */
 struct mount *mount_create(struct filesystem *filesystem, struct inode *root, const char *source,
 			   uint32_t flags);
+/* True if so many more may be attached. */
+bool mounts_have_room(uint32_t more);
 /* Puts it on a location, which is not covered; NULL: it is the first one. The tree takes the reference over. */
 void mount_attach(struct mount *mount, const struct location *on);
 /* Takes it out; what is mounted in it comes along. The reference is the caller's. */

@@ -56,6 +56,8 @@ static int attach_at(struct mount *mount, const struct place *place, bool once)
 	location_descend(&on);
 	if (!on.mount->attached)
 		return -EINVAL;
+	if (!mounts_have_room(1))
+		return -ENOSPC;
 	if (S_ISDIR(mount->root->mode) != S_ISDIR(on.inode->mode))
 		return -ENOTDIR;
 	if (!inode_is_root(on.inode) && on.inode->links == 0)
@@ -112,10 +114,14 @@ static bool is_to_be_copied(const struct location *from, const struct mount *m)
 	return m->parent != from->mount || inode_is_above(from->inode, m->covered);
 }
 
-/* A mount that shows the location, and copies of what is mounted in that, in a list, parents first. root_lock held. */
+/*
+ * A mount that shows the location, and copies of what is mounted in that, in a list, parents first. -ENOMEM;
+ * -ENOSPC: there is no room for so many. root_lock held.
+ */
 static int copy_tree(const struct location *from, bool all, struct mount_list *copies)
 {
 	struct mount *first = from->mount;
+	uint32_t count = 1;
 	bool more;
 
 	first->copy = mount_create(first->filesystem, from->inode, first->source,
@@ -131,6 +137,8 @@ static int copy_tree(const struct location *from, bool all, struct mount_list *c
 		for (struct mount *m = mount_next(NULL); m != NULL; m = mount_next(m)) {
 			if (!is_to_be_copied(from, m))
 				continue;
+			if (!mounts_have_room(++count))
+				return -ENOSPC;
 			m->copy = mount_create(m->filesystem, m->root, m->source,
 					       atomic_load(&m->flags));
 			if (m->copy == NULL)

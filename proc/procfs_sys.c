@@ -5,6 +5,7 @@
  */
 #include "fs/file.h"
 #include "fs/inotify.h"
+#include "fs/mount.h"
 #include "fs/pipe.h"
 #include "fs/synthetic.h"
 #include "kernel/cmdline.h"
@@ -136,6 +137,11 @@ static int generate_nr_open(struct text *text, uint32_t number)
 	return put_number(text, FILES_MAX);
 }
 
+static int generate_mount_max(struct text *text, uint32_t number)
+{
+	return put_number(text, MOUNTS_MAX);
+}
+
 static int generate_file_max(struct text *text, uint32_t number)
 {
 	return put_number(text, file_max());
@@ -238,6 +244,7 @@ void procfs_init_sys(void)
 		{ .path = "sys/fs/inotify/max_user_watches", .generate = generate_inotify_watches },
 		{ .path = "sys/fs/pipe-max-size", .generate = generate_pipe_size },
 		{ .path = "sys/fs/file-nr", .generate = generate_file_nr },
+		{ .path = "sys/fs/mount-max", .generate = generate_mount_max },
 		{ .path = "sys/fs/nr_open", .generate = generate_nr_open },
 	};
 

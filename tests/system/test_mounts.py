@@ -1,6 +1,8 @@
 """Mounts as busybox's mount, umount, df, chroot and switch_root use them."""
 
-from harness import Guest
+import re
+
+from harness import Guest, boot, census
 
 
 def lines(text):
@@ -28,3 +30,27 @@ def test_another_root_is_put_together_and_gone_to(root):
         guest.expect("new root: there")
         assert guest.finish() == 6
         assert "tmp" not in guest.log[guest.log.index("new root: there"):]
+
+
+GROW = r"""
+mkdir /tmp/m
+grow() {
+	mount -t tmpfs m /tmp/m
+	n=1; while mkdir /tmp/m/$n && mount --rbind /tmp/m /tmp/m/$n 2>/tmp/why; do n=$((n+1)); done
+	tail -n 1 /tmp/why; echo mounts: $(wc -l </proc/mounts)
+	umount -l /tmp/m; rm /tmp/why; echo mounts: $(wc -l </proc/mounts)
+}
+grow; cat /proc/census; grow; cat /proc/census
+"""
+
+
+def test_mounts_that_double_end_at_a_limit_and_give_everything_back(root):
+    """A tree that is bound into itself again and again, until there are as many mounts as on Linux."""
+    (root / "script").write_text(GROW)
+    log = boot("/bin/sh /script", root=root, mem=256, append="quiet norandmaps", timeout=120)
+    counts = [int(n) for n in re.findall(r"mounts: (\d+)", log)]
+    assert log.count("No space left on device") == 2
+    assert 50000 < counts[0] <= 100000 and counts[1] < 10 and counts[2:] == counts[:2]
+    first, second = (value + own for value, own in
+                     zip(census(log), census(log, "nr_own_frames"), strict=True))
+    assert second == first
