@@ -552,11 +552,14 @@ SYSCALL4(epoll_wait, int, epfd, vaddr_t, events, int, limit, int, timeout_ms)
 SYSCALL6(epoll_pwait, int, epfd, vaddr_t, events, int, limit, int, timeout_ms, vaddr_t, mask,
 	 size_t, mask_size)
 {
-	int64_t result = poll_begin_mask(mask, mask_size);
+	uint64_t deadline_ns = deadline_from_ms(timeout_ms);
+	int64_t result;
 
+	if (mask == 0)
+		return wait_for(epfd, events, limit, deadline_ns);
+	result = poll_begin_mask(mask, mask_size);
 	if (result == 0)
-		result = poll_end_mask(mask,
-				       wait_for(epfd, events, limit, deadline_from_ms(timeout_ms)));
+		result = poll_end_mask(mask, wait_for(epfd, events, limit, deadline_ns));
 	return result;
 }
 

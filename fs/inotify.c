@@ -26,11 +26,6 @@
 #include <asm/ioctls.h>
 #include <asm/poll.h>
 
-/* Linux's max_queued_events, max_user_instances, and a bound for watches. */
-#define EVENTS_MAX    16384
-#define INSTANCES_MAX 128
-#define WATCHES_MAX   8192
-
 #define ADD_FLAGS                                                                                 \
 	(IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK | IN_MASK_CREATE | IN_MASK_ADD | IN_ISDIR | \
 	 IN_ONESHOT)
@@ -106,9 +101,9 @@ static void tell(struct inotify *in, int number, uint32_t mask, uint32_t cookie,
 		mutex_unlock(&in->lock);
 		return;
 	}
-	if (in->count < EVENTS_MAX)
+	if (in->count < INOTIFY_EVENTS_MAX)
 		queued = make_event(&event, text);
-	if (queued == NULL && in->count <= EVENTS_MAX) {
+	if (queued == NULL && in->count <= INOTIFY_EVENTS_MAX) {
 		event = (struct inotify_event){ .wd = -1, .mask = IN_Q_OVERFLOW };
 		if (!same_event(TAILQ_LAST(&in->events, event_list), &event, NULL))
 			queued = make_event(&event, NULL);
@@ -387,7 +382,7 @@ static int64_t create(int flags)
 
 	if ((flags & ~(O_CLOEXEC | O_NONBLOCK)) != 0)
 		return -EINVAL;
-	if (atomic_fetch_add(&instance_count, 1) >= INSTANCES_MAX) {
+	if (atomic_fetch_add(&instance_count, 1) >= INOTIFY_INSTANCES_MAX) {
 		atomic_fetch_sub(&instance_count, 1);
 		return -EMFILE;
 	}
@@ -464,7 +459,7 @@ static int64_t add_watch(struct inotify *in, struct inode *inode, uint32_t mask)
 	struct inotify_watch *fresh;
 	int64_t result;
 
-	if (atomic_fetch_add(&inotify_watch_count, 1) >= WATCHES_MAX) {
+	if (atomic_fetch_add(&inotify_watch_count, 1) >= INOTIFY_WATCHES_MAX) {
 		atomic_fetch_sub(&inotify_watch_count, 1);
 		return -ENOSPC;
 	}

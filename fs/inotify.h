@@ -10,6 +10,11 @@
 struct file;
 struct inode;
 
+/* inotify(7): max_queued_events and max_user_instances as on Linux, and max_user_watches. */
+#define INOTIFY_EVENTS_MAX    16384
+#define INOTIFY_INSTANCES_MAX 128
+#define INOTIFY_WATCHES_MAX   8192
+
 extern _Atomic uint32_t inotify_watch_count;
 
 static inline bool inotify_is_used(void)

@@ -39,8 +39,7 @@
 
 #define SCM_RIGHTS       1
 #define SCM_CREDENTIALS  2
-#define NGROUPS_MAX      65536 /* setgroups(2) */
-#define SCM_MAX_FD       253   /* descriptors in one message */
+#define SCM_MAX_FD       253 /* descriptors in one message */
 
 struct ucred {
 	uint32_t pid, uid, gid;

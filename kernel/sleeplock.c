@@ -233,18 +233,14 @@ int mutex_lock_killable(struct mutex *mutex)
 	return lock_mutex(mutex, true);
 }
 
-void mutex_unlock(struct mutex *mutex)
+/* Somebody waits, or has waited. */
+static __attribute__((noinline)) void unlock_slowly(struct mutex *mutex)
 {
-	struct thread *self = current;
+	struct waiter *first;
 
 	assert(mutex_held(mutex));
-	sleep_note_released(NOTED(mutex));
-	if (likely(atomic_compare_exchange_strong_explicit(
-		    &mutex->owner, &self, NULL, memory_order_release, memory_order_relaxed)))
-		return;
-
 	spin_lock(&mutex->waiters.lock);
-	struct waiter *first = TAILQ_FIRST(&mutex->waiters.waiters);
+	first = TAILQ_FIRST(&mutex->waiters.waiters);
 	if (first == NULL) {
 		mutex->owner = NULL;
 	} else {
@@ -253,6 +249,17 @@ void mutex_unlock(struct mutex *mutex)
 		grant_first(&mutex->waiters.waiters);
 	}
 	spin_unlock(&mutex->waiters.lock);
+}
+
+/* Exchanging the owner for nobody asserts that it is the caller. */
+void mutex_unlock(struct mutex *mutex)
+{
+	struct thread *self = current;
+
+	sleep_note_released(NOTED(mutex));
+	if (unlikely(!atomic_compare_exchange_strong_explicit(
+		    &mutex->owner, &self, NULL, memory_order_release, memory_order_relaxed)))
+		unlock_slowly(mutex);
 }
 
 bool mutex_held(const struct mutex *mutex)

@@ -248,7 +248,7 @@ void family_make_leader(struct task *task)
 void family_tell_parent(struct process *child, int code, int status)
 {
 	struct process *parent = child->parent;
-	bool ended = code == CLD_EXITED || code == CLD_KILLED;
+	bool ended = code == CLD_EXITED || code == CLD_KILLED || code == CLD_DUMPED;
 	struct process_times times;
 	siginfo_t info;
 
@@ -283,7 +283,10 @@ void family_tell_of_end(struct process *zombie)
 	int signal = zombie->exit_status & 0x7f;
 	bool forgotten = is_ignored_by_parent(zombie);
 
-	family_tell_parent(zombie, signal ? CLD_KILLED : CLD_EXITED,
+	family_tell_parent(zombie,
+			   !signal                                ? CLD_EXITED
+			   : zombie->exit_status & PROCESS_DUMPED ? CLD_DUMPED
+								  : CLD_KILLED,
 			   signal ? signal : zombie->exit_status >> 8);
 	waitq_wake_all(&zombie->ended);
 	if (forgotten) {

@@ -321,6 +321,7 @@ __noreturn void task_exit(int status);
 /* The wait(2) status of a process that called exit(code), or that a signal ended. */
 #define PROCESS_EXITED(code)   (((code)&0xff) << 8)
 #define PROCESS_KILLED(signal) ((signal)&0x7f)
+#define PROCESS_DUMPED         0x80 /* with that: there is a core file */
 
 /*
  * A signal of the kernel's own, to the whole process; any context. The first process is no exception:

@@ -4,6 +4,8 @@
  * Most are numbers that another room decides by; the few that can be written are the machine's names.
  */
 #include "fs/file.h"
+#include "fs/inotify.h"
+#include "fs/pipe.h"
 #include "fs/synthetic.h"
 #include "kernel/cmdline.h"
 #include "kernel/cred.h"
@@ -145,6 +147,26 @@ static int generate_file_nr(struct text *text, uint32_t number)
 	return 0;
 }
 
+static int generate_inotify_events(struct text *text, uint32_t number)
+{
+	return put_number(text, INOTIFY_EVENTS_MAX);
+}
+
+static int generate_inotify_instances(struct text *text, uint32_t number)
+{
+	return put_number(text, INOTIFY_INSTANCES_MAX);
+}
+
+static int generate_inotify_watches(struct text *text, uint32_t number)
+{
+	return put_number(text, INOTIFY_WATCHES_MAX);
+}
+
+static int generate_pipe_size(struct text *text, uint32_t number)
+{
+	return put_number(text, PIPE_PAGES_MAX * PAGE_SIZE);
+}
+
 /* --- randomness -------------------------------------------------------------------------------- */
 
 /* RFC 9562: version 4, random. */
@@ -210,6 +232,11 @@ void procfs_init_sys(void)
 		{ .path = "sys/vm/max_map_count", .generate = generate_max_map_count },
 		{ .path = "sys/vm/overcommit_memory", .generate = generate_overcommit },
 		{ .path = "sys/fs/file-max", .generate = generate_file_max },
+		{ .path = "sys/fs/inotify/max_queued_events", .generate = generate_inotify_events },
+		{ .path = "sys/fs/inotify/max_user_instances",
+		  .generate = generate_inotify_instances },
+		{ .path = "sys/fs/inotify/max_user_watches", .generate = generate_inotify_watches },
+		{ .path = "sys/fs/pipe-max-size", .generate = generate_pipe_size },
 		{ .path = "sys/fs/file-nr", .generate = generate_file_nr },
 		{ .path = "sys/fs/nr_open", .generate = generate_nr_open },
 	};

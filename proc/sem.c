@@ -128,8 +128,10 @@ static void forget_undo(struct sem_undo *undo)
 
 static void remove_set(struct sem_set *set)
 {
-	while (!LIST_EMPTY(&set->undos))
-		forget_undo(LIST_FIRST(&set->undos));
+	struct sem_undo *undo, *next;
+
+	LIST_FOREACH_SAFE (undo, &set->undos, in_set, next)
+		forget_undo(undo);
 	ipc_remove(&sets, &set->ipc);
 	semaphores_made -= set->count;
 	set->removed = true;
@@ -161,12 +163,12 @@ static struct sem_undo *undo_for(struct sem_set *set)
 
 void sem_undo_all(struct process *process)
 {
-	struct sem_undo *undo;
+	struct sem_undo *undo, *next;
 
 	if (LIST_EMPTY(&process->undos))
 		return;
 	mutex_lock(&sets.lock);
-	while ((undo = LIST_FIRST(&process->undos))) {
+	LIST_FOREACH_SAFE (undo, &process->undos, in_process, next) {
 		struct sem_set *set = undo->set;
 
 		for (uint32_t i = 0; i < set->count; i++) {

@@ -14,6 +14,7 @@
 
 #include "kernel/string.h"
 #include "mm/slab.h"
+#include "proc/core.h"
 #include "proc/user.h"
 
 /* What an instruction causes is delivered before what others send. */
@@ -33,12 +34,6 @@ struct signal_action signal_action(struct process *process, int signal)
 	spin_unlock(&process->handlers->lock);
 	spin_unlock(&process->signal_lock);
 	return action;
-}
-
-bool signal_is_ignored(vaddr_t handler, int signal)
-{
-	return handler == (vaddr_t)SIG_IGN ||
-	       (handler == (vaddr_t)SIG_DFL && (SIGNAL_BIT(signal) & DEFAULT_IGNORE));
 }
 
 bool signal_spares(const struct process *process, vaddr_t handler, const siginfo_t *info)
@@ -245,7 +240,9 @@ static void tell(struct process *process, struct task *task, int signal, vaddr_t
 {
 	if (!task)
 		return;
-	if (!(task->awaited & SIGNAL_BIT(signal)) && is_fatal(handler, signal))
+	/* Who leaves a core file has to get there, as with a handler. */
+	if (!(task->awaited & SIGNAL_BIT(signal)) && is_fatal(handler, signal) &&
+	    !core_is_wanted(process, signal))
 		process_end(process, PROCESS_KILLED(signal));
 	else
 		thread_signal(&task->thread);

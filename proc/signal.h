@@ -57,7 +57,11 @@ static inline vaddr_t signal_handler(const struct process *process, int signal)
 {
 	return *(const volatile vaddr_t *)&process->handlers->actions[signal - 1].handler;
 }
-bool signal_is_ignored(vaddr_t handler, int signal);
+static inline bool signal_is_ignored(vaddr_t handler, int signal)
+{
+	return handler == (vaddr_t)SIG_IGN ||
+	       (handler == (vaddr_t)SIG_DFL && (SIGNAL_BIT(signal) & DEFAULT_IGNORE));
+}
 /* The first process is spared what others send it and it has not asked for; not what keys and faults do. */
 bool signal_spares(const struct process *process, vaddr_t handler, const siginfo_t *info);
 

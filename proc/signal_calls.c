@@ -13,77 +13,62 @@
 
 /* --- dispositions ----------------------------------------------------------------------------------- */
 
-/* The kernel's struct sigaction, as rt_sigaction(2) passes it. */
-struct user_sigaction {
-	uint64_t handler;
-	uint64_t flags;
-	uint64_t restorer;
-	uint64_t mask;
-};
-_Static_assert(sizeof(struct user_sigaction) == sizeof(struct sigaction), "the kernel's interface");
+_Static_assert(sizeof(struct signal_action) == sizeof(struct sigaction),
+	       "as rt_sigaction(2) passes it");
 
 /* What Linux knows (since 5.11): a flag that is not there when it is read back is not supported. */
 #define KNOWN_FLAGS                                                                        \
 	(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | \
 	 SA_RESETHAND | SA_EXPOSE_TAGBITS | SA_RESTORER)
 
-/* `action` becomes that of the signal, and what it was before. */
-static void exchange_action(struct handlers *handlers, int signal, struct signal_action *action)
+/* What was there before goes to *old, if that is not NULL; its handler is returned. */
+static vaddr_t set_action(struct handlers *handlers, int signal, const struct signal_action *to,
+			  struct signal_action *old)
 {
-	struct signal_action *place = &handlers->actions[signal - 1], before;
+	struct signal_action *place = &handlers->actions[signal - 1];
+	vaddr_t handler;
 
 	spin_lock(&handlers->lock);
-	before = *place;
-	*place = *action;
+	handler = place->handler;
+	if (old)
+		*old = *place;
+	*place = *to;
 	spin_unlock(&handlers->lock);
-	*action = before;
+	return handler;
 }
 
 /* What is ignored from now on is not pending any more (POSIX, 2.4.3): in one step, for whoever posts it. */
-static void ignore(struct process *self, int signal, struct signal_action *action)
+static void ignore(struct process *self, int signal, const struct signal_action *to,
+		   struct signal_action *old)
 {
 	spin_lock(&self->signal_lock);
-	exchange_action(self->handlers, signal, action);
+	(void)set_action(self->handlers, signal, to, old);
 	signal_discard(self, SIGNAL_BIT(signal));
 	spin_unlock(&self->signal_lock);
-}
-
-static int put_action(vaddr_t to, const struct signal_action *action)
-{
-	return put_user(to, ((struct user_sigaction){ action->handler, action->flags,
-						      action->restorer, action->mask }));
 }
 
 SYSCALL4(rt_sigaction, int, signal, vaddr_t, new, vaddr_t, old, size_t, set_size)
 {
 	struct process *self = current_process();
-	struct user_sigaction to;
-	struct signal_action action;
+	struct signal_action to, before, *keep = old != 0 ? &before : NULL;
 
 	if (set_size != sizeof(uint64_t) || signal < 1 || signal > NSIG_KERNEL)
 		return -EINVAL;
 	if (new == 0) {
-		action = signal_action(self, signal);
-		return old != 0 ? put_action(old, &action) : 0;
+		before = signal_action(self, signal);
+		return old != 0 ? put_user(old, before) : 0;
 	}
 	if (get_user(&to, new) != 0)
 		return -EFAULT;
 	if (SIGNAL_BIT(signal) & UNSTOPPABLE)
 		return -EINVAL;
-	action = (struct signal_action){
-		.handler = to.handler,
-		.flags = to.flags & KNOWN_FLAGS,
-		.restorer = to.restorer,
-		.mask = to.mask & ~UNSTOPPABLE,
-	};
-	if (signal_is_ignored(action.handler, signal))
-		ignore(self, signal, &action);
-	else
-		exchange_action(self->handlers, signal, &action);
-	if (signal_is_ignored(action.handler, signal) &&
-	    !signal_is_ignored((vaddr_t)to.handler, signal))
+	to.flags &= KNOWN_FLAGS;
+	to.mask &= ~UNSTOPPABLE;
+	if (signal_is_ignored(to.handler, signal))
+		ignore(self, signal, &to, keep);
+	else if (signal_is_ignored(set_action(self->handlers, signal, &to, keep), signal))
 		posix_timers_heed(signal);
-	return old != 0 ? put_action(old, &action) : 0;
+	return old != 0 ? put_user(old, before) : 0;
 }
 
 /* --- masks ------------------------------------------------------------------------------------------- */

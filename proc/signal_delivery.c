@@ -8,6 +8,7 @@
 #include "kernel/string.h"
 #include "kernel/trap.h"
 #include "kernel/x86_64/cpu.h"
+#include "proc/core.h"
 #include "proc/signal.h"
 #include <asm/unistd_64.h>
 #include <linux/futex.h>
@@ -181,6 +182,16 @@ static __noreturn void end(void)
 	task_exit(status);
 }
 
+/* The default action of a signal that neither stops nor is ignored. */
+static __noreturn void end_by_signal(const struct trapframe *tf, const siginfo_t *info)
+{
+	int status = PROCESS_KILLED(info->si_signo);
+
+	if (core_is_wanted(current_process(), info->si_signo) && core_dump(tf, info))
+		status |= PROCESS_DUMPED;
+	process_exit(status);
+}
+
 void process_user_return(struct trapframe *tf)
 {
 	struct process *process = current_process();
@@ -203,7 +214,7 @@ void process_user_return(struct trapframe *tf)
 			return;
 		}
 		if (!(SIGNAL_BIT(d.signal) & DEFAULT_STOP))
-			process_exit(PROCESS_KILLED(d.signal));
+			end_by_signal(tf, &d.info);
 		signal_stop(d.signal);
 	}
 	/* No handler: nobody is to notice, but who waits for signals and nothing else. */

@@ -17,12 +17,14 @@
 #include "proc/hostname.h"
 #include "proc/process.h"
 #include "proc/version.h"
+#include <linux/personality.h>
 #include <linux/reboot.h>
 #include <linux/sysinfo.h>
 #include <linux/utsname.h>
 
 SYSCALL1(uname, vaddr_t, out)
 {
+	const uint32_t persona = current_process()->attributes.personality;
 	struct new_utsname name = {
 		.sysname = UNAME_SYSTEM,
 		.release = UNAME_RELEASE,
@@ -30,6 +32,11 @@ SYSCALL1(uname, vaddr_t, out)
 		.machine = UNAME_MACHINE,
 	};
 
+	if (persona & UNAME26)
+		(void)snprintf(name.release, sizeof(name.release), UNAME_RELEASE_26,
+			       UNAME_RELEASE_26_MINOR);
+	if ((persona & PER_MASK) == PER_LINUX32)
+		strlcpy(name.machine, UNAME_MACHINE_32, sizeof(name.machine));
 	hostname_get(name.nodename);
 	hostname_get_domain(name.domainname);
 	return put_user(out, name);

@@ -15,7 +15,11 @@
 #define UNAME_SYSTEM     "Linux"
 #define UNAME_RELEASE \
 	VERSION_TEXT(LINUX_VERSION_MAJOR) "." VERSION_TEXT(LINUX_VERSION_PATCHLEVEL) ".0-hawser"
-#define UNAME_VERSION "#1 Hawser"
-#define UNAME_MACHINE "x86_64"
+/* For programs that know of nothing newer than Linux 2.6: personality(2), UNAME26; and of PER_LINUX32. */
+#define UNAME_RELEASE_26_MINOR (LINUX_VERSION_PATCHLEVEL + 60)
+#define UNAME_RELEASE_26       "2.6.%d-hawser"
+#define UNAME_MACHINE_32       "i686"
+#define UNAME_VERSION          "#1 Hawser"
+#define UNAME_MACHINE          "x86_64"
 
 #endif

@@ -81,7 +81,9 @@ static void take_zombie(struct wait *wait, struct process *child)
 
 	describe(wait, child);
 	wait->status = child->exit_status;
-	wait->code = signal ? CLD_KILLED : CLD_EXITED;
+	wait->code = !signal                               ? CLD_EXITED
+		     : child->exit_status & PROCESS_DUMPED ? CLD_DUMPED
+							   : CLD_KILLED;
 	if (!(wait->options & WNOWAIT)) {
 		family_remove(child);
 		wait->reaped = child;

@@ -230,6 +230,37 @@ static void many(void)
 	ok(before == after, "nothing is left (%ld, %ld)", before, after);
 }
 
+static long limit_of(const char *name)
+{
+	char file[96];
+	long limit = -1;
+
+	snprintf(file, sizeof(file), "/proc/sys/fs/%s", name);
+	FILE *stream = fopen(file, "r");
+	if (stream == NULL || fscanf(stream, "%ld", &limit) != 1)
+		limit = -1;
+	if (stream != NULL)
+		fclose(stream);
+	return limit;
+}
+
+/* At least on this machine there are not so many in use yet. */
+static void limits(void)
+{
+	long most = limit_of("inotify/max_user_instances"), count = 0;
+	int instances[512], first = inotify_init1(0);
+
+	ok(most > 0 && limit_of("inotify/max_user_watches") > 0 &&
+		   limit_of("inotify/max_queued_events") > 0 && limit_of("pipe-max-size") >= 65536,
+	   "/proc/sys/fs tells of limits");
+	while (count < 512 && count <= most && (instances[count] = inotify_init1(0)) >= 0)
+		count++;
+	ok(most > 512 || (count < most && errno == EMFILE), "instances: %ld of %ld", count, most);
+	while (count > 0)
+		close(instances[--count]);
+	close(first);
+}
+
 /* A file that is open is there, whether or not it has a name. */
 static void removed_while_open(void)
 {
@@ -267,6 +298,7 @@ int main(int argc, char **argv)
 	waiting();
 	many();
 	removed_while_open();
+	limits();
 	rmdir(dir);
 	told("5:create a, 5:ignored", "the directory goes, and its watch");
 	close(in);

@@ -258,10 +258,18 @@ static int control(void)
 static int with_personality(void)
 {
 	int old = personality(0xffffffff);
+	struct utsname name;
 
 	if (personality((unsigned long)old | ADDR_NO_RANDOMIZE) != old)
 		return 1;
-	return personality(0xffffffff) == (old | ADDR_NO_RANDOMIZE) ? 0 : 2;
+	if (personality(0xffffffff) != (old | ADDR_NO_RANDOMIZE))
+		return 2;
+	personality(PER_LINUX32 | UNAME26);
+	if (uname(&name) != 0 || strncmp(name.release, "2.6.", 4) != 0 ||
+	    strcmp(name.machine, "i686") != 0)
+		return 3;
+	personality((unsigned long)old);
+	return uname(&name) == 0 && strcmp(name.machine, "x86_64") == 0 ? 0 : 4;
 }
 
 static void attributes(void)
