@@ -277,7 +277,7 @@ static int64_t read_link(int dirfd, vaddr_t user_path, vaddr_t to, int size)
 	}
 	if (error != 0)
 		goto out;
-	location_accessed(&at);
+	location_accessed(&at, true);
 	length = MIN(strlen(target), (size_t)size);
 	error = copy_to_user(to, target, length);
 	text_free(&text);

@@ -186,7 +186,7 @@ static int64_t list(int fd, vaddr_t to, size_t count, bool old)
 			file->offset = before;
 	}
 	mutex_unlock(&file->offset_lock);
-	file_accessed(file);
+	file_accessed(file, true);
 	inotify_file(file, IN_ACCESS);
 	if (result == 0)
 		result = (int64_t)sink.used;

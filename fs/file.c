@@ -107,12 +107,6 @@ void file_set_inode(struct file *file, struct inode *inode)
 	file->inode = inode;
 }
 
-bool file_may_wait(const struct file *file)
-{
-	return (atomic_load(&file->flags) & O_NONBLOCK) == 0 &&
-	       (current->io_flags & RWF_NOWAIT) == 0;
-}
-
 loff_t seek_in(struct file *file, loff_t offset, int whence, loff_t size)
 {
 	loff_t base;

@@ -6,6 +6,7 @@
 
 #include "fs/file.h"
 #include "kernel/base.h"
+#include "kernel/sched.h"
 #include <linux/fcntl.h>
 #include <linux/fs.h> /* SEEK_* */
 
@@ -36,14 +37,19 @@ int path_only_open(struct file *file); /* O_PATH */
 void file_set_inode(struct file *file, struct inode *inode);
 
 /* False with O_NONBLOCK, or if the call is not to wait (RWF_NOWAIT). */
-bool file_may_wait(const struct file *file);
+static inline bool file_may_wait(const struct file *file)
+{
+	return (atomic_load(&file->flags) & O_NONBLOCK) == 0 &&
+	       (current->io_flags & RWF_NOWAIT) == 0;
+}
 
 /*
  * It has been read: that is a time of access, if its mount keeps those and the descriptor does not forbid it
- * (O_NOATIME). The second one is of a directory's listing, or of a link. No lock is held. (fs/times.c)
+ * (O_NOATIME). The second one is of a directory's listing, or of a link. `first`: not only the rest of it has been
+ * read, so that it is worth a look at the clock. No lock is held. (fs/times.c)
  */
-void file_accessed(const struct file *file);
-void location_accessed(const struct location *at);
+void file_accessed(const struct file *file, bool first);
+void location_accessed(const struct location *at, bool first);
 
 /* True if the file is open, and regular. */
 bool regular_is(const struct file *file);

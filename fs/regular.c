@@ -35,7 +35,7 @@ static ssize_t read_regular(struct file *file, vaddr_t to, size_t length, loff_t
 		return -EAGAIN;
 	done = version_read_user(file->version, (uint64_t)*offset, to, length);
 	if (length > 0)
-		file_accessed(file);
+		file_accessed(file, *offset == 0);
 	if (done > 0)
 		*offset += done;
 	return done;
@@ -166,7 +166,7 @@ static int mmap_regular(struct file *file, struct map_request *request)
 		error = claim_mapping(file, request);
 	if (error == 0)
 		request->object = version_object(file->version);
-	file_accessed(file);
+	file_accessed(file, true);
 	return error;
 }
 

@@ -27,7 +27,7 @@ static bool is_outdated(const struct inode *inode, uint32_t flags)
 	       inode->accessed_ns <= inode->changed_ns;
 }
 
-void location_accessed(const struct location *at)
+void location_accessed(const struct location *at, bool first)
 {
 	uint32_t flags = at->mount != NULL ? atomic_load(&at->mount->flags) : MS_NOATIME;
 	struct inode *inode = at->inode;
@@ -36,19 +36,20 @@ void location_accessed(const struct location *at)
 	    ((flags & MS_NODIRATIME) != 0 && S_ISDIR(inode->mode)) ||
 	    mount_has(at->mount, MS_RDONLY))
 		return;
-	if (!is_outdated(inode, flags) && clock_wall_ns() - inode->accessed_ns < RELATIVE_NS)
+	if (!is_outdated(inode, flags) &&
+	    (!first || clock_wall_ns() - inode->accessed_ns < RELATIVE_NS))
 		return;
 	mutex_lock(&root_lock);
 	inode->accessed_ns = clock_wall_ns();
 	mutex_unlock(&root_lock);
 }
 
-void file_accessed(const struct file *file)
+void file_accessed(const struct file *file, bool first)
 {
 	struct location at = { file->mount, file->inode };
 
 	if ((atomic_load(&file->flags) & O_NOATIME) == 0)
-		location_accessed(&at);
+		location_accessed(&at, first);
 }
 
 /* One of utimensat(2)'s two times; `*keep` if it is to stay. */
