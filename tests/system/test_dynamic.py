@@ -130,7 +130,7 @@ def test_an_interactive_bash_of_the_distribution(root):
     with Guest("/bin/bash --norc", root=root, append="quiet") as guest:
         guest.expect(r"bash-5[^ ]* ")
         guest.type("bind 'set enable-bracketed-paste off'; PS1='hawser-''prompt> '\r")
-        guest.expect("\nhawser-prompt> ")
+        guest.expect("[\r\n]hawser-prompt> ")
         assert guest.run("ls /bin/b* | cat").split() == ["/bin/bash"]
         guest.type("bash -c 'echo be''gun; exec cat'\r")
         guest.expect("begun")
