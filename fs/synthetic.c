@@ -347,9 +347,13 @@ int synthetic_entry(const struct inode *dir, const char *name, struct inode **ou
 	const struct synthetic_entries *entries = dir->entries;
 	struct inode *inode;
 	uint32_t entry;
+	int64_t next;
 
-	if (!parse_number(name, &entry) || entries->next(dir->number_of, entry) != entry)
+	if (!parse_number(name, &entry))
 		return -ENOENT;
+	next = entries->next(dir->number_of, entry);
+	if (next != entry)
+		return next < 0 ? (int)next : -ENOENT;
 	inode = create(&entries->each, dir->number_of);
 	if (inode == NULL)
 		return -ENOMEM;

@@ -339,9 +339,13 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	struct files *old_files = NULL;
 
 	task_leave_memory();
+	task_take_lead();
 	mutex_lock(&family_lock);
 	if (old_space)
 		process_note_peak();
+	/* At once, or who may look into the old program might reach into the new one (cred_may_inspect()). */
+	process_exec_attributes(current_process());
+	cred_commit_locked(exec->cred);
 	space_switch(exec->space);
 	/* If only siblings had shared it, it is ours alone now. */
 	if (exec->files && files_shared(current->files)) {
@@ -353,7 +357,6 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	mutex_unlock(&family_lock);
 	process_new_image(exec->image.version, exec->image.name, base_name(request->program),
 			  exec->handlers);
-	cred_commit(exec->cred);
 	reset_registers(exec);
 
 	files_close_on_exec(current->files);

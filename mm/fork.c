@@ -33,18 +33,23 @@ struct fork {
 	vaddr_t start, end; /* of what the parent's TLBs must forget; empty if start == end */
 };
 
-/* As below, for one large page. */
-static int share_large(struct fork *fork, const struct mapping *page)
+/* What has been writable a moment ago, and must be flushed whatever becomes of the child. */
+static void note_written(struct fork *fork, const struct mapping *pages, unsigned count)
 {
-	if (page->pte.writable)
-		fork->end = page->page + LARGE_SIZE;
-	return large_share(fork->child, page);
+	unsigned first = 0, last = count;
+
+	while (first < count && !pages[first].pte.writable)
+		first++;
+	if (first == count)
+		return;
+	while (!pages[last - 1].pte.writable)
+		last--;
+	if (fork->start == fork->end)
+		fork->start = pages[first].page; /* they come in order */
+	fork->end = pages[last - 1].page + (pages[last - 1].pte.large ? LARGE_SIZE : PAGE_SIZE);
 }
 
-/*
- * Notes what must be flushed, shares large pages, and leaves of the others those that are private: in no
- * object. Their number; -ENOMEM.
- */
+/* Shares large pages, and leaves of the others those that are private: in no object. Their number; -ENOMEM. */
 static int keep_private(struct fork *fork, struct mapping *pages, unsigned count)
 {
 	unsigned kept = 0;
@@ -52,13 +57,8 @@ static int keep_private(struct fork *fork, struct mapping *pages, unsigned count
 	for (unsigned i = 0; i < count; i++) {
 		struct pte pte = pages[i].pte;
 
-		if (pte.writable) {
-			if (fork->start == fork->end)
-				fork->start = pages[i].page; /* they come in order */
-			fork->end = pages[i].page + PAGE_SIZE;
-		}
 		if (unlikely(pte.special || pte.large)) {
-			int error = pte.large ? share_large(fork, &pages[i]) : 0;
+			int error = pte.large ? large_share(fork->child, &pages[i]) : 0;
 
 			if (error)
 				return error;
@@ -104,6 +104,7 @@ static int share_pages(struct fork *fork, const struct region *region)
 		spin_lock(&from->lock);
 		count = pmap_collect(from, &at, region->end, PMAP_READ_ONLY, pages, BATCH);
 		spin_unlock(&from->lock);
+		note_written(fork, pages, count);
 		error = keep_private(fork, pages, count);
 		if (error > 0)
 			error = give_pages(fork->child, pages, (unsigned)error);

@@ -179,5 +179,3 @@ SYSCALL3(msync, vaddr_t, start, size_t, length, int, flags)
 		return -ENOMEM;
 	return length > 0 ? space_sync(current->space, start, length, flags) : 0;
 }
-
-/* It offers no command, and says so: programs then use barriers of their own. */

@@ -62,13 +62,13 @@ static bool is_another(const struct cred *old, const struct cred *new)
 	       old->fsgid != new->fsgid || (new->permitted & ~old->permitted) != 0;
 }
 
-void cred_commit(struct cred *cred)
+void cred_commit_locked(struct cred *cred)
 {
 	struct process *process = current_process();
 	struct cred *mine, *seen;
 
+	assert_locked(mutex_held(&family_lock));
 	cred_get(cred); /* one for the thread, one for the process */
-	mutex_lock(&family_lock);
 	mine = current->cred;
 	seen = process->cred;
 	if (is_another(mine ? mine : &root_cred, cred)) {
@@ -77,9 +77,15 @@ void cred_commit(struct cred *cred)
 	}
 	current->cred = cred;
 	process->cred = cred;
-	mutex_unlock(&family_lock);
 	cred_put(mine);
 	cred_put(seen);
+}
+
+void cred_commit(struct cred *cred)
+{
+	mutex_lock(&family_lock);
+	cred_commit_locked(cred);
+	mutex_unlock(&family_lock);
 }
 
 void cred_inherit(struct process *process, struct thread *thread)

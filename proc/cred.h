@@ -15,6 +15,7 @@ void cred_put(struct cred *cred); /* NULL is allowed */
 struct cred *cred_copy(void);
 /* The calling thread's from now on, and what others see of its process. Takes the reference over. */
 void cred_commit(struct cred *cred);
+void cred_commit_locked(struct cred *cred); /* family lock held */
 
 /* A child's thread and process, alone still, get the caller's. */
 void cred_inherit(struct process *process, struct thread *thread);

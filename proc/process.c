@@ -209,7 +209,6 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 	handlers_reset(process->handlers);
 	current_task()->alternate_stack = (struct alternate_stack){ 0 };
 	timers_exec(process);
-	process_exec_attributes(process);
 	task_release_parent();
 
 	if (old_exe) {

@@ -20,28 +20,34 @@
 #include "proc/procfs.h"
 #include <linux/fcntl.h>
 
-/* The process's descriptors, with a reference; NULL: it has none (any more), or is not to be looked into. */
-static struct files *files_of(uint32_t pid)
+/* The process's descriptors, with a reference. -ENOENT: it has none (any more); -EACCES: not to be looked into. */
+static int files_of(uint32_t pid, struct files **out)
 {
 	struct process *process;
-	struct files *files = NULL;
+	struct files *files;
+	int error = 0;
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process && cred_may_inspect(process))
-		files = process_files(process);
-	if (files)
+	files = process ? process_files(process) : NULL;
+	if (process && !cred_may_inspect(process))
+		error = -EACCES;
+	else if (!files)
+		error = -ENOENT;
+	else
 		files_get(files);
 	mutex_unlock(&family_lock);
-	return files;
+	*out = files;
+	return error;
 }
 
 static int file_of(uint32_t pid, uint32_t fd, struct file **out)
 {
-	struct files *files = files_of(pid);
+	struct files *files;
+	int error = files_of(pid, &files);
 
-	if (!files)
-		return -ENOENT;
+	if (error != 0)
+		return error;
 	*out = files_lookup(files, (int)fd);
 	files_put(files);
 	return *out ? 0 : -ENOENT;
@@ -49,11 +55,13 @@ static int file_of(uint32_t pid, uint32_t fd, struct file **out)
 
 static int64_t next_fd(uint32_t pid, uint32_t from)
 {
-	struct files *files = files_of(pid);
-	int64_t fd = -ENOENT;
+	struct files *files;
+	int64_t fd = files_of(pid, &files);
 
-	if (files) {
+	if (fd == 0) {
 		fd = files_next(files, from);
+		if (fd < 0)
+			fd = -ENOENT;
 		files_put(files);
 	}
 	return fd;
@@ -172,18 +180,19 @@ const struct synthetic_entries procfs_fd = {
 /* O_CLOEXEC is the descriptor's and not the file's, and shown among the flags. */
 static int generate_fdinfo(struct text *text, uint32_t pid, uint32_t fd)
 {
-	struct files *files = files_of(pid);
 	struct stat st = { 0 };
-	struct file *file = NULL;
+	struct files *files;
+	struct file *file;
 	uint32_t flags = 0;
 	loff_t offset;
+	int error = files_of(pid, &files);
 
-	if (files) {
-		file = files_lookup(files, (int)fd);
-		if (files_get_cloexec(files, (int)fd) > 0)
-			flags = O_CLOEXEC;
-		files_put(files);
-	}
+	if (error != 0)
+		return error;
+	file = files_lookup(files, (int)fd);
+	if (files_get_cloexec(files, (int)fd) > 0)
+		flags = O_CLOEXEC;
+	files_put(files);
 	if (!file)
 		return -ENOENT;
 	flags |= atomic_load(&file->flags);
@@ -207,28 +216,34 @@ const struct synthetic_entries procfs_fdinfo = {
 
 /* --- cwd and root ---------------------------------------------------------------------------------- */
 
-static struct fs_context *context_of(uint32_t pid)
+static int context_of(uint32_t pid, struct fs_context **out)
 {
 	struct process *process;
-	struct fs_context *fs = NULL;
+	struct fs_context *fs;
+	int error = 0;
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process && cred_may_inspect(process))
-		fs = process_fs(process);
-	if (fs)
+	fs = process ? process_fs(process) : NULL;
+	if (process && !cred_may_inspect(process))
+		error = -EACCES;
+	else if (!fs)
+		error = -ENOENT;
+	else
 		fs_context_get(fs);
 	mutex_unlock(&family_lock);
-	return fs;
+	*out = fs;
+	return error;
 }
 
 int procfs_follow_cwd(uint32_t pid, uint32_t unused, struct place *out)
 {
-	struct fs_context *fs = context_of(pid);
+	struct fs_context *fs;
 	struct location at;
+	int error = context_of(pid, &fs);
 
-	if (!fs)
-		return -ENOENT;
+	if (error != 0)
+		return error;
 	fs_context_get_cwd(fs, &at);
 	*out = (struct place){ .mount = at.mount, .inode = at.inode };
 	fs_context_put(fs);
@@ -237,11 +252,12 @@ int procfs_follow_cwd(uint32_t pid, uint32_t unused, struct place *out)
 
 int procfs_follow_root(uint32_t pid, uint32_t unused, struct place *out)
 {
-	struct fs_context *fs = context_of(pid);
+	struct fs_context *fs;
 	struct location at;
+	int error = context_of(pid, &fs);
 
-	if (!fs)
-		return -ENOENT;
+	if (error != 0)
+		return error;
 	fs_context_get_root(fs, &at);
 	*out = (struct place){ .mount = at.mount, .inode = at.inode };
 	fs_context_put(fs);

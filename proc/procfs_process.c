@@ -131,10 +131,21 @@ void subject_put(struct subject *s)
 	process_put(s->process);
 }
 
+int subject_inspect(uint32_t number, struct subject *s)
+{
+	int error = subject_get(number, s);
+
+	if (error == 0 && s->space && !s->may_inspect) {
+		subject_put(s);
+		error = -EACCES;
+	}
+	return error;
+}
+
 int procfs_get_space(uint32_t pid, struct space **out)
 {
 	struct subject s;
-	int error = subject_get(pid, &s);
+	int error = subject_inspect(pid, &s);
 
 	if (error != 0)
 		return error;
@@ -336,7 +347,9 @@ void procfs_init_processes(void)
 		{ .path = "stat", .generate = procfs_generate_stat },
 		{ .path = "comm", .generate = generate_comm, .write = write_comm },
 		{ .path = "io", .generate = procfs_generate_io, .permissions = S_IRUSR },
-		{ .path = "personality", .generate = procfs_generate_personality },
+		{ .path = "personality",
+		  .generate = procfs_generate_personality,
+		  .permissions = S_IRUSR },
 		{ .path = "limits", .generate = procfs_generate_limits },
 		{ .path = "wchan", .generate = procfs_generate_wchan },
 		{ .path = "loginuid", .generate = procfs_generate_loginuid },

@@ -4,6 +4,7 @@
 #include "fs/mount.h"
 #include "fs/synthetic.h"
 #include "kernel/string.h"
+#include "proc/cred.h"
 #include "proc/process.h"
 #include "proc/procfs.h"
 
@@ -74,14 +75,19 @@ int procfs_generate_personality(struct text *text, uint32_t pid)
 {
 	const struct process *process;
 	uint32_t personality = 0;
+	int error = 0;
 
 	mutex_lock(&family_lock);
 	process = family_find(pid);
-	if (process)
+	if (!process)
+		error = -ESRCH;
+	else if (!cred_may_inspect(process))
+		error = -EACCES;
+	else
 		personality = process->attributes.personality;
 	mutex_unlock(&family_lock);
 	text_printf(text, "%08x\n", personality);
-	return process ? 0 : -ESRCH;
+	return error;
 }
 
 /* Nobody has set it: (uid_t)-1. */

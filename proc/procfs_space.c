@@ -60,7 +60,7 @@ static void describe_space(struct text *text, struct space *space)
 int procfs_generate_maps(struct text *text, uint32_t pid)
 {
 	struct subject s;
-	int error = subject_get(pid, &s);
+	int error = subject_inspect(pid, &s);
 
 	if (error != 0)
 		return error;
@@ -103,7 +103,7 @@ int procfs_generate_cmdline(struct text *text, uint32_t pid)
 int procfs_generate_environ(struct text *text, uint32_t pid)
 {
 	struct subject s;
-	int error = subject_get(pid, &s);
+	int error = subject_inspect(pid, &s);
 
 	if (error != 0)
 		return error;
@@ -118,7 +118,7 @@ int procfs_generate_auxv(struct text *text, uint32_t pid)
 {
 	struct subject s;
 	size_t words = 0;
-	int error = subject_get(pid, &s);
+	int error = subject_inspect(pid, &s);
 
 	if (error != 0)
 		return error;

@@ -32,6 +32,8 @@ struct subject {
  * gone since its file was found. (proc/procfs_process.c)
  */
 int subject_get(uint32_t number, struct subject *s);
+/* The same of what is told only to who may look into the process; -EACCES to others, while it has memory. */
+int subject_inspect(uint32_t number, struct subject *s);
 void subject_put(struct subject *s); /* may sleep */
 
 #endif

@@ -342,6 +342,51 @@ static void processes_of_a_user(void)
 		;
 }
 
+/* What is in its memory, and where, is for who may look into the process. */
+static void proc_denies(pid_t pid)
+{
+	static const char *const files[] = { "environ",      "maps",         "smaps",
+					     "smaps_rollup", "auxv",         "io",
+					     "personality",  "fd/0",         "cwd/.",
+					     "root/proc",    "task/%d/maps", "task/%d/environ" };
+	char path[64], name[32], link[8];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		snprintf(name, sizeof(name), files[i], pid);
+		snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+		denied(open(path, O_RDONLY), EACCES);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/cwd", pid);
+	denied(readlink(path, link, sizeof(link)), EACCES);
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	denied(readlink(path, link, sizeof(link)), EACCES);
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	check(close(open(path, O_RDONLY)) == 0);
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	check(close(open(path, O_RDONLY)) == 0);
+}
+
+/* The user's own process, which does not want it. */
+static void proc_denies_who_is_not_dumpable(void)
+{
+	int status, ready[2];
+	pid_t child;
+	char byte;
+
+	check(prctl(PR_SET_DUMPABLE, 1) == 0 && pipe(ready) == 0);
+	child = fork();
+	if (child == 0) {
+		prctl(PR_SET_DUMPABLE, 0);
+		(void)!write(ready[1], "", 1);
+		pause();
+		_exit(0);
+	}
+	check(read(ready[0], &byte, 1) == 1);
+	proc_denies(child);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+}
+
 static void proc_tells(void)
 {
 	struct stat status;
@@ -355,6 +400,8 @@ static void proc_tells(void)
 	denied(open(path, O_RDONLY), EACCES);
 	snprintf(path, sizeof(path), "/proc/%d/fd", bobs);
 	denied(open(path, O_RDONLY | O_DIRECTORY), EACCES);
+	proc_denies(bobs);
+	proc_denies_who_is_not_dumpable();
 	check(close(open("/proc/self/fd", O_RDONLY | O_DIRECTORY)) == 0);
 	file = fopen("/proc/self/status", "r");
 	while (file && fgets(line, sizeof(line), file)) {
