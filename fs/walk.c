@@ -333,6 +333,10 @@ static int step_up(struct walker *w, unsigned flags)
 	} while (location_ascend(&up));
 	if (inode_parent(up.inode) != NULL && !location_is_mounted(&up))
 		up.inode = inode_parent(up.inode);
+	/* What has been renamed out of what a mount shows is no way out of that. */
+	if (up.mount != NULL && !inode_is_root(up.mount->root) &&
+	    !inode_is_above(up.mount->root, up.inode))
+		return -ENOENT;
 	location_descend(&up);
 	w->here = up;
 	return 0;

@@ -31,8 +31,8 @@ static struct {
 	uint64_t ns_per_tick; /* nanoseconds per TSC tick, << SCALE_SHIFT; 0: not yet calibrated */
 	uint64_t tick_per_ns; /* the inverse */
 	uint64_t apic_per_ns; /* counts of the APIC's timer */
-	bool deadline_mode;
-	uint64_t tsc_khz; /* the APIC's timer compares with the TSC */
+	uint64_t tsc_khz;
+	bool deadline_mode; /* the APIC's timer compares with the TSC */
 } rates;
 
 /* Wall time minus monotonic time. */

@@ -344,6 +344,7 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	struct files *old_files = NULL;
 
 	task_leave_memory();
+	task_take_lead();
 	mutex_lock(&family_lock);
 	if (old_space)
 		process_note_peak();

@@ -105,7 +105,7 @@ int inherit_begin(struct futex_waiter *waiter, struct task *holder);
 /* Whom it lends to, if it does, is another now. */
 void inherit_move(struct futex_waiter *waiter, struct task *holder);
 void inherit_end(struct futex_waiter *waiter);
-/* A thread has left its process: nobody lends to it. */
+/* A thread has left its process, or its program: nobody lends to it. */
 void inherit_forget(struct task *task);
 
 #endif

@@ -4,7 +4,7 @@
  * The word holds the owner's thread number. Who finds it taken sets FUTEX_WAITERS, queues, and lends its
  * priority to the owner (proc/inherit.c); the owner then comes here to unlock, and hands over to the most
  * urgent of those that wait, among equals to who has waited longest. The lock is not lost when its owner
- * ends:
+ * ends, or execs, which ends its program:
  *
  *	owner ends: its number is nobody's any more, then futex_owner_ended() rouses who waits for it.
  *	They look again; the first takes over, with FUTEX_OWNER_DIED in the word, as on Linux.

@@ -129,5 +129,6 @@ void inherit_forget(struct task *task)
 		LIST_REMOVE(waiter, lends);
 		waiter->holder = NULL;
 	}
+	carry(task);
 	spin_unlock(&inherit_lock);
 }

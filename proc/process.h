@@ -267,10 +267,12 @@ struct fs_context *process_fs(const struct process *process);
 /* All of its threads have to end, the process with `status` (wait(2)'s). Signal lock held. */
 void process_end(struct process *process, int status);
 /*
- * exec: all threads but the calling one end, which takes the number of the process. 0, or -EINTR: it has
- * itself to end, because another was first. Sleeps until they are gone, killably.
+ * All threads but the calling one end, for exec or a core file. 0, or -EINTR: it has itself to end, because
+ * another was first. Sleeps until they are gone, killably.
  */
 int process_end_siblings(void);
+/* exec: the only thread takes the number of the process, and holds no lock of the old program's any more. */
+void task_take_lead(void);
 
 /* Memory for a thread's FPU registers, in their initial state; NULL without memory. */
 void *fpu_area_alloc(void);
@@ -353,7 +355,7 @@ void futex_init(void);
 void futex_wake_one(vaddr_t address);
 /* The thread's own priority is another now: so may be what it lends. */
 void inherit_changed(struct task *task);
-/* No thread has that number any more: who waits for a lock of its looks again. */
+/* The calling thread ends or execs, and had that number: who waits for a lock of its looks again. */
 void futex_owner_ended(uint32_t tid);
 /*
  * The calling thread is about to leave its memory: the words that it has named there say so, and who waits

@@ -57,6 +57,16 @@ static uint64_t pages_of(uint64_t size)
 	return ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE;
 }
 
+static bool is_attached(struct object *object)
+{
+	bool attached;
+
+	mutex_lock(&object->lock);
+	attached = !LIST_EMPTY(&object->regions);
+	mutex_unlock(&object->lock);
+	return attached;
+}
+
 /* How often it is mapped. */
 static uint64_t attachments(struct object *object)
 {
@@ -110,7 +120,7 @@ static struct segment *next_to_go(void)
 
 	mutex_lock(&segments.lock);
 	LIST_FOREACH (object, &segments.objects, link) {
-		if ((object->mode & SHM_DEST) && attachments(segment_of(object)->object) == 0) {
+		if ((object->mode & SHM_DEST) && !is_attached(segment_of(object)->object)) {
 			take_out(segment_of(object));
 			break;
 		}

@@ -240,14 +240,21 @@ int process_end_siblings(void)
 	error = wait_event_killable(&process->alone, process->task_count == 1);
 	if (error != 0)
 		return error;
-	mutex_lock(&family_lock);
 	spin_lock(&process->signal_lock);
 	process->execing = false;
 	spin_unlock(&process->signal_lock);
-	if (current->tid != process->pid)
+	return 0;
+}
+
+void task_take_lead(void)
+{
+	uint32_t tid = current->tid;
+
+	mutex_lock(&family_lock);
+	if (tid != current_process()->pid)
 		family_make_leader(current_task());
 	mutex_unlock(&family_lock);
-	return 0;
+	futex_owner_ended(tid);
 }
 
 /* --- vfork(2) ------------------------------------------------------------------------------------ */

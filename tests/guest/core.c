@@ -151,6 +151,43 @@ static void contents(pid_t pid)
 	ok(at(touched) && *(const uint64_t *)at(touched) == *touched, "memory that it has made");
 }
 
+static pthread_mutex_t *mutex;
+
+static void *lock_and_fail(void *unused)
+{
+	pthread_mutex_lock(mutex);
+	*nowhere = 1;
+	return unused;
+}
+
+/* A thread that is not the first holds a robust lock, and leaves a core file. */
+static void test_lock(void)
+{
+	pthread_mutexattr_t attributes;
+	struct timespec until;
+	int status, error;
+	pid_t child;
+
+	mutex = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(mutex, &attributes);
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		limit_to(RLIM_INFINITY);
+		start(lock_and_fail, NULL);
+		wait_for_ever(NULL);
+	}
+	waitpid(child, &status, 0);
+	clock_gettime(CLOCK_REALTIME, &until);
+	error = pthread_mutex_timedlock(mutex, &until);
+	ok(WCOREDUMP(status) && error == EOWNERDEAD, "locks are not lost: %s", strerror(error));
+	munmap(mutex, 4096);
+	unlink("core");
+}
+
 static void test_core(void)
 {
 	struct stat other;
@@ -213,6 +250,7 @@ int main(int argc, char **argv)
 	if (is_default()) {
 		test_none();
 		test_core();
+		test_lock();
 	}
 	ok(chdir("/") == 0 && rmdir(BASE) == 0, "nothing is left");
 	return done();

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449
@@ -403,6 +404,53 @@ static int orphaned(void)
 	return 0;
 }
 
+static char *self; /* argv[0] */
+static _Atomic uint32_t *shared;
+
+static void *lock_and_exec(void *unused)
+{
+	lock(shared);
+	nap(30);
+	execl(self, self, "stay", NULL);
+	_exit(1);
+	return unused;
+}
+
+/* Who holds the lock has become another program. */
+static int lost_to_exec(bool by_thread)
+{
+	struct timespec until;
+	pid_t child;
+	long result;
+
+	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	want(shared != MAP_FAILED);
+	child = fork();
+	if (child == 0) {
+		if (by_thread)
+			pthread_join(start(lock_and_exec, NULL), NULL);
+		lock_and_exec(NULL);
+	}
+	soon(*shared != 0);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 1;
+	result = futex(shared, FUTEX_LOCK_PI, 0, &until, NULL, 0);
+	want(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+	want(result == 0 &&
+	     (*shared & ~FUTEX_WAITERS) == ((uint32_t)tid_here() | FUTEX_OWNER_DIED));
+	return 0;
+}
+
+static int exec_of_leader(void)
+{
+	return lost_to_exec(false);
+}
+
+static int exec_of_thread(void)
+{
+	return lost_to_exec(true);
+}
+
 /* --- as libc has it ---------------------------------------------------------------------------------------------- */
 
 static pthread_mutex_t mutex;
@@ -522,7 +570,9 @@ static int several(void)
 
 int main(int argc, char **argv)
 {
-	(void)argc;
+	self = argv[0];
+	if (argc > 1)
+		return pause();
 	tap_begin(argv);
 	ok(in_child(inherited) == 0, "the owner is as urgent as who waits");
 	ok(in_child(along_a_chain) == 0, "and so is who it waits for");
@@ -532,6 +582,8 @@ int main(int argc, char **argv)
 	ok(in_child(requeued) == 0, "FUTEX_CMP_REQUEUE_PI");
 	ok(in_child(in_vain) == 0, "FUTEX_WAIT_REQUEUE_PI in vain");
 	ok(in_child(orphaned) == 0, "a lock whose owner has ended reaches them, too");
+	ok(in_child(exec_of_leader) == 0, "so does one whose owner has become another program");
+	ok(in_child(exec_of_thread) == 0, "be it from a thread");
 	ok(in_child(in_libc) == 0, "a condition variable with a PI mutex");
 	ok(in_child(several) == 0, "futex_waitv");
 	return done();
