@@ -344,7 +344,7 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	if (old_space)
 		process_note_peak();
 	/* At once, or who may look into the old program might reach into the new one (cred_may_inspect()). */
-	process_exec_attributes(current_process());
+	process_exec_attributes(current_process(), exec->cred);
 	cred_commit_locked(exec->cred);
 	space_switch(exec->space);
 	/* If only siblings had shared it, it is ours alone now. */

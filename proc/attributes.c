@@ -1,6 +1,7 @@
 /*
  * proc/attributes.c - what a child has of its parent's ways, and exec leaves: prctl(2), personality(2).
  */
+#include "kernel/cred.h"
 #include "kernel/syscall.h"
 #include "proc/process.h"
 #include <linux/personality.h>
@@ -21,9 +22,9 @@ void process_inherit_attributes(struct task *child)
 	sched_inherit(&child->thread);
 }
 
-void process_exec_attributes(struct process *process)
+void process_exec_attributes(struct process *process, const struct cred *cred)
 {
-	process->attributes.dumpable = true;
+	process->attributes.dumpable = cred->euid == cred->uid && cred->egid == cred->gid;
 }
 
 /* ADDR_NO_RANDOMIZE is what exec obeys (loader/exec.c). */

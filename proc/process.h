@@ -312,8 +312,8 @@ int process_unshare_handlers(struct handlers **out);
 #define TIMER_SLACK_DEFAULT_NS (50 * NSEC_PER_USEC)
 /* A new thread, perhaps of a new process, has them as the calling one. */
 void process_inherit_attributes(struct task *child);
-/* exec: some go back to what they are at first. */
-void process_exec_attributes(struct process *process);
+/* exec: some go back to what they are at first, for a program with those credentials. */
+void process_exec_attributes(struct process *process, const struct cred *cred);
 
 /* exit_group(2): ends the calling process with a wait(2) status. */
 __noreturn void process_exit(int status);
