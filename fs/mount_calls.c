@@ -54,6 +54,8 @@ static int attach_at(struct mount *mount, const struct place *place, bool once)
 	struct location on = location_of(place);
 
 	location_descend(&on);
+	if (on.mount == NULL)
+		return -ENOENT;
 	if (!on.mount->attached)
 		return -EINVAL;
 	if (!mounts_have_room(1))
@@ -70,23 +72,47 @@ static int attach_at(struct mount *mount, const struct place *place, bool once)
 
 /* --- new ones ------------------------------------------------------------------------------------------------- */
 
+/* What there is of the type already, as it is; or a new tmpfs, as it is asked for. -ENODEV, -ENOMEM, -EINVAL. */
+static int find_filesystem(const struct mount_request *request, struct filesystem **out,
+			   struct mount_options *options)
+{
+	bool tmpfs = strcmp(request->type, TMPFS) == 0;
+	int error;
+
+	*options = mount_options_default;
+	options->flags = flags_of(request);
+	*out = tmpfs ? NULL : filesystem_find(request->type);
+	if (!tmpfs && *out == NULL)
+		return -ENODEV;
+	if (!tmpfs) {
+		mutex_lock(&root_lock);
+		*options = (*out)->options;
+		mutex_unlock(&root_lock);
+		/* Read-only is this mount, and no other that shows the same. */
+		options->flags = atomic_load(&(*out)->flags);
+	}
+	error = mount_options_parse(request->data, request->type, options);
+	if (error == 0 && tmpfs) {
+		*out = filesystem_create_tmpfs(options);
+		error = *out != NULL ? 0 : -ENOMEM;
+	}
+	if (error != 0)
+		filesystem_put(*out);
+	return error;
+}
+
 static int mount_new(const struct place *place, const struct mount_request *request)
 {
 	bool tmpfs = strcmp(request->type, TMPFS) == 0;
-	struct mount_options options = mount_options_default;
 	struct filesystem *filesystem;
+	struct mount_options options;
 	struct mount *mount;
-	int error;
+	int error = find_filesystem(request, &filesystem, &options);
 
-	options.flags = flags_of(request);
-	error = mount_options_parse(request->data, request->type, &options);
 	if (error != 0)
 		return error;
-	filesystem = tmpfs ? filesystem_create_tmpfs(&options) : filesystem_find(request->type);
-	if (filesystem == NULL)
-		return tmpfs ? -ENOMEM : -ENODEV;
 	mutex_lock(&root_lock);
-	mount = mount_create(filesystem, filesystem->root, request->source, options.flags);
+	mount = mount_create(filesystem, filesystem->root, request->source, flags_of(request));
 	error = mount != NULL ? attach_at(mount, place, strcmp(request->type, DEVTMPFS) == 0)
 			      : -ENOMEM;
 	if (error == 0 && !tmpfs)
@@ -94,6 +120,9 @@ static int mount_new(const struct place *place, const struct mount_request *requ
 	mutex_unlock(&root_lock);
 	if (error != 0)
 		mount_put(mount);
+	/* It and its root hold each other; the last mount would have parted them. */
+	if (mount == NULL && tmpfs)
+		inode_put(filesystem->root);
 	filesystem_put(filesystem);
 	return error;
 }
@@ -213,8 +242,10 @@ static int mount_move(const struct place *place, const struct mount_request *req
 	location_descend(&on);
 	mount = source.mount;
 	if (mount == NULL || source.inode != mount->root || mount->parent == NULL ||
-	    !on.mount->attached)
+	    on.mount == NULL || !on.mount->attached)
 		error = -EINVAL;
+	else if (!inode_is_root(on.inode) && on.inode->links == 0)
+		error = -ENOENT;
 	else if (S_ISDIR(on.inode->mode) != S_ISDIR(mount->root->mode))
 		error = -EINVAL;
 	else if (mount_is_below(on.mount, mount))

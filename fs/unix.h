@@ -78,6 +78,7 @@ struct unix_socket {
 	struct packet_list packets;        /* received */
 	size_t charge;                     /* their memory */
 	unsigned count;                    /* how many */
+	uint64_t arrivals;                 /* how many have ever come */
 	struct packet *urgent;             /* among them: one byte, MSG_OOB, not read yet */
 	TAILQ_HEAD(, unix_socket) pending; /* connections to be accepted; held */
 	TAILQ_ENTRY(unix_socket) pending_link;

@@ -60,6 +60,7 @@ static void enqueue(struct unix_socket *to, struct packet *packet)
 	TAILQ_INSERT_TAIL(&to->packets, packet, link);
 	to->charge += packet_charge(packet->length);
 	to->count++;
+	to->arrivals++;
 	waitq_wake_all(&to->readable);
 }
 
@@ -194,20 +195,24 @@ static ssize_t wait_for_room(struct unix_socket *us, struct unix_socket *to, siz
 static int deliver(struct unix_socket *us, struct unix_socket *to, struct packet *packet,
 		   struct message *message)
 {
+	/* An urgent byte is sent alone, as on Linux: it may be skipped, and its mark stays behind. */
+	bool urgent = (message->flags & MSG_OOB) != 0;
+	struct rights *rights = urgent ? NULL : message->rights;
 	int error;
 
 	mutex_lock(&unix_lock);
 	error = check_target(us, to);
 	if (error == 0 && room_at(us, to) == 0)
 		error = -EAGAIN;
-	if (error == 0 && message->rights != NULL)
-		error = rights_take_off(message->rights);
+	if (error == 0 && rights != NULL)
+		error = rights_take_off(rights);
 	if (error == 0) {
-		packet->rights = message->rights;
-		message->rights = NULL;
+		packet->rights = rights;
+		if (rights != NULL)
+			message->rights = NULL;
 		enqueue(to, packet);
 		/* An older one that has not been read is a byte like others now. */
-		if ((message->flags & MSG_OOB) != 0)
+		if (urgent)
 			to->urgent = packet;
 	}
 	mutex_unlock(&unix_lock);

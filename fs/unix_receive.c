@@ -128,6 +128,7 @@ static struct intake take_stream(struct unix_socket *us, struct message *message
 	size_t skip = peek ? (size_t)MAX(atomic_load(&us->socket.peek_offset), 0) : 0;
 	struct packet *packet, *next;
 	struct intake intake = { 0 };
+	size_t charge = us->charge;
 
 	for (packet = TAILQ_FIRST(&us->packets); message->data.left > 0 && !intake.stop;
 	     packet = next) {
@@ -135,6 +136,8 @@ static struct intake take_stream(struct unix_socket *us, struct message *message
 		bool rights;
 
 		packet = pass_mark(us, packet, peek, got_some || intake.done > 0);
+		/* At a mark even who wants all of it (MSG_WAITALL) gets what there is. */
+		intake.stop = packet == NULL && !TAILQ_EMPTY(&us->packets);
 		if (packet == NULL)
 			break;
 		next = TAILQ_NEXT(packet, link);
@@ -171,7 +174,7 @@ static struct intake take_stream(struct unix_socket *us, struct message *message
 	intake.any = intake.any || (message->data.left == 0 && !TAILQ_EMPTY(&us->packets)) ||
 		     (intake.done == 0 && got_some && !TAILQ_EMPTY(&us->packets));
 	move_peek_offset(us, intake.done, peek);
-	if (intake.done > 0 && !peek)
+	if (us->charge != charge)
 		unix_tell_of_room(us);
 	return intake;
 }
@@ -275,15 +278,14 @@ static int why_empty(struct unix_socket *us, bool wait, bool got_some)
 	return -EAGAIN;
 }
 
-static bool can_receive(struct unix_socket *us)
+/*
+ * Something has come since `seen`, or nothing will any more. What was there then is not enough: marks, and what a
+ * peek passes over.
+ */
+static bool can_receive(struct unix_socket *us, uint64_t seen)
 {
 	mutex_lock(&unix_lock);
-	const struct packet *first = TAILQ_FIRST(&us->packets), *last;
-
-	last = TAILQ_LAST(&us->packets, packet_list);
-	/* A mark alone is nothing to be received. */
-	bool can = (first != NULL && !(first == last && is_mark(first))) || us->read_shut ||
-		   us->error != 0;
+	bool can = us->arrivals != seen || us->read_shut || us->error != 0;
 	mutex_unlock(&unix_lock);
 	return can;
 }
@@ -318,9 +320,9 @@ static enum next bring_page(struct unix_socket *us, struct message *message,
 	return error != 0 || message->rights != NULL ? RETURN : LOOK_AGAIN;
 }
 
-/* `*done`: bytes so far; `*result`: what to return. */
+/* `*done`: bytes so far; `*result`: what to return; `*seen`: the packets that had come. */
 static enum next look(struct unix_socket *us, struct message *message, size_t *done,
-		      ssize_t *result)
+		      ssize_t *result, uint64_t *seen)
 {
 	bool stream = us->socket.type == SOCK_STREAM;
 	bool all = stream && (message->flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL;
@@ -329,6 +331,7 @@ static enum next look(struct unix_socket *us, struct message *message, size_t *d
 	int error;
 
 	mutex_lock(&unix_lock);
+	*seen = us->arrivals;
 	error = check_state(us);
 	if (error == 0)
 		intake = stream ? take_stream(us, message, *done > 0) : take_whole(us, message);
@@ -351,20 +354,22 @@ ssize_t unix_receive(struct socket *socket, struct message *message)
 {
 	struct unix_socket *us = unix_of(socket);
 	uint64_t deadline_ns = socket_deadline(&socket->receive_ns);
+	uint64_t seen;
 	size_t done = 0;
 	ssize_t result;
 
 	if ((message->flags & MSG_OOB) != 0)
 		return receive_urgent(us, message);
 	for (;;) {
-		enum next next = look(us, message, &done, &result);
+		enum next next = look(us, message, &done, &result, &seen);
 		int error;
 
 		if (next == RETURN)
 			return result;
 		if (next == LOOK_AGAIN)
 			continue;
-		error = wait_event_full(&us->readable, can_receive(us), WAIT_SIGNAL, deadline_ns);
+		error = wait_event_full(&us->readable, can_receive(us, seen), WAIT_SIGNAL,
+					deadline_ns);
 		if (error == 0)
 			continue;
 		if (done > 0)

@@ -184,11 +184,12 @@ static void resume(struct walker *w)
 /* An inode without a name that stands for a version. */
 static int stand_for_version(struct place *out)
 {
-	struct inode *inode =
-		inode_create(S_IFREG | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH);
+	struct inode *inode = inode_create(out->owner.mode);
 
 	if (inode == NULL)
 		return -ENOMEM;
+	inode->uid = out->owner.uid;
+	inode->gid = out->owner.gid;
 	inode->number = out->name->inode_number;
 	inode->version = out->version;
 	version_get(inode->version);
@@ -332,6 +333,10 @@ static int step_up(struct walker *w, unsigned flags)
 	} while (location_ascend(&up));
 	if (inode_parent(up.inode) != NULL && !location_is_mounted(&up))
 		up.inode = inode_parent(up.inode);
+	/* What has been renamed out of what a mount shows is no way out of that. */
+	if (up.mount != NULL && !inode_is_root(up.mount->root) &&
+	    !inode_is_above(up.mount->root, up.inode))
+		return -ENOENT;
 	location_descend(&up);
 	w->here = up;
 	return 0;

@@ -1,7 +1,6 @@
 /*
  * proc/attributes.c - what a child has of its parent's ways, and exec leaves: prctl(2), personality(2).
  */
-#include "kernel/cred.h"
 #include "kernel/syscall.h"
 #include "proc/process.h"
 #include <linux/personality.h>
@@ -22,9 +21,13 @@ void process_inherit_attributes(struct task *child)
 	sched_inherit(&child->thread);
 }
 
-void process_exec_attributes(struct process *process, const struct cred *cred)
+void process_exec_attributes(bool readable, bool secure)
 {
-	process->attributes.dumpable = cred->euid == cred->uid && cred->egid == cred->gid;
+	struct process_attributes *own = &current_process()->attributes;
+
+	own->dumpable = readable && !secure;
+	if (secure)
+		own->personality &= ~(uint32_t)PER_CLEAR_ON_SETID;
 }
 
 /* ADDR_NO_RANDOMIZE is what exec obeys (loader/exec.c). */

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -251,6 +252,85 @@ static void moving(void)
 	umount2(BASE "/c", 0);
 }
 
+/* What is renamed out of what is bound does not lead out of it. */
+static void no_way_out(void)
+{
+	int fd;
+
+	mkdir("a/in", 0755);
+	mkdir("a/in/side", 0755);
+	mkdir("a/out", 0755);
+	mount(BASE "/a/in", BASE "/b", NULL, MS_BIND, NULL);
+	ok(chdir("b/side") == 0 && rename(BASE "/a/in/side", BASE "/a/out/side") == 0,
+	   "where we are is moved out of what is bound");
+	fails(open("..", O_PATH), ENOENT, "\"..\" is nowhere then");
+	fails(open("../../out", O_PATH), ENOENT, "and leads nowhere");
+	ok(close(open(".", O_PATH)) == 0, "but we are here");
+	ok(rename(BASE "/a/out/side", BASE "/a/in/side") == 0 && same("..", BASE "/b"),
+	   "until it is back");
+	fd = open(BASE "/a/in/side", O_PATH);
+	chdir(BASE);
+	umount2(BASE "/b", 0);
+	ok(rmdir("a/in/side") == 0, "a place is removed");
+	mount("moving", BASE "/b", "tmpfs", 0, NULL);
+	fchdir(fd);
+	fails(mount("new", ".", "tmpfs", 0, NULL), ENOENT, "nothing is mounted there");
+	fails(mount(BASE "/b", ".", NULL, MS_MOVE, NULL), ENOENT, "or moved to there");
+	chdir(BASE);
+	umount2(BASE "/b", 0);
+	close(fd);
+	rmdir("a/in");
+	rmdir("a/out");
+}
+
+/* What has no place in the tree has none for mounts. */
+static void in_no_mount(void)
+{
+	char path[32];
+	int ends[2];
+
+	pipe(ends);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", ends[0]);
+	fails(mount("new", path, "tmpfs", 0, NULL), ENOENT, "nothing is mounted on a pipe");
+	fails(mount(BASE "/a/file", path, NULL, MS_BIND, NULL), ENOENT, "or bound to it");
+	fails(mount(BASE, path, NULL, MS_MOVE, NULL), EINVAL, "or moved to it");
+	fails(mount(path, BASE "/a/file", NULL, MS_BIND, NULL), EINVAL, "nor is it bound");
+	fails(mount(NULL, path, NULL, MS_REMOUNT | MS_BIND, NULL), EINVAL, "or changed");
+	fails(umount2(path, 0), EINVAL, "or let go of");
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* What there is once is not made read-only by showing it read-only elsewhere. */
+static void read_only_there(void)
+{
+	int fd;
+
+	ok(mount("proc", BASE "/b", "proc", MS_RDONLY, NULL) == 0, "a read-only /proc");
+	fails(open("b/self/comm", O_WRONLY), EROFS, "is not written");
+	fd = open("/proc/self/comm", O_WRONLY);
+	ok(fd >= 0 && close(fd) == 0, "but the other is");
+	umount2(BASE "/b", 0);
+}
+
+/* Without options terminals are as private as with those that are usual. */
+static void plain_terminals(void)
+{
+	struct stat status = { .st_mode = 0777 };
+	unsigned number = 0;
+	char path[64];
+	int fd;
+
+	mount("devpts", BASE "/b", "devpts", 0, NULL);
+	fd = open("b/ptmx", O_RDWR | O_NOCTTY);
+	ioctl(fd, TIOCGPTN, &number);
+	snprintf(path, sizeof(path), BASE "/b/%u", number);
+	ok(stat(path, &status) == 0 && (status.st_mode & 01057) == 0,
+	   "a terminal of a devpts without options is nobody else's: %o", status.st_mode);
+	close(fd);
+	umount2(BASE "/b", 0);
+}
+
 static void letting_go(void)
 {
 	char bytes[8] = "";
@@ -441,6 +521,10 @@ int main(int argc, char **argv)
 	read_only_here();
 	trees();
 	moving();
+	no_way_out();
+	in_no_mount();
+	read_only_there();
+	plain_terminals();
 	letting_go();
 	programs();
 	several_places();

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -116,6 +117,129 @@ static void urgent_is_a_signal(void)
 	close(pair[0]);
 	close(pair[1]);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void ignore(int number)
+{
+	(void)number;
+}
+
+/* What waits is interrupted after so long. */
+static void ring_after(int ms)
+{
+	struct sigaction action = { .sa_handler = ignore };
+	struct itimerval timer = { .it_value = { 0, ms * 1000 } };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/* Sends one urgent byte with a descriptor. */
+static ssize_t send_urgent_right(int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec data = { "!", 1 };
+	struct msghdr message = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	*header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+				    .cmsg_level = SOL_SOCKET,
+				    .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	return sendmsg(fd, &message, MSG_OOB);
+}
+
+static void urgent_and_rights(void)
+{
+	int pair[2];
+	char byte;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	ok(send_urgent_right(pair[1]) == 1 && send(pair[1], "a", 1, 0) == 1 &&
+		   reads(pair[0], "a", 0),
+	   "an urgent byte with a descriptor is passed over as others are");
+	ok(send_urgent_right(pair[1]) == 1 && recv(pair[0], &byte, 1, MSG_OOB) == 1 &&
+		   send(pair[1], "b", 1, 0) == 1 && reads(pair[0], "b", 0),
+	   "and so is its mark");
+	ok(send_urgent_right(pair[1]) == 1 && close(pair[0]) == 0, "or it is never read");
+	close(pair[1]);
+}
+
+/* Who waits at what cannot be read does wait, and neither forever. */
+static void waiting_at_marks(void)
+{
+	char got[8];
+	int pair[2];
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	send(pair[1], "abcd", 4, MSG_OOB);
+	ring_after(100);
+	ok(recv(pair[0], got, sizeof(got), MSG_WAITALL) == 3, "MSG_WAITALL ends at a mark");
+	ring_after(100);
+	fails(recv(pair[0], got, sizeof(got), MSG_PEEK), EINTR,
+	      "peeking where only an urgent byte is waits");
+	ring_after(100);
+	fails(recv(pair[0], got, sizeof(got), 0), EINTR, "and so does reading");
+	ring_after(0);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* Marks take room, which is there again when they have been passed. */
+static void marks_and_room(void)
+{
+	char byte = 0;
+	int pair[2];
+	pid_t child;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	for (int i = 0; i < 20000 && send(pair[1], "m", 1, MSG_OOB | MSG_DONTWAIT) == 1; i++)
+		recv(pair[0], &byte, 1, MSG_OOB);
+	child = fork();
+	if (child == 0) {
+		send(pair[1], "x", 1, 0);
+		_exit(0);
+	}
+	usleep(20000);
+	ring_after(900);
+	ok(recv(pair[0], &byte, 1, 0) == 1 && byte == 'x',
+	   "who waits for the room that marks take gets it when they go");
+	ring_after(0);
+	close(pair[0]);
+	close(pair[1]);
+	waitpid(child, NULL, 0);
+}
+
+/* A peek behind all that is there waits for more. */
+static void peeking_behind_the_end(int type, const char *name)
+{
+	int pair[2], offset = 4;
+	char got[8];
+	pid_t child;
+
+	socketpair(AF_UNIX, type, 0, pair);
+	send(pair[1], "abc", 3, 0);
+	setsockopt(pair[0], SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
+	ring_after(100);
+	fails(recv(pair[0], got, sizeof(got), MSG_PEEK), EINTR, "%s: a peek behind the end waits",
+	      name);
+	ring_after(0);
+	child = fork();
+	if (child == 0) {
+		usleep(20000);
+		send(pair[1], "def", 3, 0);
+		_exit(0);
+	}
+	ok(recv(pair[0], got, sizeof(got), MSG_PEEK) == 2 && memcmp(got, "ef", 2) == 0,
+	   "until there is something");
+	waitpid(child, NULL, 0);
+	close(pair[0]);
+	close(pair[1]);
 }
 
 static void peeking_on(int type, const char *name)
@@ -254,6 +378,11 @@ int main(int argc, char **argv)
 	tap_begin(argv);
 	urgent_bytes();
 	urgent_is_a_signal();
+	urgent_and_rights();
+	waiting_at_marks();
+	marks_and_room();
+	peeking_behind_the_end(SOCK_STREAM, "streams");
+	peeking_behind_the_end(SOCK_DGRAM, "datagrams");
 	peeking_on(SOCK_STREAM, "streams");
 	peeking_on(SOCK_DGRAM, "datagrams");
 	times(STAMP, 1000);
