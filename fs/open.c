@@ -493,6 +493,7 @@ int path_open_exec(int dirfd, const char *path, int flags, struct version **vers
 			.mode = place.inode->mode,
 			.uid = place.inode->uid,
 			.gid = place.inode->gid,
+			.readable = inode_may(place.inode, MAY_READ) == 0,
 		};
 		if (mount_has(place.mount, MS_NOSUID))
 			owner->mode &= ~(uint32_t)(S_ISUID | S_ISGID);

@@ -51,9 +51,10 @@ void fs_context_root(struct location *out);
 /* Whoever is at `from`, or has it for "/", is at `to` then. No lock is held. */
 void fs_contexts_move(const struct location *from, const struct location *to);
 
-/* What set-user-ID and set-group-ID are decided by. */
+/* What set-user-ID and set-group-ID are decided by, and who may read a running program. */
 struct program_owner {
 	uint32_t mode, uid, gid;
+	bool readable; /* by who has started it */
 };
 
 /*

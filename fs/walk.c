@@ -184,11 +184,12 @@ static void resume(struct walker *w)
 /* An inode without a name that stands for a version. */
 static int stand_for_version(struct place *out)
 {
-	struct inode *inode =
-		inode_create(S_IFREG | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH);
+	struct inode *inode = inode_create(out->owner.mode);
 
 	if (inode == NULL)
 		return -ENOMEM;
+	inode->uid = out->owner.uid;
+	inode->gid = out->owner.gid;
 	inode->number = out->name->inode_number;
 	inode->version = out->version;
 	version_get(inode->version);

@@ -5,6 +5,7 @@
 #define HAWSER_FS_WALK_H
 
 #include "fs/fill.h"
+#include "fs/path.h"
 #include "kernel/base.h"
 #include <linux/fcntl.h>
 
@@ -30,18 +31,19 @@ struct file;
 
 /* Where a walk in RAM ended. */
 struct place {
-	struct mount *mount;     /* held: what inode or dir are seen through; NULL: in none */
-	struct inode *inode;     /* held: what the path names; or NULL, and then dir and rest: */
-	uint64_t cookie;         /* the inode's at that moment: another now is another name */
-	struct inode *dir;       /* held: the last directory that RAM knows, */
-	char *rest;              /* and the components below it, in the path's buffer */
-	bool absent;             /* the server need not be asked */
-	bool slash;              /* a slash at the end: only a directory will do */
-	bool dots, dotdot;       /* the last component was "." or ".."; ".." */
-	struct version *version; /* held, or NULL: the version to use, whatever the inode's is */
-	bool image;              /* the inode only stands for that version: /proc/self/exe */
-	struct file *file;       /* held, or NULL: the open file that the inode only stands for */
-	struct file_name *name;  /* held, or NULL: the name to use (a link like /proc/self/exe) */
+	struct mount *mount;        /* held: what inode or dir are seen through; NULL: in none */
+	struct inode *inode;        /* held: what the path names; or NULL, and then dir and rest: */
+	uint64_t cookie;            /* the inode's at that moment: another now is another name */
+	struct inode *dir;          /* held: the last directory that RAM knows, */
+	char *rest;                 /* and the components below it, in the path's buffer */
+	bool absent;                /* the server need not be asked */
+	bool slash;                 /* a slash at the end: only a directory will do */
+	bool dots, dotdot;          /* the last component was "." or ".."; ".." */
+	struct version *version;    /* held, or NULL: the version to use, whatever the inode's is */
+	bool image;                 /* the inode only stands for that version: /proc/self/exe, */
+	struct program_owner owner; /* whose it was when it was started */
+	struct file *file;      /* held, or NULL: the open file that the inode only stands for */
+	struct file_name *name; /* held, or NULL: the name to use (a link like /proc/self/exe) */
 };
 
 /*

@@ -68,34 +68,39 @@ static int check_strings(const struct exec_request *request)
 
 /* --- the new space ---------------------------------------------------------------------------- */
 
-/* A random distance of less than `pages` pages; none with `norandmaps`. */
-static uint64_t random_distance(uint64_t pages)
+/*
+ * A random distance of less than `pages` pages; none with `norandmaps`, or if the caller has asked for none and
+ * starts nobody who may do more.
+ */
+static uint64_t random_distance(const struct exec *exec, uint64_t pages)
 {
 	if (cmdline_flag("norandmaps") ||
-	    (current_process()->attributes.personality & ADDR_NO_RANDOMIZE))
+	    (!exec->secure && (current_process()->attributes.personality & ADDR_NO_RANDOMIZE)))
 		return 0;
 	return random_below(pages) << PAGE_SHIFT;
 }
 
 /* Above the stack, as Linux; under the same page table, of which there will be no other. */
-static vaddr_t place_vdso(const struct space *space)
+static vaddr_t place_vdso(const struct exec *exec)
 {
+	const struct space *space = exec->space;
 	vaddr_t end = MIN(ALIGN_UP(space->stack_top, PAGE_TABLE_SPAN), USER_MAX);
 	uint64_t room = end - space->stack_top;
 
-	return space->stack_top + random_distance((room - vdso_size()) / PAGE_SIZE + 1);
+	return space->stack_top + random_distance(exec, (room - vdso_size()) / PAGE_SIZE + 1);
 }
 
 /* The stack at the top, the mmap area below it with room for the stack to grow; as Linux. */
-static void place_areas(struct space *space)
+static void place_areas(const struct exec *exec)
 {
+	struct space *space = exec->space;
 	uint64_t gap = MIN(space->limits.stack, USER_MAX / 6 * 5 - STACK_GUARD_GAP);
 
-	space->stack_top = USER_MAX - vdso_size() - random_distance(STACK_RANDOM_PAGES);
+	space->stack_top = USER_MAX - vdso_size() - random_distance(exec, STACK_RANDOM_PAGES);
 	if (ALIGN_UP(space->stack_top, PAGE_TABLE_SPAN) - space->stack_top < vdso_size())
 		space->stack_top -= vdso_size();
 	gap = MAX(ALIGN_UP(gap, PAGE_SIZE) + STACK_GUARD_GAP, MMAP_MIN_GAP);
-	space->mmap_top = space->stack_top - gap - random_distance(MMAP_RANDOM_PAGES);
+	space->mmap_top = space->stack_top - gap - random_distance(exec, MMAP_RANDOM_PAGES);
 }
 
 static int map_stack(struct space *space, size_t needed, bool executable)
@@ -207,18 +212,18 @@ static int build_space(struct exec *exec, const struct exec_request *request)
 		.memlock = limit_get(RLIMIT_MEMLOCK),
 	};
 	space->never_large = current->space && current->space->never_large;
-	place_areas(space);
-	error = plan_bias(plan, PIE_BASE + random_distance(PIE_RANDOM_PAGES), &bias);
+	place_areas(exec);
+	error = plan_bias(plan, PIE_BASE + random_distance(exec, PIE_RANDOM_PAGES), &bias);
 	if (error == 0)
 		error = image_map(&exec->image, space, bias);
 	if (error == 0 && exec->interpreter.version)
 		error = map_interpreter(exec, &interpreter_bias);
 	if (error == 0)
-		error = vdso_map(space, place_vdso(space), &vdso);
+		error = vdso_map(space, place_vdso(exec), &vdso);
 	if (error != 0)
 		return error;
 	note_places(space, plan, bias);
-	space_set_brk_start(space, plan_end(plan) + bias + random_distance(BRK_RANDOM_PAGES));
+	space_set_brk_start(space, plan_end(plan) + bias + random_distance(exec, BRK_RANDOM_PAGES));
 
 	stack.top = space->stack_top;
 	fill_aux(&stack.aux, exec, bias);
@@ -344,7 +349,9 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	if (old_space)
 		process_note_peak();
 	/* At once, or who may look into the old program might reach into the new one (cred_may_inspect()). */
-	process_exec_attributes(current_process());
+	process_exec_attributes(exec->image.owner.readable && (!exec->interpreter.version ||
+							       exec->interpreter.owner.readable),
+				exec->secure);
 	cred_commit_locked(exec->cred);
 	space_switch(exec->space);
 	/* If only siblings had shared it, it is ours alone now. */
@@ -355,8 +362,8 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 		old_files = exec->files;
 	}
 	mutex_unlock(&family_lock);
-	process_new_image(exec->image.version, exec->image.name, base_name(request->program),
-			  exec->handlers);
+	process_new_image(exec->image.version, exec->image.name, &exec->image.owner,
+			  base_name(request->program), exec->handlers);
 	reset_registers(exec);
 
 	files_close_on_exec(current->files);

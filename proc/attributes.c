@@ -21,9 +21,13 @@ void process_inherit_attributes(struct task *child)
 	sched_inherit(&child->thread);
 }
 
-void process_exec_attributes(struct process *process)
+void process_exec_attributes(bool readable, bool secure)
 {
-	process->attributes.dumpable = true;
+	struct process_attributes *own = &current_process()->attributes;
+
+	own->dumpable = readable;
+	if (secure)
+		own->personality &= ~(uint32_t)PER_CLEAR_ON_SETID;
 }
 
 /* ADDR_NO_RANDOMIZE is what exec obeys (loader/exec.c). */

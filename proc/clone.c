@@ -117,6 +117,7 @@ static void give_properties(struct process *child)
 		file_name_get(self->exe_name);
 		child->exe = self->exe;
 		child->exe_name = self->exe_name;
+		child->exe_owner = self->exe_owner;
 	}
 	mutex_unlock(&family_lock);
 }

@@ -186,7 +186,8 @@ static void change_handlers(struct process *process, struct handlers *handlers)
 	handlers_put(old);
 }
 
-void process_new_image(struct version *exe, struct file_name *name, const char *command,
+void process_new_image(struct version *exe, struct file_name *name,
+		       const struct program_owner *owner, const char *command,
 		       struct handlers *handlers)
 {
 	struct process *process = current_process();
@@ -198,6 +199,7 @@ void process_new_image(struct version *exe, struct file_name *name, const char *
 	old_name = process->exe_name;
 	process->exe = exe;
 	process->exe_name = name;
+	process->exe_owner = *owner;
 	process->has_execed = true;
 	process->exit_signal = SIGCHLD; /* whatever clone(2) said */
 	strlcpy(process->command, command, sizeof(process->command));

@@ -4,6 +4,7 @@
 #ifndef HAWSER_PROC_PROCESS_H
 #define HAWSER_PROC_PROCESS_H
 
+#include "fs/path.h"
 #include "kernel/base.h"
 #include "kernel/limits.h"
 #include "kernel/lock.h"
@@ -158,10 +159,11 @@ struct process {
 	bool continue_report;   /* signal_lock; continued, and wait(2) has not told */
 	struct waitq stop_wait; /* while stopped */
 
-	struct mutex exec_lock;     /* RANK_FAMILY: one exec at a time */
-	struct version *exe;        /* held, denied to writers; family lock */
-	struct file_name *exe_name; /* held; family lock */
-	char command[16];           /* comm of its leader; family lock */
+	struct mutex exec_lock;         /* RANK_FAMILY: one exec at a time */
+	struct version *exe;            /* held, denied to writers; family lock */
+	struct file_name *exe_name;     /* held; family lock */
+	struct program_owner exe_owner; /* family lock */
+	char command[16];               /* comm of its leader; family lock */
 	uint64_t start_ns;
 	_Atomic int oom_score_adj; /* proc(5); a child begins with its parent's */
 };
@@ -299,12 +301,14 @@ void process_init(void);
 struct process *process_create_first(void (*entry)(void *arg), void *arg);
 
 /*
- * exec's commit, on the calling process, which has one thread: it runs `exe` now, known as `name`, with comm `command`.
+ * exec's commit, on the calling process, which has one thread: it runs `exe` now, known as `name` and `owner`'s,
+ * with comm `command`.
  * Takes over both references (and the denial of writes) and drops the old ones; handled signals
  * return to their default, in `handlers` if that is not NULL (a copy, taken over; the old were shared);
  * the thread's addresses in the old space are forgotten. May sleep.
  */
-void process_new_image(struct version *exe, struct file_name *name, const char *command,
+void process_new_image(struct version *exe, struct file_name *name,
+		       const struct program_owner *owner, const char *command,
 		       struct handlers *handlers);
 /* A copy of the calling process's handlers for exec, if it shares them. -ENOMEM. */
 int process_unshare_handlers(struct handlers **out);
@@ -312,8 +316,11 @@ int process_unshare_handlers(struct handlers **out);
 #define TIMER_SLACK_DEFAULT_NS (50 * NSEC_PER_USEC)
 /* A new thread, perhaps of a new process, has them as the calling one. */
 void process_inherit_attributes(struct task *child);
-/* exec: some go back to what they are at first. */
-void process_exec_attributes(struct process *process);
+/*
+ * exec: some go back to what they are at first. `readable`: the caller may read the program; `secure`: it may do
+ * more than the caller. Family lock held.
+ */
+void process_exec_attributes(bool readable, bool secure);
 
 /* exit_group(2): ends the calling process with a wait(2) status. */
 __noreturn void process_exit(int status);

@@ -5,6 +5,8 @@
  * buffer of the kernel's: out of the one space as its own program would load it, into the other as its
  * own program would store it (mm/space_access.c, mm/user.h).
  */
+#include "fs/span.h"
+#include "kernel/sched.h"
 #include "kernel/syscall.h"
 #include "mm/frame.h"
 #include "mm/space.h"
@@ -81,6 +83,10 @@ static ssize_t transfer(struct space *space, struct cursor *local, struct cursor
 	while (!error) {
 		size_t part;
 
+		if (sched_needs_resched())
+			sched_yield();
+		if (current->kill_pending)
+			break;
 		error = cursor_next(local);
 		if (error > 0)
 			error = cursor_next(remote);
@@ -88,6 +94,9 @@ static ssize_t transfer(struct space *space, struct cursor *local, struct cursor
 			break;
 		part = MIN(local->left, remote->left);
 		part = MIN(part, (size_t)(PAGE_SIZE - (remote->at & PAGE_MASK)));
+		part = MIN(part, SPAN_MAX - (size_t)done);
+		if (part == 0)
+			break;
 		error = copy(space, local->at, remote->at, frame_data(buffer), part, write);
 		if (error)
 			break;

@@ -210,6 +210,7 @@ static int follow_exe(uint32_t pid, uint32_t unused, struct place *out)
 		file_name_get(process->exe_name);
 		out->version = process->exe;
 		out->name = process->exe_name;
+		out->owner = process->exe_owner;
 		error = 0;
 	}
 	mutex_unlock(&family_lock);

@@ -3,6 +3,7 @@
  */
 #include "fs/path.h"
 #include "fs/synthetic.h"
+#include "kernel/sched.h"
 #include "mm/space.h"
 #include "proc/procfs.h"
 #include "proc/procfs_subject.h"
@@ -52,8 +53,11 @@ static void describe_space(struct text *text, struct space *space)
 	struct region *region;
 
 	rw_read_lock(&space->lock);
-	for (region = space_find_above(space, 0); region; region = space_next(region))
+	for (region = space_find_above(space, 0); region; region = space_next(region)) {
 		procfs_print_region(text, space, region);
+		if (sched_needs_resched())
+			sched_yield();
+	}
 	rw_read_unlock(&space->lock);
 }
 

@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <sys/fsuid.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
@@ -294,6 +295,7 @@ static void kept_capabilities(void)
 /* This program again, set-user-ID, says who it is. */
 static void a_program_that_is_another(void)
 {
+	check(personality(ADDR_NO_RANDOMIZE) != -1);
 	execl("other", "other", "who", NULL);
 	_exit(99);
 }
@@ -316,8 +318,29 @@ static int who(void)
 
 	getresuid(&r, &e, &s);
 	getresgid(&rg, &eg, &sg);
+	if (personality(0xffffffff) & ADDR_NO_RANDOMIZE) /* which would tell where it all is */
+		return 2;
 	return r == ALICE && e == BOB && s == BOB && rg == ALICE && eg == STAFF && sg == STAFF ? 0
 											       : 1;
+}
+
+/* Who may run it and not read it does not get at it by running it. */
+static void a_program_that_is_not_to_be_read(void)
+{
+	denied(open("closed", O_RDONLY), EACCES);
+	execl("closed", "closed", "unread", NULL);
+	_exit(99);
+}
+
+static int unread(void)
+{
+	struct stat is;
+
+	if (open("/proc/self/exe", O_RDONLY) != -1 || errno != EACCES)
+		return 1;
+	if (stat("/proc/self/exe", &is) != 0 || is.st_mode != (S_IFREG | 0711) || is.st_uid != BOB)
+		return 2;
+	return prctl(PR_GET_DUMPABLE) == 0 ? 0 : 3;
 }
 
 /* The limit is the user's. */
@@ -435,9 +458,9 @@ static void copy_self(const char *name)
 
 static void tear_down(void)
 {
-	static const char *const names[] = { "public", "secret",      "alices",      "given",
-					     "staffs", "notstaffs",   "hidden/file", "suid",
-					     "other",  "shared/roots" };
+	static const char *const names[] = { "public", "secret",       "alices",      "given",
+					     "staffs", "notstaffs",    "hidden/file", "suid",
+					     "other",  "shared/roots", "closed" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unlink(names[i]);
@@ -454,6 +477,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "who") == 0)
 		return who();
+	if (argc > 1 && strcmp(argv[1], "unread") == 0)
+		return unread();
 	if (argc > 1 && strcmp(argv[1], "who-not") == 0)
 		return geteuid() == ALICE && getegid() == ALICE ? 0 : 1;
 	tap_begin(argv);
@@ -518,6 +543,11 @@ int main(int argc, char **argv)
 	chmod("other", 06755);
 	as(ALICE, ALICE, a_program_that_is_another, "a set-user-ID program is its owner's");
 	as(ALICE, ALICE, or_not, "but not with PR_SET_NO_NEW_PRIVS");
+	copy_self("closed");
+	chown("closed", BOB, STAFF);
+	chmod("closed", 0711);
+	as(ALICE, ALICE, a_program_that_is_not_to_be_read,
+	   "a program that may be run and not be read");
 	tear_down();
 	return done();
 }

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define PAGE 4096L
 #define RW   (PROT_READ | PROT_WRITE)
@@ -134,11 +135,49 @@ static void answered_with_no(void)
 		fails(syscall(SYS_userfaultfd, 0), ENOSYS, "userfaultfd is not there");
 }
 
+#define LONG_SIZE (1L << 20)
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* As much as one call can be asked for, all of it from one MiB into another. */
+static void a_long_copy(void)
+{
+	static struct iovec local[IOV_MAX], remote[IOV_MAX];
+	char *area = map(2 * LONG_SIZE / PAGE, RW, MAP_PRIVATE);
+	double begun;
+	int status = 0;
+	pid_t child;
+
+	for (int i = 0; i < IOV_MAX; i++) {
+		local[i] = (struct iovec){ area, LONG_SIZE };
+		remote[i] = (struct iovec){ area + LONG_SIZE, LONG_SIZE };
+	}
+	child = fork();
+	if (child == 0) {
+		for (;;)
+			process_vm_readv(getpid(), local, IOV_MAX, remote, IOV_MAX, 0);
+	}
+	begun = seconds();
+	usleep(10000);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	ok(WIFSIGNALED(status) && seconds() - begun < 0.5,
+	   "a long copy lets others run, and ends with its process");
+	munmap(area, 2 * LONG_SIZE);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
 	tap_begin(argv);
 	with_a_child();
+	a_long_copy();
 	a_private_copy();
 	answered_with_no();
 	return done();

@@ -2,6 +2,7 @@
  * Draws a picture on /dev/fb0, in all the ways there are, and says so; then it waits for a line and ends. What
  * the screen shows is for a system test to look at, which knows the same formula.
  */
+#define _GNU_SOURCE
 #include "../tap.h"
 
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #define WIDTH  640
@@ -69,6 +71,7 @@ static void draw_in_every_way(int fd)
 	size_t size = WIDTH * HEIGHT * 4;
 	uint32_t *screen = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	uint32_t line[WIDTH];
+	const struct iovec here = { line, 4 }, there = { screen, 4 };
 	const uint32_t *copy;
 	int status;
 	pid_t child;
@@ -95,6 +98,10 @@ static void draw_in_every_way(int fd)
 	ok(pread(fd, line, sizeof(line), 100 * WIDTH * 4) == sizeof(line) &&
 		   line[11] == pixel(11, 100),
 	   "read(2) reads what a mapping drew");
+	fails(process_vm_readv(getpid(), &here, 1, &there, 1, 0), EFAULT,
+	      "process_vm_readv(2) does not read it");
+	fails(process_vm_writev(getpid(), &here, 1, &there, 1, 0), EFAULT,
+	      "nor is it written that way");
 	copy = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
 	ok(copy != MAP_FAILED && copy[5] == pixel(5, 0), "a private mapping may read");
 	fails(mprotect((void *)copy, PAGE, PROT_READ | PROT_WRITE), EACCES,
