@@ -65,17 +65,32 @@ static int take(struct kmsg *kmsg)
 	return -EPIPE;
 }
 
-/* Others that read or seek the same open file wait meanwhile, as on Linux. */
+/* Until there is a record. Meanwhile others may want to know the file's offset (/proc/PID/fdinfo), or to seek. */
+static int wait_for_record(struct file *file, const struct kmsg *kmsg, bool locked)
+{
+	int error;
+
+	if (locked)
+		mutex_unlock(&file->offset_lock);
+	error = wait_event_signal(&log_changed, log_next_sequence() > kmsg->sequence);
+	if (locked)
+		mutex_lock(&file->offset_lock);
+	return error;
+}
+
 static ssize_t read_kmsg(struct file *file, vaddr_t to, size_t length, loff_t *offset)
 {
 	struct kmsg *kmsg = file->private;
+	bool locked = offset == &file->offset;
 	size_t size;
-	int error = 0;
+	int error;
 
-	if (file_may_wait(file))
-		error = wait_event_signal(&log_changed, log_next_sequence() > kmsg->sequence);
-	if (error == 0)
-		error = take(kmsg);
+	/* Another reader may have been quicker. */
+	while ((error = take(kmsg)) == -EAGAIN && file_may_wait(file)) {
+		error = wait_for_record(file, kmsg, locked);
+		if (error != 0)
+			return error;
+	}
 	if (error != 0)
 		return error;
 	/* One that is asked for with too little room is passed over, as on Linux. */

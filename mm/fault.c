@@ -44,8 +44,6 @@ enum outcome {
 	GROW,      /* the stack must grow first */
 	DEMOTE,    /* a large page that others share must be demoted first */
 	FETCH,     /* the object must get the page first */
-	LOCALISE,  /* the object must be made writable first */
-	FORGET,    /* what was waited for is not what is needed now */
 	STARVED,   /* no memory */
 };
 
@@ -56,7 +54,7 @@ struct fault {
 
 	/* What one attempt or wait leaves for the next. */
 	struct frame *spare;   /* to become a private page */
-	struct object *object; /* of FETCH while it lasts, of LOCALISE until the end; held */
+	struct object *object; /* of FETCH, held until it is done */
 	uint64_t index;
 	struct frame *held; /* what FETCH got: stays until it is installed */
 	bool reclaimed;
@@ -237,16 +235,13 @@ static enum outcome write_private(struct fault *f, const struct region *region,
 
 /* --- pages of objects: the object's lock is held ---------------------------------------------- */
 
-/* Leaves word for provide() what this object's page needs. */
-static enum outcome want(struct fault *f, struct object *object, uint64_t index,
-			 enum outcome outcome)
+/* Leaves word for provide() which page is missing. */
+static enum outcome fetch(struct fault *f, struct object *object, uint64_t index)
 {
-	if (f->object)
-		return FORGET; /* no reference is dropped under a lock */
 	object_get(object);
 	f->object = object;
 	f->index = index;
-	return outcome;
+	return FETCH;
 }
 
 /* The object's page `frame`, and on a read those around it that the object has. */
@@ -305,11 +300,9 @@ static enum outcome fault_object(struct fault *f, const struct region *region)
 	if (satisfied(pte, f->access))
 		return DONE;
 	if (pte_empty(pte) && !frame)
-		return want(f, object, index, FETCH);
+		return fetch(f, object, index);
 	if (write && !shared)
 		return write_private(f, region, frame);
-	if (write && object->ops->make_writable && (f->object != object || f->index != index))
-		return want(f, object, index, LOCALISE);
 	if (pte_empty(pte)) {
 		map_object(f, region, frame, write);
 	} else {
@@ -418,12 +411,6 @@ static void demote(struct fault *f)
 	rw_write_unlock(&f->space->lock);
 }
 
-static void forget(struct fault *f)
-{
-	object_put(f->object);
-	f->object = NULL;
-}
-
 static int fetch_page(struct fault *f)
 {
 	int error;
@@ -434,7 +421,7 @@ static int fetch_page(struct fault *f)
 		frame_put(f->held);
 	f->held = NULL;
 	error = f->object->ops->get_page(f->object, f->index, &f->held);
-	forget(f);
+	object_put(f->object);
 	return error;
 }
 
@@ -455,14 +442,6 @@ static int provide(struct fault *f, enum outcome outcome)
 		break;
 	case FETCH:
 		error = fetch_page(f);
-		break;
-	case LOCALISE:
-		error = f->object->ops->make_writable(f->object, f->index);
-		if (error)
-			forget(f);
-		break;
-	case FORGET:
-		forget(f);
 		break;
 	case STARVED:
 		error = -ENOMEM;
@@ -509,7 +488,5 @@ int space_fault(struct space *space, vaddr_t address, unsigned access)
 		frame_put(f.spare);
 	if (f.held)
 		frame_put(f.held);
-	if (f.object)
-		forget(&f);
 	return error;
 }

@@ -31,11 +31,6 @@ struct object_ops {
 	 */
 	int (*get_page)(struct object *object, uint64_t index, struct frame **out);
 	/*
-	 * Before W is granted on a shared page: completes the file and makes it local. No lock held;
-	 * may sleep. NULL: nothing to do. -EIO, -ENOSPC, -ETXTBSY, -EINTR.
-	 */
-	int (*make_writable)(struct object *object, uint64_t index);
-	/*
 	 * madvise(2) MADV_REMOVE on [start, end), in bytes: as object_punch(), by whoever may write it.
 	 * No lock held; may sleep. NULL: it cannot be done. -EPERM, -EINTR.
 	 */

@@ -143,6 +143,31 @@ static void waiting(int fd)
 	ok(is_next(fd, "next"), "or passed over");
 }
 
+/* Who waits for a record keeps nobody from asking about the file that it waits at. */
+static void asked_about(int fd)
+{
+	char path[64], text[256] = "";
+	pid_t child = fork();
+
+	if (child == 0) {
+		lseek(fd, 0, SEEK_END);
+		while (read(fd, record, sizeof(record)) > 0 || errno == EPIPE)
+			;
+		_exit(0);
+	}
+	usleep(20000);
+	alarm(10);
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", child, fd);
+	int info = open(path, O_RDONLY);
+	ok(read(info, text, sizeof(text) - 1) > 0 && strstr(text, "pos:") != NULL,
+	   "who waits can be asked about");
+	close(info);
+	ok(lseek(fd, 0, SEEK_END) == 0, "and the place be moved");
+	alarm(0);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
 static void seeking(int fd)
 {
 	fails(lseek(fd, 1, SEEK_SET), ESPIPE, "not to some place");
@@ -284,6 +309,7 @@ int main(int argc, char **argv)
 	limit(false);
 	records(fd);
 	waiting(fd);
+	asked_about(fd);
 	seeking(fd);
 	all_at_once();
 	one_after_the_other();

@@ -223,7 +223,6 @@ static void writing_a_private_file_copies(void **state)
 	assert_reads(space, 1, PAGE(1), 2);
 	assert_reads(other_space, 0, PAGE(0), world_file_byte(0));
 	assert_reads(other_space, 0, PAGE(1), world_file_byte(1));
-	assert_int_equal(file->localised, 0);
 	assert_int_equal(space->stats.anon_pages, 2);
 	assert_int_equal(space->stats.file_pages, 0);
 
@@ -264,7 +263,7 @@ static void a_page_beyond_the_end_is_not_mapped(void **state)
 
 /* --- shared objects --------------------------------------------------------------------------- */
 
-static void a_shared_file_is_made_writable_before_it_is_written(void **state)
+static void a_shared_file_is_written_for_all_who_map_it(void **state)
 {
 	struct world_file *file = world_file(4 * PAGE_SIZE);
 
@@ -274,17 +273,11 @@ static void a_shared_file_is_made_writable_before_it_is_written(void **state)
 	world_map(other_space, BASE, 4, PROT_READ, REGION_SHARED, &file->object, 0);
 	assert_reads(space, 0, PAGE(0), world_file_byte(0));
 	assert_reads(other_space, 1, PAGE(0), world_file_byte(0));
-	assert_int_equal(file->localised, 0);
 	assert_writes(space, 0, PAGE(0), 1);
-	assert_int_equal(file->localised, 1);
 	assert_reads(other_space, 1, PAGE(0), 1);
 	assert_writes(space, 0, PAGE(1), 2);
 	assert_reads(other_space, 1, PAGE(1), 2);
 	assert_pages(space, "ff..");
-
-	file->localise_error = -ENOSPC;
-	assert_int_equal(world_write(space, 0, PAGE(2), 3), -EIO);
-	assert_reads(space, 0, PAGE(2), world_file_byte(2));
 	world_check();
 }
 
@@ -498,21 +491,6 @@ static void whatever_changes_while_a_fault_waits_counts(void **state)
 	}
 }
 
-/* The wait was for one file; what is needed now is another's. */
-static void a_file_made_writable_is_forgotten_when_it_is_replaced(void **state)
-{
-	struct world_file *file = world_file(4 * PAGE_SIZE);
-
-	space = world_space();
-	world_map(space, BASE, 4, RW, REGION_SHARED, &file->object, 0);
-	assert_reads(space, 0, BASE, world_file_byte(0));
-	file->during_wait = replace_it_by_another_file;
-	assert_writes(space, 0, BASE, 1);
-	assert_int_equal(file->localised, 1);
-	assert_reads(space, 1, BASE + 1, world_file_byte(2));
-	assert_pages(space, "a...");
-}
-
 static void a_failed_fill_fails_those_who_waited_and_no_one_after(void **state)
 {
 	static const struct {
@@ -704,7 +682,7 @@ int main(void)
 		test(writing_a_private_file_copies),
 		test(beyond_the_end_of_a_file_is_a_bus_error),
 		test(a_page_beyond_the_end_is_not_mapped),
-		test(a_shared_file_is_made_writable_before_it_is_written),
+		test(a_shared_file_is_written_for_all_who_map_it),
 		test(shared_anonymous_memory_is_one_for_all),
 		test(device_pages_are_not_counted),
 		test(no_right_no_access),
@@ -713,7 +691,6 @@ int main(void)
 		test(a_stack_grows_within_the_address_space_limit),
 		test(a_stack_that_may_not_be_accessed_does_not_grow),
 		test(whatever_changes_while_a_fault_waits_counts),
-		test(a_file_made_writable_is_forgotten_when_it_is_replaced),
 		test(a_failed_fill_fails_those_who_waited_and_no_one_after),
 		test(a_copy_is_whole_whoever_comes_in_between),
 		test(the_zero_page_may_come_back_in_between),

@@ -342,17 +342,6 @@ static int file_get_page(struct object *object, uint64_t index, struct frame **o
 	return 0;
 }
 
-static int file_make_writable(struct object *object, uint64_t index)
-{
-	struct world_file *file = file_of(object);
-
-	(void)index;
-	might_sleep();
-	file->localised++;
-	others_run(file);
-	return file->localise_error;
-}
-
 static void file_release(struct object *object)
 {
 	might_sleep();
@@ -363,7 +352,6 @@ static void file_release(struct object *object)
 static const struct object_ops file_ops = {
 	.name = "world file",
 	.get_page = file_get_page,
-	.make_writable = file_make_writable,
 	.release = file_release,
 };
 

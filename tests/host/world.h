@@ -60,9 +60,8 @@ uint8_t world_file_byte(uint64_t index);
 
 struct world_file {
 	struct object object;
-	unsigned fetches, localised; /* calls */
-	int fetch_error;             /* what get_page returns instead, once; 0: nothing */
-	int localise_error;
+	unsigned fetches; /* calls */
+	int fetch_error;  /* what get_page returns instead, once; 0: nothing */
 	void (*during_wait)(struct world_file *file); /* what happens while a fault waits, once */
 };
 /* A file of so many bytes, whose pages are fetched when they are asked for; its reference is ours. */
