@@ -25,7 +25,7 @@ void process_exec_attributes(bool readable, bool secure)
 {
 	struct process_attributes *own = &current_process()->attributes;
 
-	own->dumpable = readable;
+	own->dumpable = readable && !secure;
 	if (secure)
 		own->personality &= ~(uint32_t)PER_CLEAR_ON_SETID;
 }

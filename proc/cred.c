@@ -98,9 +98,15 @@ void cred_inherit(struct process *process, struct thread *thread)
 		return; /* another thread of a process that has them */
 	cred_get(cred);
 	process->cred = cred;
-	process->user = current_process() ? current_process()->user : user_find(ROOT_ID);
-	if (current_process())
-		user_add(process->user, USER_PROCESS);
+	if (!current_process()) {
+		process->user = user_find(ROOT_ID);
+		return;
+	}
+	/* Until it has been counted, another thread might let go of it: setuid(2). */
+	spin_lock(&current_process()->signal_lock);
+	process->user = current_process()->user;
+	user_add(process->user, USER_PROCESS);
+	spin_unlock(&current_process()->signal_lock);
 }
 
 /* capabilities(7), "Transformation of capabilities during execve()"; files have none of their own. */

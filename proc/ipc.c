@@ -8,6 +8,7 @@
 #include "kernel/string.h"
 
 #define MODE_BITS 0777u
+#define NOBODY    UINT32_MAX /* a number that no user and no group has */
 
 void ipc_table_init(struct ipc_table *table, const char *name, uint32_t limit)
 {
@@ -126,10 +127,13 @@ struct ipc64_perm ipc_describe(const struct ipc_object *object)
 	return perm;
 }
 
-void ipc_set(struct ipc_object *object, const struct ipc64_perm *to)
+int ipc_set(struct ipc_object *object, const struct ipc64_perm *to)
 {
+	if (to->uid == NOBODY || to->gid == NOBODY)
+		return -EINVAL;
 	object->uid = to->uid;
 	object->gid = to->gid;
 	object->mode = (object->mode & ~MODE_BITS) | (to->mode & MODE_BITS);
 	object->changed_s = ipc_now_s();
+	return 0;
 }

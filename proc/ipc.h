@@ -49,9 +49,9 @@ void ipc_remove(struct ipc_table *table, struct ipc_object *object);
 bool ipc_may(const struct ipc_object *object, uint32_t wanted);
 /* The caller may change and remove it. */
 bool ipc_owns(const struct ipc_object *object);
-/* As programs see it, and what IPC_SET takes of that. */
+/* As programs see it, and what IPC_SET takes of that (-EINVAL: nobody is that). */
 struct ipc64_perm ipc_describe(const struct ipc_object *object);
-void ipc_set(struct ipc_object *object, const struct ipc64_perm *to);
+int ipc_set(struct ipc_object *object, const struct ipc64_perm *to);
 
 uint64_t ipc_now_s(void);
 

@@ -7,17 +7,22 @@
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
+#include "mm/frame.h"
 #include "mm/slab.h"
 #include "mm/user.h"
 #include "proc/ipc.h"
 #include "proc/process.h"
 #include <linux/msg.h>
 
-/* Queues; bytes of a message; bytes in a queue, and in one that root has enlarged. */
+/*
+ * Queues; bytes of a message; bytes in a queue, and in one that root has enlarged. Of all memory, all messages
+ * together have at most:
+ */
 #define QUEUES_MAX      512
 #define MESSAGE_MAX     8192
 #define QUEUE_BYTES     16384
 #define QUEUE_BYTES_MAX (1024 * 1024)
+#define SHARE_OF_MEMORY 8
 
 struct message {
 	TAILQ_ENTRY(message) link;
@@ -38,6 +43,7 @@ struct queue {
 };
 
 static struct ipc_table queues; /* its lock guards the rest, too */
+static uint64_t bytes_held;     /* by messages in all queues, with what is known about each */
 
 void msg_init(void)
 {
@@ -51,6 +57,20 @@ static struct queue *find_queue(int id)
 	return object ? container_of(object, struct queue, ipc) : NULL;
 }
 
+static uint64_t footprint(const struct message *message)
+{
+	return sizeof(*message) + message->length;
+}
+
+/* Out of its queue. Table locked. */
+static void take_out(struct queue *queue, struct message *message)
+{
+	TAILQ_REMOVE(&queue->messages, message, link);
+	queue->count--;
+	queue->bytes -= message->length;
+	bytes_held -= footprint(message);
+}
+
 /* Table locked. */
 static void drop(struct queue *queue)
 {
@@ -59,7 +79,7 @@ static void drop(struct queue *queue)
 	if (--queue->refs > 0)
 		return;
 	while ((message = TAILQ_FIRST(&queue->messages))) {
-		TAILQ_REMOVE(&queue->messages, message, link);
+		take_out(queue, message);
 		kfree(message);
 	}
 	kfree(queue);
@@ -122,20 +142,24 @@ static void put_queue(struct queue *queue)
 /* 1: it is full. A queue takes as many messages as bytes, so that empty ones are not free. */
 static int try_to_send(struct queue *queue, struct message *message)
 {
-	int result = 1;
+	int result = 0;
 
 	mutex_lock(&queues.lock);
 	if (queue->removed) {
 		result = -EIDRM;
-	} else if (queue->bytes + message->length <= queue->bytes_max &&
-		   queue->count < queue->bytes_max) {
+	} else if (queue->bytes + message->length > queue->bytes_max ||
+		   queue->count >= queue->bytes_max) {
+		result = 1;
+	} else if (bytes_held + footprint(message) > frame_total() * PAGE_SIZE / SHARE_OF_MEMORY) {
+		result = -ENOMEM;
+	} else {
 		TAILQ_INSERT_TAIL(&queue->messages, message, link);
 		queue->count++;
 		queue->bytes += message->length;
+		bytes_held += footprint(message);
 		queue->sent_s = ipc_now_s();
 		queue->last_sender = current_process()->pid;
 		waitq_wake_all(&queue->changed);
-		result = 0;
 	}
 	mutex_unlock(&queues.lock);
 	return result;
@@ -207,9 +231,7 @@ static int try_to_receive(struct queue *queue, int64_t type, size_t size, int fl
 	} else if (message && message->length > size && !(flags & MSG_NOERROR)) {
 		result = -E2BIG;
 	} else if (message) {
-		TAILQ_REMOVE(&queue->messages, message, link);
-		queue->count--;
-		queue->bytes -= message->length;
+		take_out(queue, message);
 		queue->received_s = ipc_now_s();
 		queue->last_receiver = current_process()->pid;
 		waitq_wake_all(&queue->changed);
@@ -259,19 +281,19 @@ SYSCALL5(msgrcv, int, id, vaddr_t, to, size_t, size, int64_t, type, int, flags)
 
 static int64_t tell_limits(int command, vaddr_t to)
 {
-	struct msginfo info = {
-		.msgmax = MESSAGE_MAX,
-		.msgmnb = QUEUE_BYTES,
-		.msgmni = QUEUES_MAX,
-		.msgpool = QUEUES_MAX * QUEUE_BYTES / 1024,
-		.msgmap = QUEUE_BYTES,
-		.msgtql = QUEUE_BYTES,
-		.msgssz = 16,
-		.msgseg = UINT16_MAX,
-	};
 	struct ipc_object *object;
+	struct msginfo info;
 	int64_t highest;
 
+	memset(&info, 0, sizeof(info)); /* with its padding */
+	info.msgmax = MESSAGE_MAX;
+	info.msgmnb = QUEUE_BYTES;
+	info.msgmni = QUEUES_MAX;
+	info.msgpool = QUEUES_MAX * QUEUE_BYTES / 1024;
+	info.msgmap = QUEUE_BYTES;
+	info.msgtql = QUEUE_BYTES;
+	info.msgssz = 16;
+	info.msgseg = UINT16_MAX;
 	mutex_lock(&queues.lock);
 	highest = MAX((int64_t)queues.count - 1, INT64_C(0));
 	if (command == MSG_INFO) {
@@ -318,12 +340,16 @@ static int64_t tell(int id, int command, vaddr_t to)
 /* Table locked. */
 static int set(struct queue *queue, const struct msqid64_ds *to)
 {
+	int error;
+
 	if (to->msg_qbytes > QUEUE_BYTES && !capable(CAP_SYS_RESOURCE))
 		return -EPERM;
 	if (to->msg_qbytes > QUEUE_BYTES_MAX)
 		return -EINVAL;
+	error = ipc_set(&queue->ipc, &to->msg_perm);
+	if (error != 0)
+		return error;
 	queue->bytes_max = to->msg_qbytes;
-	ipc_set(&queue->ipc, &to->msg_perm);
 	waitq_wake_all(&queue->changed);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "kernel/syscall.h"
 #include "mm/space.h"
 #include "mm/user.h"
+#include "proc/cred.h"
 #include "proc/futex.h"
 
 /* In a list's pointers: FUTEX_LOCK_PI's kind, whose waiters are roused by the end itself. */
@@ -117,7 +118,9 @@ SYSCALL3(get_robust_list, int, tid, vaddr_t, head, vaddr_t, length)
 
 	mutex_lock(&family_lock);
 	task = tid == 0 ? current_task() : family_find_task((uint32_t)tid);
-	if (task) {
+	if (task && !cred_may_inspect(task->thread.process)) {
+		error = -EPERM;
+	} else if (task) {
 		list = task->thread.robust_list;
 		error = 0;
 	}

@@ -559,7 +559,7 @@ static int64_t change(int id, const struct semid64_ds *to)
 	else if (!ipc_owns(&set->ipc))
 		result = -EPERM;
 	else if (to)
-		ipc_set(&set->ipc, &to->sem_perm);
+		result = ipc_set(&set->ipc, &to->sem_perm);
 	else
 		remove_set(set);
 	mutex_unlock(&sets.lock);

@@ -239,6 +239,7 @@ static int place(struct map_request *request, vaddr_t address, int flags)
 SYSCALL3(shmat, int, id, vaddr_t, address, int, flags)
 {
 	bool reads = flags & SHM_RDONLY;
+	uint32_t wanted = (reads ? 0444 : 0666) | (flags & SHM_EXEC ? 0111 : 0);
 	struct map_request request = {
 		.prot = PROT_READ | (reads ? 0 : PROT_WRITE) | (flags & SHM_EXEC ? PROT_EXEC : 0),
 		.flags = REGION_SHARED,
@@ -249,7 +250,7 @@ SYSCALL3(shmat, int, id, vaddr_t, address, int, flags)
 	request.max_prot = request.prot | PROT_EXEC;
 	error = place(&request, address, flags);
 	if (error == 0)
-		error = look_up(id, reads ? 0444 : 0666, &request);
+		error = look_up(id, wanted, &request);
 	if (error != 0)
 		return error;
 	error = space_map(current->space, &request, &where);
@@ -410,7 +411,7 @@ static int64_t change(int id, int command, const struct shmid64_ds *to)
 		   !((command == SHM_LOCK || command == SHM_UNLOCK) && capable(CAP_IPC_LOCK))) {
 		result = -EPERM;
 	} else if (command == IPC_SET) {
-		ipc_set(object, &to->shm_perm);
+		result = ipc_set(object, &to->shm_perm);
 	} else if (command == SHM_LOCK || command == SHM_UNLOCK) {
 		/* Nothing is ever swapped. */
 		object->mode = command == SHM_LOCK ? object->mode | SHM_LOCKED

@@ -424,6 +424,7 @@ static void proc_tells(void)
 	snprintf(path, sizeof(path), "/proc/%d/fd", bobs);
 	denied(open(path, O_RDONLY | O_DIRECTORY), EACCES);
 	proc_denies(bobs);
+	denied(syscall(SYS_get_robust_list, bobs, line, path), EPERM);
 	proc_denies_who_is_not_dumpable();
 	check(close(open("/proc/self/fd", O_RDONLY | O_DIRECTORY)) == 0);
 	file = fopen("/proc/self/status", "r");

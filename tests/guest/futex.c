@@ -342,6 +342,17 @@ static int robust_child(void)
 	return 0;
 }
 
+static int ask_of_another(void)
+{
+	struct robust_list_head *found;
+	size_t size;
+
+	if (setuid(1000) != 0)
+		return 2;
+	return syscall(SYS_get_robust_list, getppid(), &found, &size) == -1 && errno == EPERM ? 0
+											      : 1;
+}
+
 static void test_robust(void)
 {
 	struct robust_list_head *found;
@@ -354,6 +365,7 @@ static void test_robust(void)
 	   "the list can be asked for");
 	fails(syscall(SYS_get_robust_list, 0x3ffffff0, &found, &size), ESRCH,
 	      "of a thread that is");
+	ok(in_child(ask_of_another) == 0, "and by who may look into it");
 	fflush(stdout);
 	child = fork();
 	if (child == 0)

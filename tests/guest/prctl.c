@@ -205,6 +205,16 @@ static int dumpable(void)
 	return 0;
 }
 
+static char *self; /* argv[0] */
+
+/* Nor may the program of somebody who has another's rights: 0, or 2 where root has set suid_dumpable. */
+static int dumpable_program(void)
+{
+	want(setresuid(USER, 0, 0) == 0);
+	execl(self, self, "dumpable", NULL);
+	return 99;
+}
+
 /* Another of the same user looks. */
 static int inspection(void)
 {
@@ -327,7 +337,9 @@ static int barriers(void)
 
 int main(int argc, char **argv)
 {
-	(void)argc;
+	self = argv[0];
+	if (argc > 1)
+		return prctl(PR_GET_DUMPABLE);
 	tap_begin(argv);
 	ok(in_child(memory_errors) == 0, "PR_MCE_KILL");
 	ok(in_child(flusher) == 0, "PR_SET_IO_FLUSHER");
@@ -340,6 +352,7 @@ int main(int argc, char **argv)
 	__builtin_ia32_rdtsc();
 	ok(in_child(large_pages) == 0, "PR_SET_THP_DISABLE");
 	ok(in_child(dumpable) == 0, "PR_SET_DUMPABLE, PR_SET_PDEATHSIG: gone with another user");
+	ok((in_child(dumpable_program) & ~2) == 0, "and not there for a program with two users");
 	ok(in_child(inspection) == 0, "what is not dumpable is not looked into");
 	ok(in_child(securebits) == 0, "PR_SET_SECUREBITS");
 	ok(in_child(kept) == 0, "PR_SET_KEEPCAPS");

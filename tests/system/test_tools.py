@@ -56,6 +56,14 @@ def test_a_published_file_takes_its_name_out_of_the_list_of_links(stamped_root, 
 DYNAMIC = os.path.join(BUILD, "dynamic/glibc/program")
 
 
+def test_publish_takes_a_file_that_is_cut_short_as_it_is(stamped_root, tmp_path):
+    source = tmp_path / "program"
+    with open(DYNAMIC, "rb") as file:
+        source.write_bytes(file.read(100))
+    done = run("tools/publish", "--root", str(stamped_root), "--with-libraries", str(source))
+    assert done.returncode == 0 and done.stdout == "published /bin/program (100 bytes)\n", done.stderr
+
+
 def test_publish_with_libraries_brings_all_that_a_dynamic_program_needs(stamped_root, tmp_path):
     here = {"env": os.environ | {"LD_LIBRARY_PATH": os.path.join(BUILD, "dynamic/glibc/lib")}}
     publish = ["tools/publish", "--root", str(stamped_root), "--with-libraries"]
