@@ -290,7 +290,9 @@ static int get_range(struct file *file, const struct flock *user, struct lock *l
 	int error = 0;
 
 	if (user->l_whence == SEEK_CUR) {
-		mutex_lock(&file->offset_lock);
+		error = mutex_lock_killable(&file->offset_lock);
+		if (error != 0)
+			return error;
 		size = (uint64_t)file->offset;
 		mutex_unlock(&file->offset_lock);
 	} else if (user->l_whence == SEEK_END) {

@@ -95,7 +95,9 @@ static int ioctl_regular(struct file *file, unsigned request, vaddr_t argument)
 		return error;
 	if (request == FIOQSIZE)
 		return put_user(argument, (loff_t)ALIGN_UP(size, PAGE_SIZE));
-	mutex_lock(&file->offset_lock);
+	error = mutex_lock_killable(&file->offset_lock);
+	if (error != 0)
+		return error;
 	int left = (int)((loff_t)size - file->offset);
 	mutex_unlock(&file->offset_lock);
 	return put_user(argument, left);

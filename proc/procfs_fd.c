@@ -196,7 +196,12 @@ static int generate_fdinfo(struct text *text, uint32_t pid, uint32_t fd)
 	if (!file)
 		return -ENOENT;
 	flags |= atomic_load(&file->flags);
-	mutex_lock(&file->offset_lock);
+	/* Who holds it may be waiting for the wire. */
+	error = mutex_lock_killable(&file->offset_lock);
+	if (error != 0) {
+		file_put(file);
+		return error;
+	}
 	offset = file->offset;
 	mutex_unlock(&file->offset_lock);
 	if (file->ops->stat)

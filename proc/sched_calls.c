@@ -86,7 +86,7 @@ struct change {
 static int check_change(const struct thread *thread, const struct sched_params *from,
 			const struct sched_params *to)
 {
-	if (!is_policy(to->policy) || is_realtime(to->policy) != (to->rt_priority != 0))
+	if (is_realtime(to->policy) != (to->rt_priority != 0))
 		return -EINVAL;
 	return may_schedule(thread) && may_be_nice(from->nice, to->nice) &&
 			       may_be_urgent(from->rt_priority, to->rt_priority) &&
@@ -101,7 +101,8 @@ static int apply(int pid, const struct change *change)
 	struct thread *thread;
 	int error = -ESRCH;
 
-	if (change->rt_priority < 0 || change->rt_priority > RT_PRIORITY_MAX)
+	if (change->rt_priority < 0 || change->rt_priority > RT_PRIORITY_MAX ||
+	    (change->policy >= 0 && !is_policy(change->policy)))
 		error = -EINVAL;
 	mutex_lock(&family_lock);
 	thread = named(pid);

@@ -119,6 +119,7 @@ static void policies(void)
 	   "priorities go from where to where");
 	fails(sched_get_priority_max(77), EINVAL, "of no policy");
 	fails(set_policy(77, 0), EINVAL, "no such policy");
+	fails(set_policy(256, 0), EINVAL, "nor one whose low byte is another's");
 	fails(set_policy(SCHED_FIFO, 0), EINVAL, "a real-time policy has a priority");
 	fails(set_policy(SCHED_FIFO, 100), EINVAL, "of at most 99");
 	fails(set_policy(SCHED_OTHER, 1), EINVAL, "others have none");
