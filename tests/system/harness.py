@@ -232,6 +232,11 @@ def census(log, name="nr_free_frames"):
     return [int(value) for value in re.findall(rf"^{name}\s+(\d+)", log, re.M)]
 
 
+def as_root(*spaces):
+    """A command that runs another as root in those new name spaces, also for those who are not root."""
+    return ["unshare", *spaces, *([] if os.getuid() == 0 else ["--map-root-user"])]
+
+
 class Segment:
     """A network namespace with a tap that has the server's address. For servers and one guest."""
 
@@ -245,7 +250,7 @@ class Segment:
         if mtu:
             setup.append(f"ip link set {TAP} mtu {mtu}")
         script = " && ".join(setup) + " && echo ready && exec sleep infinity"
-        command = ["unshare", "--net"] + ([] if os.getuid() == 0 else ["--map-root-user"])
+        command = as_root("--net")
         self.holder = subprocess.Popen(command + ["sh", "-c", script], stdin=subprocess.DEVNULL,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if self.holder.stdout.readline() != "ready\n":

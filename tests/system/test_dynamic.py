@@ -9,7 +9,7 @@ import pytest
 
 import malformed_elf
 from capture import Capture
-from harness import BUILD, TOP, Guest, boot, make_root
+from harness import BUILD, TOP, Guest, as_root, boot, make_root
 
 DYNAMIC = os.path.join(BUILD, "dynamic")
 KINDS = ["glibc/program", "glibc/fixed", "musl/program"]
@@ -116,7 +116,7 @@ def test_the_distributions_bash_and_utilities_say_what_they_say_on_linux(root):
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
     (root / "etc/group").write_text("root:x:0:\n")
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/"}
-    here = subprocess.run(["unshare", "--mount", "--map-root-user", "sh", "-c",
+    here = subprocess.run([*as_root("--mount"), "sh", "-c",
                            "mount -t tmpfs none /tmp && exec taskset -c 0 bash -c \"$0\"", COMMANDS],
                           check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     log = boot("/bin/bash /commands", root=root, mem=128, append="quiet", timeout=120)

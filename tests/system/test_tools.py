@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import BUILD, TOP
+from harness import BUILD, TOP, as_root
 
 sys.path.insert(0, os.path.join(TOP, "tools"))
 import serving  # noqa: E402
@@ -78,7 +78,7 @@ def test_publish_with_libraries_brings_all_that_a_dynamic_program_needs(stamped_
         assert (stamped_root / name[1:]).is_file() and not (stamped_root / name[1:]).is_symlink()
     assert (stamped_root / ".hawser/stamp").read_bytes() != stamp
     # It is complete: nothing of this machine is needed to run it.
-    inside = run("unshare", "--map-root-user", "chroot", str(stamped_root), "/sbin/program", "word")
+    inside = run(*as_root("--mount"), "chroot", str(stamped_root), "/sbin/program", "word")
     assert inside.returncode == 9, inside.stderr
     # What is the same is not written again.
     libc = (stamped_root / "lib/x86_64-linux-gnu/libc.so.6").stat()
