@@ -346,6 +346,28 @@ bool mount_is_below(const struct mount *mount, const struct mount *above)
 	return mount != NULL;
 }
 
+uint64_t mount_search_begin(void)
+{
+	static uint64_t searches; /* root_lock */
+
+	return ++searches;
+}
+
+bool mount_is_found(struct mount *mount, const struct mount *above, uint64_t search)
+{
+	struct mount *known = mount;
+	bool found;
+
+	while (known != NULL && known != above && known->search != search)
+		known = known->parent;
+	found = known != NULL && (known == above || known->found);
+	for (; mount != known; mount = mount->parent) {
+		mount->search = search;
+		mount->found = found;
+	}
+	return found;
+}
+
 struct mount *mount_next(struct mount *mount)
 {
 	return mount != NULL ? TAILQ_NEXT(mount, link) : TAILQ_FIRST(&mounts);
@@ -353,11 +375,12 @@ struct mount *mount_next(struct mount *mount)
 
 void mount_detach(struct mount *mount, struct mount_list *gone)
 {
+	uint64_t search = mount_search_begin();
 	struct mount *m, *next;
 
 	for (m = TAILQ_FIRST(&mounts); m != NULL; m = next) {
 		next = TAILQ_NEXT(m, link);
-		if (!mount_is_below(m, mount))
+		if (!mount_is_found(m, mount, search))
 			continue;
 		TAILQ_REMOVE(&mounts, m, link);
 		mount_count--;

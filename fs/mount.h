@@ -63,6 +63,8 @@ struct mount {
 	struct mount *parent;  /* which is attached, too; NULL: the first one */
 	struct inode *covered; /* held, seen through the parent */
 	struct mount *copy;    /* while a tree is copied */
+	uint64_t search;       /* the last one that has passed it (mount_is_found()), */
+	bool found;            /* and what it has come to */
 };
 
 /* Where something is: an inode, seen through a mount. */
@@ -142,6 +144,9 @@ void mounts_put(struct mount_list *gone); /* no lock */
 bool mount_is_busy(const struct mount *mount);
 /* True if `mount` is `above`, or mounted somewhere in it. */
 bool mount_is_below(const struct mount *mount, const struct mount *above);
+/* The same for many of them, in one search: however deep they are in each other, each is passed once. */
+uint64_t mount_search_begin(void);
+bool mount_is_found(struct mount *mount, const struct mount *above, uint64_t search);
 /* The mounts in the order in which they were attached; NULL begins, NULL ends. */
 struct mount *mount_next(struct mount *mount);
 

@@ -182,10 +182,19 @@ static int copy_tree(const struct location *from, bool all, struct mount_list *c
 	return 0;
 }
 
-static void forget_copies(void)
+/* The same, if it may be done. */
+static int copy(const struct location *from, bool all, struct mount_list *copies)
 {
-	for (struct mount *m = mount_next(NULL); m != NULL; m = mount_next(m))
+	struct mount *first = from->mount;
+	int error;
+
+	if (first == NULL || !first->attached || (atomic_load(&first->flags) & MS_UNBINDABLE) != 0)
+		return -EINVAL;
+	error = copy_tree(from, all, copies);
+	first->copy = NULL;
+	for (struct mount *m = all ? mount_next(NULL) : NULL; m != NULL; m = mount_next(m))
 		m->copy = NULL;
+	return error;
 }
 
 static int mount_bind(const struct place *place, const struct mount_request *request)
@@ -200,11 +209,7 @@ static int mount_bind(const struct place *place, const struct mount_request *req
 		goto out;
 	mutex_lock(&root_lock);
 	from = location_of(&source);
-	error = from.mount == NULL || !from.mount->attached ||
-				(atomic_load(&from.mount->flags) & MS_UNBINDABLE) != 0
-			? -EINVAL
-			: copy_tree(&from, (request->flags & MS_REC) != 0, &copies);
-	forget_copies();
+	error = copy(&from, (request->flags & MS_REC) != 0, &copies);
 	if (error == 0) {
 		mount = TAILQ_FIRST(&copies);
 		TAILQ_REMOVE(&copies, mount, link);
@@ -313,6 +318,7 @@ static int set_propagation(const struct place *place, const struct mount_request
 {
 	uint32_t kind = (uint32_t)request->flags & PROPAGATION;
 	struct mount *mount = place->mount;
+	uint64_t search;
 
 	if ((request->flags & ~(unsigned long)(PROPAGATION | MS_REC | MS_SILENT)) != 0 ||
 	    (kind & (kind - 1)) != 0 || kind == MS_SHARED)
@@ -320,8 +326,10 @@ static int set_propagation(const struct place *place, const struct mount_request
 	if (mount == NULL || place->inode != mount->root)
 		return -EINVAL;
 	mutex_lock(&root_lock);
+	search = mount_search_begin();
 	for (struct mount *m = mount_next(NULL); m != NULL; m = mount_next(m)) {
-		if (m != mount && ((request->flags & MS_REC) == 0 || !mount_is_below(m, mount)))
+		if (m != mount &&
+		    ((request->flags & MS_REC) == 0 || !mount_is_found(m, mount, search)))
 			continue;
 		if (kind == MS_UNBINDABLE)
 			atomic_fetch_or(&m->flags, MS_UNBINDABLE);

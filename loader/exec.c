@@ -44,6 +44,7 @@ struct exec {
 	struct space *space;
 	struct cred *cred;         /* what the program may do */
 	bool secure;               /* which is more than the caller may */
+	struct fs_context *fs;     /* a copy of directories and umask, if `secure`; or NULL */
 	struct files *files;       /* a copy of the descriptor table, if it was shared; or NULL */
 	struct handlers *handlers; /* the same of what is done about signals */
 	vaddr_t entry;
@@ -258,6 +259,8 @@ static void exec_release(struct exec *exec)
 		handlers_put(exec->handlers);
 	if (exec->files)
 		files_put(exec->files);
+	if (exec->fs)
+		fs_context_put(exec->fs);
 	if (exec->space)
 		space_put(exec->space);
 	image_put(&exec->interpreter);
@@ -291,6 +294,12 @@ static int reserve(struct exec_request *request, struct exec *exec)
 				   exec->image.owner.gid, &exec->secure);
 	if (!exec->space || !exec->cred)
 		goto bad;
+	/* Nobody with fewer rights says where such a program is: CLONE_FS. */
+	if (exec->secure) {
+		exec->fs = fs_context_copy(current->fs);
+		if (!exec->fs)
+			goto bad;
+	}
 	if (files_shared(current->files)) {
 		exec->files = files_copy(current->files);
 		if (!exec->files)
@@ -342,6 +351,7 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 {
 	struct space *old_space = current->space;
 	struct files *old_files = NULL;
+	struct fs_context *old_fs = NULL;
 
 	task_leave_memory();
 	task_take_lead();
@@ -361,6 +371,10 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	} else {
 		old_files = exec->files;
 	}
+	if (exec->fs) {
+		old_fs = current->fs;
+		current->fs = exec->fs;
+	}
 	mutex_unlock(&family_lock);
 	process_new_image(exec->image.version, exec->image.name, &exec->image.owner,
 			  base_name(request->program), exec->handlers);
@@ -369,6 +383,8 @@ static void exec_commit(struct exec *exec, const struct exec_request *request)
 	files_close_on_exec(current->files);
 	if (old_files)
 		files_put(old_files);
+	if (old_fs)
+		fs_context_put(old_fs);
 	if (old_space)
 		space_put(old_space);
 	shm_sweep();

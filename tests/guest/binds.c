@@ -331,6 +331,40 @@ static void plain_terminals(void)
 	umount2(BASE "/b", 0);
 }
 
+static int mounts_below(const char *path)
+{
+	char line[1024], mounted[256];
+	FILE *file = fopen("/proc/self/mountinfo", "r");
+	int count = 0;
+
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		count += sscanf(line, "%*d %*d %*s %*s %255s", mounted) == 1 &&
+			 strncmp(mounted, path, strlen(path)) == 0;
+	if (file != NULL)
+		fclose(file);
+	return count;
+}
+
+/* One in another, and one over another, the outer ones younger than the inner ones: they go at once. */
+static void deep(void)
+{
+	mkdir("b/in", 0755);
+	for (int i = 0; i < 20; i++) {
+		mount("deep", BASE "/b", "tmpfs", 0, NULL);
+		mkdir("b/in", 0755);
+		mount("over", BASE "/b/in", "tmpfs", 0, NULL);
+		mount(BASE "/c", BASE "/b/in", NULL, MS_MOVE, NULL);
+		mount(BASE "/b", BASE "/c", NULL, MS_MOVE, NULL);
+	}
+	mount("beside", BASE "/b", "tmpfs", 0, NULL);
+	ok(mounts_below(BASE "/c") >= 40, "mounts are deep in each other");
+	ok(umount2(BASE "/c", MNT_DETACH) == 0 && mounts_below(BASE "/c") == 0 &&
+		   mounts_below(BASE "/b") == 1,
+	   "they go at once, and no other");
+	umount2(BASE "/b", 0);
+	rmdir("b/in");
+}
+
 static void letting_go(void)
 {
 	char bytes[8] = "";
@@ -525,6 +559,7 @@ int main(int argc, char **argv)
 	in_no_mount();
 	read_only_there();
 	plain_terminals();
+	deep();
 	letting_go();
 	programs();
 	several_places();

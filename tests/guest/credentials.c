@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/fsuid.h>
 #include <sys/personality.h>
@@ -300,6 +301,39 @@ static void a_program_that_is_another(void)
 	_exit(99);
 }
 
+/* Who has started it shares its directories and umask, and does not change them. */
+static void a_program_that_is_another_by_itself(void)
+{
+	char in[12], out[12], byte;
+	int to[2], from[2], status = -1;
+	pid_t child;
+
+	check(pipe(to) == 0 && pipe(from) == 0);
+	child = (pid_t)syscall(SYS_clone, CLONE_FS | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (child == 0) {
+		snprintf(in, sizeof(in), "%d", to[0]);
+		snprintf(out, sizeof(out), "%d", from[1]);
+		execl("other", "other", "alone", in, out, NULL);
+		_exit(99);
+	}
+	check(child > 0);
+	check(read(from[0], &byte, 1) == 1);
+	umask(0);
+	check(write(to[1], "", 1) == 1);
+	check(waitpid(child, &status, 0) == child && status == 0);
+}
+
+/* On Linux a program whose directories are shared stays its starter's instead. */
+static int alone(char **argv)
+{
+	char byte;
+
+	umask(0123);
+	if (write(atoi(argv[3]), "", 1) != 1 || read(atoi(argv[2]), &byte, 1) != 1)
+		return 1;
+	return geteuid() == getuid() || umask(0) == 0123 ? 0 : 2;
+}
+
 /* It stays who started it. */
 static void or_not(void)
 {
@@ -478,6 +512,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "who") == 0)
 		return who();
+	if (argc > 3 && strcmp(argv[1], "alone") == 0)
+		return alone(argv);
 	if (argc > 1 && strcmp(argv[1], "unread") == 0)
 		return unread();
 	if (argc > 1 && strcmp(argv[1], "who-not") == 0)
@@ -543,6 +579,7 @@ int main(int argc, char **argv)
 	chown("other", BOB, STAFF);
 	chmod("other", 06755);
 	as(ALICE, ALICE, a_program_that_is_another, "a set-user-ID program is its owner's");
+	as(ALICE, ALICE, a_program_that_is_another_by_itself, "whom nobody else leads elsewhere");
 	as(ALICE, ALICE, or_not, "but not with PR_SET_NO_NEW_PRIVS");
 	copy_self("closed");
 	chown("closed", BOB, STAFF);

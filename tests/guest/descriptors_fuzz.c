@@ -1,5 +1,5 @@
 /*
- * Random operations on a pool of pipes, FIFOs, sockets, epoll files and event counters, in all
+ * Random operations on a pool of pipes, FIFOs, sockets, epoll files, event counters and terminals, in all
  * combinations that nobody thinks of. Nothing may hang or crash; and when all is closed, nothing is left.
  *
  *	descriptors_fuzz [OPERATIONS [SEED]]
@@ -8,11 +8,14 @@
 #include "tap.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -21,6 +24,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 #define OPERATIONS_DEFAULT 6000
 #define POOL               48
@@ -91,9 +95,9 @@ static void make_something(void)
 	static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
 	int two[2] = { -1, -1 }, type = types[below(3)] | SOCK_NONBLOCK;
 
-	switch (below(7)) {
+	switch (below(9)) {
 	case 0:
-		if (pipe2(two, O_NONBLOCK) == 0) {
+		if (pipe2(two, O_NONBLOCK | (below(2) ? O_DIRECT : 0)) == 0) {
 			keep(two[0]);
 			keep(two[1]);
 		}
@@ -118,6 +122,57 @@ static void make_something(void)
 		keep(open(any_fifo(), O_NONBLOCK | (below(3) == 0 ? O_RDWR
 						    : below(2)    ? O_RDONLY
 								  : O_WRONLY)));
+		break;
+	case 7:
+		two[0] = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
+		ioctl(two[0], TIOCSPTLCK, &(int){ 0 });
+		keep(ioctl(two[0], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK));
+		keep(two[0]);
+		break;
+	case 8:
+		two[0] = inotify_init1(IN_NONBLOCK);
+		inotify_add_watch(two[0], any_fifo(), IN_ALL_EVENTS);
+		keep(two[0]);
+		break;
+	}
+}
+
+/* How files and sockets behave, or who is told of them; the signals are ignored. */
+static void set_modes(void)
+{
+	static const int requests[] = { FIONREAD, SIOCATMARK, TIOCPKT, TCFLSH, TIOCSTI, TCXONC };
+	int fd = any(), number = (int)below(300) - 1, flag = (int)below(2);
+	struct termios modes;
+
+	switch (below(8)) {
+	case 0:
+		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &flag, sizeof(flag));
+		break;
+	case 1:
+		setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &number, sizeof(number));
+		break;
+	case 2:
+		setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &flag, sizeof(flag));
+		break;
+	case 3:
+		fcntl(fd, F_SETFL,
+		      O_NONBLOCK | (below(2) ? O_DIRECT : 0) | (below(2) ? O_ASYNC : 0));
+		break;
+	case 4:
+		fcntl(fd, F_SETOWN, below(2) ? getpid() : 0);
+		break;
+	case 5:
+		fcntl(fd, F_SETSIG, below(2) ? SIGUSR1 : 0);
+		break;
+	case 6:
+		ioctl(fd, (unsigned)requests[below(6)], &flag);
+		break;
+	case 7:
+		if (tcgetattr(fd, &modes) == 0) {
+			modes.c_lflag ^= below(2) ? ICANON : ECHO;
+			modes.c_lflag ^= below(2) ? EXTPROC : TOSTOP;
+			tcsetattr(fd, TCSANOW, &modes);
+		}
 		break;
 	}
 }
@@ -145,12 +200,13 @@ static void move_bytes(void)
 		writev(fd, parts, (int)below(4));
 		break;
 	case 4:
-		send(fd, buffer, length, MSG_DONTWAIT);
+		send(fd, buffer, length, MSG_DONTWAIT | (below(3) == 0 ? MSG_OOB : 0));
 		break;
 	case 5:
 		recv(fd, buffer, length,
 		     MSG_DONTWAIT | (below(3) == 0   ? MSG_PEEK
 				     : below(3) == 0 ? MSG_WAITALL
+				     : below(4) == 0 ? MSG_OOB
 						     : 0));
 		break;
 	case 6:
@@ -177,7 +233,7 @@ static void move_bytes(void)
 static void send_descriptors(int fd)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(RIGHTS_MAX * sizeof(int))] = { 0 };
-	struct iovec vector = { buffer, 1 + below(100) };
+	struct iovec vector = { buffer, 1 + below(2) * below(100) };
 	struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control };
 	struct cmsghdr *header = (struct cmsghdr *)control;
 	int count = 1 + (int)below(RIGHTS_MAX), fds[RIGHTS_MAX];
@@ -192,7 +248,7 @@ static void send_descriptors(int fd)
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));
 	memcpy(CMSG_DATA(header), fds, (size_t)count * sizeof(int));
-	sendmsg(fd, &message, MSG_DONTWAIT);
+	sendmsg(fd, &message, MSG_DONTWAIT | (below(4) == 0 ? MSG_OOB : 0));
 }
 
 static void receive_descriptors(int fd)
@@ -299,7 +355,10 @@ static void child(int operations);
 
 static void one_operation(void)
 {
-	switch (below(10)) {
+	switch (below(11)) {
+	case 10:
+		set_modes();
+		break;
 	case 0:
 	case 1:
 		make_something();
@@ -382,6 +441,8 @@ int main(int argc, char **argv)
 
 	tap_begin(argv);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGIO, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
 	next = dup(0);
 	close(next);
 	for (int round = 0; round < 4; round++) {
@@ -398,5 +459,7 @@ int main(int argc, char **argv)
 	   "no memory is left (%ld, %ld, %ld, %ld)", free_frames[0], free_frames[1], free_frames[2],
 	   free_frames[3]);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGIO, SIG_DFL);
+	signal(SIGUSR1, SIG_DFL);
 	return done();
 }
