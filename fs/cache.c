@@ -13,6 +13,7 @@
  */
 #include "fs/cache.h"
 #include "fs/inode.h"
+#include "fs/mount.h"
 #include "kernel/clock.h"
 #include "kernel/string.h"
 #include "mm/frame.h"
@@ -178,14 +179,17 @@ static void note_checked(struct inode *inode, uint64_t checked_ns)
 static void forget(struct inode *inode, struct version *version)
 {
 	struct name_list freed = TAILQ_HEAD_INITIALIZER(freed);
+	struct mount_list gone = TAILQ_HEAD_INITIALIZER(gone);
 
 	mutex_lock(&root_lock);
 	if (inode->origin != NULL && inode->version == version) {
 		struct name *name;
 		while ((name = TAILQ_FIRST(&inode->names)) != NULL)
 			name_remove(name, NULL, &freed);
+		mounts_uncover(inode, &gone);
 	}
 	mutex_unlock(&root_lock);
+	mounts_put(&gone);
 	names_put(&freed);
 }
 

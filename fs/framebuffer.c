@@ -14,6 +14,7 @@
 #include <linux/kdev_t.h>
 #include <linux/major.h>
 #include <linux/mman.h>
+#include <linux/stat.h>
 
 static int device_page(struct object *object, uint64_t index, paddr_t *out)
 {
@@ -218,7 +219,13 @@ static int open_framebuffer(struct file *file)
 
 const struct device *framebuffer_device(void)
 {
-	static const struct device device = { "fb0", MKDEV(FB_MAJOR, 0), open_framebuffer };
+	/* What is on the screen is not for everybody. */
+	static const struct device device = {
+		.name = "fb0",
+		.number = MKDEV(FB_MAJOR, 0),
+		.open = open_framebuffer,
+		.permissions = S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP,
+	};
 
 	return framebuffer_present() ? &device : NULL;
 }

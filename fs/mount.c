@@ -393,6 +393,18 @@ void mount_detach(struct mount *mount, struct mount_list *gone)
 	}
 }
 
+void mounts_uncover(struct inode *inode, struct mount_list *gone)
+{
+	struct mount *mount;
+
+	while ((mount = LIST_FIRST(&inode->covers)) != NULL) {
+		struct mount_list some = TAILQ_HEAD_INITIALIZER(some);
+
+		mount_detach(mount, &some);
+		TAILQ_CONCAT(gone, &some, link);
+	}
+}
+
 void mounts_put(struct mount_list *gone)
 {
 	struct mount *mount;

@@ -139,6 +139,8 @@ void mount_take(struct mount *mount, struct location *covered);
 /* Takes it out with all that is mounted in it; to be put with mounts_put(). */
 TAILQ_HEAD(mount_list, mount);
 void mount_detach(struct mount *mount, struct mount_list *gone);
+/* The same of all that is on an inode which has lost its names: nobody would come to it any more. */
+void mounts_uncover(struct inode *inode, struct mount_list *gone);
 void mounts_put(struct mount_list *gone); /* no lock */
 /* True if somebody uses it; the caller and the tree have a reference each, and the caller one to its root. */
 bool mount_is_busy(const struct mount *mount);

@@ -57,7 +57,8 @@ int names_enter(int dirfd, char *path, struct inode *inode, const struct mount *
 		mutex_lock(&root_lock);
 		/* The last name may have gone since the inode was found: it does not come back. */
 		int denied = mount_has(place.mount, MS_RDONLY) ? -EROFS : dir_may_make(place.dir);
-		if (!new && (from != place.mount || place.dir->filesystem != inode->filesystem))
+		if (denied != -EROFS && !new &&
+		    (from != place.mount || place.dir->filesystem != inode->filesystem))
 			denied = -EXDEV;
 		if (denied == 0 && !new)
 			denied = inode_may_link(inode);

@@ -482,6 +482,7 @@ void synthetic_add_number(uint32_t parent, uint32_t number)
 void synthetic_remove_number(uint32_t parent, uint32_t number)
 {
 	struct name_list freed = TAILQ_HEAD_INITIALIZER(freed);
+	struct mount_list gone = TAILQ_HEAD_INITIALIZER(gone);
 	char text[NUMBER_DIGITS];
 	struct inode *dir;
 	struct name *name;
@@ -494,7 +495,10 @@ void synthetic_remove_number(uint32_t parent, uint32_t number)
 		inode_purge(name->inode, &freed);
 		name_remove(name, NULL, &freed);
 	}
+	TAILQ_FOREACH (name, &freed, in_order)
+		mounts_uncover(name->inode, &gone);
 	mutex_unlock(&root_lock);
+	mounts_put(&gone);
 	names_put(&freed);
 }
 

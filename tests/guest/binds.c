@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -365,6 +366,27 @@ static void deep(void)
 	rmdir("b/in");
 }
 
+/* What was mounted on what there is no more goes with it. */
+static void on_what_goes(void)
+{
+	char path[64];
+	pid_t child;
+
+	mount("proc", BASE "/b", "proc", 0, NULL);
+	child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	snprintf(path, sizeof(path), BASE "/b/%d/fd", child);
+	ok(mount("on", path, "tmpfs", 0, NULL) == 0,
+	   "something is mounted in a process's directory");
+	fails(umount2(BASE "/b", 0), EBUSY, "which keeps that busy");
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	ok(umount2(BASE "/b", 0) == 0, "until the process has ended");
+}
+
 static void letting_go(void)
 {
 	char bytes[8] = "";
@@ -560,6 +582,7 @@ int main(int argc, char **argv)
 	read_only_there();
 	plain_terminals();
 	deep();
+	on_what_goes();
 	letting_go();
 	programs();
 	several_places();

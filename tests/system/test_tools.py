@@ -227,5 +227,14 @@ def test_who_counts_is_not_fooled(tmp_path, text, counted):
     assert done.returncode == (0 if counted.endswith(" 0 failed") else 1)
 
 
+def test_who_runs_in_the_background_heeds_signals_all_the_same(tmp_path):
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nsh -c 'kill -QUIT $$' || echo ok 1; sh -c 'kill -HUP $$' || echo ok 2\n"
+                       "echo 1..2\n")
+    program.chmod(0o755)
+    done = run("sh", "-c", f"trap '' HUP INT QUIT; exec tests/run --guest {program}")
+    assert done.stdout.splitlines()[-1] == "2 passed, 0 failed"
+
+
 def test_no_tests_of_a_kind_is_a_failure():
     assert run("tests/run", "--host").stdout.splitlines()[-1] == "0 passed, 1 failed"

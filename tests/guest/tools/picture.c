@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -156,6 +157,7 @@ static void no_frame_is_counted(int fd)
 
 int main(int argc, char **argv)
 {
+	struct stat is;
 	char line[16];
 	int fd;
 
@@ -164,6 +166,7 @@ int main(int argc, char **argv)
 	fd = open("/dev/fb0", O_RDWR);
 	if (!ok(fd >= 0, "/dev/fb0 is opened"))
 		return done();
+	ok(fstat(fd, &is) == 0 && (is.st_mode & S_IRWXO) == 0, "and is not everybody's");
 	set_mode(fd);
 	misuse(fd);
 	no_frame_is_counted(fd);
