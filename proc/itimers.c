@@ -10,6 +10,7 @@
 #include "mm/user.h"
 #include "proc/clocks.h"
 #include "proc/process.h"
+#include "proc/signal.h"
 #include <asm/signal.h>
 #include <linux/time.h>
 
@@ -56,7 +57,7 @@ void timers_exec(struct process *process)
 
 void timers_signal_taken(siginfo_t *info)
 {
-	if (info->si_code == SI_TIMER)
+	if (signal_is_of_timer(info))
 		posix_timer_taken(info);
 	else if (info->si_signo == SIGALRM)
 		alarm_take(&current_process()->timers.real);

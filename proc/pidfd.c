@@ -133,7 +133,7 @@ SYSCALL4(pidfd_send_signal, int, fd, int, signal, vaddr_t, from, uint32_t, flags
 		error = get_user(&info, from) != 0 ? -EFAULT : 0;
 		if (error == 0 && info.si_signo != signal)
 			error = -EINVAL;
-		else if (error == 0 && !signal_may_claim(&info, process->pid))
+		else if (error == 0 && !signal_accept(&info, process->pid))
 			error = -EPERM;
 	}
 	if (error == 0 && (signal < 0 || signal > NSIG_KERNEL))

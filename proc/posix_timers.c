@@ -45,6 +45,7 @@ static void notify(const struct posix_timer *timer)
 	info.si_signo = timer->signal;
 	info.si_code = SI_TIMER;
 	info.si_tid = timer->id;
+	info.si_sys_private = 1; /* signal_is_of_timer() */
 	info.si_value = timer->value;
 	if (timer->notify & SIGEV_THREAD_ID)
 		(void)signal_post_tid(timer->process, timer->tid, &info);
@@ -119,6 +120,7 @@ void posix_timer_taken(siginfo_t *info)
 	struct posix_timer *timer;
 	uint64_t count;
 
+	info->si_sys_private = 0; /* for us */
 	mutex_lock(&timers->lock);
 	timer = find(info->si_tid);
 	if (timer) {

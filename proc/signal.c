@@ -38,8 +38,7 @@ struct signal_action signal_action(struct process *process, int signal)
 
 bool signal_spares(const struct process *process, vaddr_t handler, const siginfo_t *info)
 {
-	bool sent =
-		info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL;
+	bool sent = info->si_code <= 0 && !signal_is_of_timer(info);
 
 	return process == first_process && handler == (vaddr_t)SIG_DFL && sent &&
 	       (uint32_t)info->si_pid != process->pid;
@@ -92,10 +91,10 @@ static int enqueue(const struct process *process, struct pending_signals *pendin
 	struct queued_signal *queued = NULL;
 
 	/* A timer has one at most, which is not to be mistaken for another's, and counts as a timer. */
-	if (signal < SIGRTMIN && (pending->set & SIGNAL_BIT(signal)) && info->si_code != SI_TIMER)
+	if (signal < SIGRTMIN && (pending->set & SIGNAL_BIT(signal)) && !signal_is_of_timer(info))
 		return 0;
 	/* The limit is one word, and whoever changes it now may as well have been too late. */
-	if (signal < SIGRTMIN || info->si_code == SI_TIMER ||
+	if (signal < SIGRTMIN || signal_is_of_timer(info) ||
 	    user_signals(process->user) < process->limits.limit[RLIMIT_SIGPENDING].rlim_cur)
 		queued = allocate(pending);
 	if (!queued && must_queue(info))
@@ -138,7 +137,7 @@ static bool holds_timer(const struct pending_signals *pending, int id)
 	const struct queued_signal *queued;
 
 	TAILQ_FOREACH (queued, &pending->queue, link) {
-		if (queued->info.si_code == SI_TIMER && queued->info.si_tid == id)
+		if (signal_is_of_timer(&queued->info) && queued->info.si_tid == id)
 			return true;
 	}
 	return false;

@@ -47,8 +47,16 @@ void signal_announce(void);
 
 /* What kill(2) (SI_USER) and its like (code) say of the caller. */
 void signal_from_caller(siginfo_t *info, int signal, int code);
-/* Nobody may pretend to be the kernel, or kill(2), to another. */
-bool signal_may_claim(const siginfo_t *info, uint32_t pid);
+/*
+ * A program's own words for a signal to `pid`, which it has to have the right to send. False: nobody may pretend to be
+ * the kernel, or kill(2), to another. Whatever they say, it is no timer's.
+ */
+bool signal_accept(siginfo_t *info, uint32_t pid);
+/* True of what a timer of timer_create(2) has sent: there is one for each at most. */
+static inline bool signal_is_of_timer(const siginfo_t *info)
+{
+	return info->si_code == SI_TIMER && info->si_sys_private != 0;
+}
 
 /* What is to be done about a signal. Takes the signal and handlers locks. */
 struct signal_action signal_action(struct process *process, int signal);

@@ -324,8 +324,10 @@ SYSCALL2(kill, int, pid, int, signal)
 	return result;
 }
 
-bool signal_may_claim(const siginfo_t *info, uint32_t pid)
+bool signal_accept(siginfo_t *info, uint32_t pid)
 {
+	if (info->si_code == SI_TIMER)
+		info->si_sys_private = 0;
 	return (info->si_code < 0 && info->si_code != SI_TKILL) || pid == current_process()->pid;
 }
 
@@ -398,7 +400,7 @@ SYSCALL3(rt_sigqueueinfo, int, pid, int, signal, vaddr_t, from)
 	if (get_user(&info, from) != 0)
 		return -EFAULT;
 	info.si_signo = signal;
-	return signal_may_claim(&info, (uint32_t)pid) ? signal_process(pid, &info) : -EPERM;
+	return signal_accept(&info, (uint32_t)pid) ? signal_process(pid, &info) : -EPERM;
 }
 
 SYSCALL4(rt_tgsigqueueinfo, int, pid, int, tid, int, signal, vaddr_t, from)
@@ -410,5 +412,5 @@ SYSCALL4(rt_tgsigqueueinfo, int, pid, int, tid, int, signal, vaddr_t, from)
 	info.si_signo = signal;
 	if (pid <= 0 || tid <= 0)
 		return -EINVAL;
-	return signal_may_claim(&info, (uint32_t)pid) ? signal_thread(pid, tid, &info) : -EPERM;
+	return signal_accept(&info, (uint32_t)pid) ? signal_thread(pid, tid, &info) : -EPERM;
 }

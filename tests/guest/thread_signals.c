@@ -360,6 +360,33 @@ static int queue_child(void)
 	return taken == queued || (queued == 0 && taken == 1) ? 0 : 4;
 }
 
+/* Who says that he is a timer is none: he has no more room than others, and a standard signal is there once. */
+static int false_timer(void)
+{
+	struct rlimit limit = { 4, 4 };
+	siginfo_t info;
+	sigset_t set;
+	int queued = 0;
+	struct timespec none = { 0, 0 };
+
+	block(SIGRTMIN + 1, true);
+	block(SIGUSR1, true);
+	memset(&info, 0, sizeof(info));
+	info.si_code = SI_TIMER;
+	((int *)&info)[8] = 1; /* Linux's si_sys_private */
+	for (int i = 0; i < 2; i++)
+		want(syscall(SYS_rt_sigqueueinfo, getpid(), SIGUSR1, &info) == 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	want(sigtimedwait(&set, NULL, &none) == SIGUSR1);
+	want(sigtimedwait(&set, NULL, &none) == -1 && errno == EAGAIN);
+	want(setrlimit(RLIMIT_SIGPENDING, &limit) == 0);
+	while (queued < 20 && syscall(SYS_rt_sigqueueinfo, getpid(), SIGRTMIN + 1, &info) == 0)
+		queued++;
+	want(queued <= 4 && errno == EAGAIN);
+	return 0;
+}
+
 /* Fills what a user may have queued, and stays until it is ended. */
 static void fill_queue(uid_t user, int out)
 {
@@ -432,6 +459,7 @@ static void test_queue(void)
 	if (child == 0)
 		_exit(queue_child());
 	ok(waitpid(child, &status, 0) == child && status == 0, "RLIMIT_SIGPENDING");
+	ok(in_child(false_timer) == 0, "which nobody is above who only says that he is a timer");
 }
 
 /* --- signalfd ------------------------------------------------------------------------------------------------------ */
