@@ -446,7 +446,11 @@ static void start(unsigned slot, uint64_t seed)
 	slots[slot].pid = fork();
 	if (slots[slot].pid == 0)
 		worker(slot, seed);
-	started++;
+	/* What the others do may leave no memory for one more: the next look tries again. */
+	if (slots[slot].pid < 0)
+		slots[slot].pid = 0;
+	else
+		started++;
 }
 
 /* The dead are buried, whoever they were; whose worker it was starts a new one. */
