@@ -109,9 +109,10 @@ ci: test
 bench: $(B)/hawser $(B)/root.made
 	$(Q)tests/bench/bench
 
+check_includes = -Inet/lwip-port -isystem $(LWIP_DIR)/src/include -isystem $(LZ4_DIR)/lib
+
 check: $(B)/hawser
-	$(Q)CFLAGS_KERNEL='$(CFLAGS_KERNEL) -Inet/lwip-port -isystem $(LWIP_DIR)/src/include \
-		-isystem $(LZ4_DIR)/lib' tools/check
+	$(Q)CFLAGS_KERNEL='$(CFLAGS_KERNEL) $(check_includes)' tools/check
 
 clean:
 	$(Q)rm -rf $(B)

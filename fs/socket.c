@@ -544,7 +544,7 @@ SYSCALL5(getsockopt, int, fd, int, level, int, option, vaddr_t, user_value, vadd
 	uint8_t value[ADDRESS_MAX] = { 0 };
 	struct socket *socket;
 	struct file *file;
-	size_t size;
+	size_t size = 0;
 	int length = 0, error = socket_get(fd, &file, &socket);
 
 	if (error != 0)

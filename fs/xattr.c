@@ -142,12 +142,13 @@ static size_t collect(const struct inode *inode, char *out)
 
 static int64_t list(int error, const struct location *at, vaddr_t to, size_t size)
 {
-	const struct inode *inode = at->inode;
+	const struct inode *inode;
 	size_t length = 0;
 	char *copy = NULL;
 
 	if (error != 0)
 		return error;
+	inode = at->inode;
 	size = MIN(size, (size_t)XATTR_LIST_MAX);
 	if (size > 0) {
 		copy = kalloc(size);

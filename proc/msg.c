@@ -74,11 +74,11 @@ static void take_out(struct queue *queue, struct message *message)
 /* Table locked. */
 static void drop(struct queue *queue)
 {
-	struct message *message;
+	struct message *message, *next;
 
 	if (--queue->refs > 0)
 		return;
-	while ((message = TAILQ_FIRST(&queue->messages))) {
+	TAILQ_FOREACH_SAFE (message, &queue->messages, link, next) {
 		take_out(queue, message);
 		kfree(message);
 	}

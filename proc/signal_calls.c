@@ -50,7 +50,7 @@ static void ignore(struct process *self, int signal, const struct signal_action 
 SYSCALL4(rt_sigaction, int, signal, vaddr_t, new, vaddr_t, old, size_t, set_size)
 {
 	struct process *self = current_process();
-	struct signal_action to, before, *keep = old != 0 ? &before : NULL;
+	struct signal_action to, before = { 0 }, *keep = old != 0 ? &before : NULL;
 
 	if (set_size != sizeof(uint64_t) || signal < 1 || signal > NSIG_KERNEL)
 		return -EINVAL;
