@@ -97,7 +97,11 @@ vaddr_t kstack_alloc(void)
 	if (!base)
 		return 0;
 	for (unsigned i = 0; i < STACK_PAGES; i++) {
-		struct frame *frame = frame_alloc(FRAME_STACK, 0, 0);
+		/*
+		 * Zeroed for QEMU's sake: where firmware has once run code in the page, it would look for
+		 * that at each write, a hundred times slower, until all of the page has been written.
+		 */
+		struct frame *frame = frame_alloc(FRAME_STACK, 0, FRAME_ZERO);
 		if (frame && kernel_map_page(base + i * PAGE_SIZE, frame_paddr(frame),
 					     KERNEL_MAP_WRITE) == 0)
 			continue;
