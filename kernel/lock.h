@@ -43,6 +43,7 @@ enum lock_rank {
 	RANK_TIMER,
 	RANK_IRQ, /* who handles which interrupt */
 	RANK_RUNQUEUE,
+	RANK_REAPER,
 	RANK_SLAB,
 	RANK_FRAMES,
 	RANK_RANDOM,

@@ -25,13 +25,14 @@
  * on_cpu says so until the next thread, already on its own stack, clears it in finish_switch().
  *
  * The end. A thread cannot free the stack it stands on. The thread after it puts it on the list of
- * the dead, and the reaper, a thread that holds no lock of anybody's, calls its `release`.
+ * the dead (kernel/reaper.c).
  */
 #include "kernel/sched.h"
 #include "kernel/clock.h"
 #include "kernel/panic.h"
 #include "kernel/park.h"
 #include "kernel/ready.h"
+#include "kernel/reaper.h"
 #include "kernel/string.h"
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/stack_guard.h"
@@ -53,15 +54,12 @@ _Static_assert(offsetof(struct thread, stack_top) == 8, "kernel/x86_64/switch.S 
 static struct runqueue {
 	struct spinlock lock;
 	struct ready ready;        /* lock */
-	struct thread_list dead;   /* lock: exited, their stacks not in use; by run_link */
-	uint32_t threads;          /* lock: started and not yet released */
-	uint64_t exited, released; /* lock: how many so far, in order */
+	uint64_t started;          /* lock: threads so far */
 	uint32_t running, blocked; /* lock: on CPUs, but for idle threads; asleep in that state */
 	struct load load;          /* lock */
 	_Atomic uint64_t switches, idle_ns;
 } runqueue = {
 	.lock = SPINLOCK_INIT("runqueue", RANK_RUNQUEUE),
-	.dead = TAILQ_HEAD_INITIALIZER(runqueue.dead),
 };
 
 /* What a CPU needs for its own scheduling; that CPU with interrupts off. */
@@ -77,10 +75,6 @@ static struct local {
 } locals[CPU_MAX];
 
 static struct thread boot_idle;
-static struct thread reaper;
-static GUARDED_STACK(reaper_stack, KSTACK_SIZE);
-static struct waitq reaper_work = WAITQ_INIT(reaper_work, "reaper");
-static struct waitq reaper_done = WAITQ_INIT(reaper_done, "reaped");
 
 static void (*switch_space_hook)(struct thread *prev, struct thread *next);
 static void (*tick_hook)(struct thread *thread);
@@ -110,10 +104,11 @@ void sched_get_stats(struct sched_stats *out)
 {
 	*out = (struct sched_stats){ .switches = runqueue.switches };
 	sched_charge();
+	uint64_t released = reaper_released();
 	spin_lock(&runqueue.lock);
 	load_fold(&runqueue.load, clock_ns());
 	memcpy(out->load, runqueue.load.averages, sizeof(out->load));
-	out->threads = runqueue.threads;
+	out->threads = (uint32_t)(runqueue.started - released);
 	out->runnable = runqueue.ready.count + runqueue.running;
 	out->blocked = runqueue.blocked;
 	spin_unlock(&runqueue.lock);
@@ -416,11 +411,7 @@ static void finish_switch(void)
 		return;
 	}
 	previous->on_cpu = false;
-	spin_lock(&runqueue.lock);
-	TAILQ_INSERT_TAIL(&runqueue.dead, previous, run_link);
-	runqueue.exited++;
-	spin_unlock(&runqueue.lock);
-	waitq_wake_one(&reaper_work);
+	reaper_take(previous);
 }
 
 /*
@@ -604,7 +595,7 @@ void thread_start(struct thread *thread)
 	irq_push_off();
 	spin_lock(&runqueue.lock);
 	assert(thread->state == THREAD_NEW);
-	runqueue.threads++;
+	runqueue.started++;
 	enqueue(thread, false);
 	if (unlikely(thread->level > current->level))
 		this_cpu()->need_resched = true;
@@ -626,49 +617,6 @@ void thread_exit(void)
 	panic("the dead thread %s has run", self->name);
 }
 
-/* --- the reaper ------------------------------------------------------------------------------------------ */
-
-static struct thread *take_dead(void)
-{
-	spin_lock(&runqueue.lock);
-	struct thread *thread = TAILQ_FIRST(&runqueue.dead);
-	if (thread != NULL)
-		TAILQ_REMOVE(&runqueue.dead, thread, run_link);
-	spin_unlock(&runqueue.lock);
-	return thread;
-}
-
-static void reap(void *arg)
-{
-	for (;;) {
-		struct thread *thread = NULL;
-		wait_event(&reaper_work, (thread = take_dead()) != NULL);
-		if (thread->release != NULL)
-			thread->release(thread);
-		spin_lock(&runqueue.lock);
-		runqueue.released++;
-		runqueue.threads--;
-		spin_unlock(&runqueue.lock);
-		waitq_wake_all(&reaper_done);
-	}
-}
-
-static bool released_all(uint64_t exited)
-{
-	spin_lock(&runqueue.lock);
-	bool all = runqueue.released >= exited;
-	spin_unlock(&runqueue.lock);
-	return all;
-}
-
-void sched_reap(void)
-{
-	spin_lock(&runqueue.lock);
-	uint64_t exited = runqueue.exited;
-	spin_unlock(&runqueue.lock);
-	wait_event(&reaper_done, released_all(exited));
-}
-
 /* --- the beginning, and idling --------------------------------------------------------------------------- */
 
 void sched_init(void)
@@ -688,9 +636,7 @@ void sched_init(void)
 	local()->slice_at_ns = NO_DEADLINE;
 	timer_init(&local()->slice, slice_over);
 	timer_init(&local()->tick, tick);
-
-	thread_init(&reaper, "reaper", (vaddr_t)reaper_stack.stack, reap, NULL, NULL);
-	thread_start(&reaper);
+	reaper_init();
 }
 
 void sched_idle(void)
