@@ -106,6 +106,17 @@ bool ipc_may(const struct ipc_object *object, uint32_t wanted)
 	return (wanted & ~granted) == 0 || capable(CAP_IPC_OWNER);
 }
 
+int64_t ipc_stat(const struct ipc_table *table, int id, bool by_number, bool any,
+		 struct ipc_object **found)
+{
+	*found = by_number ? ipc_find(table, id) : ipc_nth(table, (uint32_t)id);
+	if (!*found)
+		return -EINVAL;
+	if (!any && !ipc_may(*found, 0444))
+		return -EACCES;
+	return by_number ? 0 : (*found)->id;
+}
+
 bool ipc_owns(const struct ipc_object *object)
 {
 	uint32_t euid = current_cred()->euid;

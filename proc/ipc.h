@@ -37,6 +37,12 @@ struct ipc_object *ipc_find(const struct ipc_table *table, int id);
 /* As the *ctl calls' …_STAT have it: the n-th, from 0; NULL. */
 struct ipc_object *ipc_nth(const struct ipc_table *table, uint32_t n);
 /*
+ * Whom a *ctl call asks about: by number (…_STAT of IPC), or else the `id`-th, and if `any`, whatever his rights.
+ * What the call then returns: 0, or the number. -EINVAL, -EACCES.
+ */
+int64_t ipc_stat(const struct ipc_table *table, int id, bool by_number, bool any,
+		 struct ipc_object **found);
+/*
  * What a *get call's key and flags mean: `*found`, or NULL if one is to be made. -EEXIST, -ENOENT, -EACCES,
  * -ENOSPC.
  */

@@ -312,14 +312,12 @@ static int64_t tell(int id, int command, vaddr_t to)
 {
 	struct ipc_object *object;
 	struct msqid64_ds out;
-	int64_t result = -EINVAL;
+	int64_t result;
 
 	memset(&out, 0, sizeof(out));
 	mutex_lock(&queues.lock);
-	object = command == IPC_STAT ? ipc_find(&queues, id) : ipc_nth(&queues, (uint32_t)id);
-	if (object && command != MSG_STAT_ANY && !ipc_may(object, 0444)) {
-		result = -EACCES;
-	} else if (object) {
+	result = ipc_stat(&queues, id, command == IPC_STAT, command == MSG_STAT_ANY, &object);
+	if (result >= 0) {
 		const struct queue *queue = container_of(object, struct queue, ipc);
 
 		out.msg_perm = ipc_describe(object);
@@ -331,7 +329,6 @@ static int64_t tell(int id, int command, vaddr_t to)
 		out.msg_qbytes = queue->bytes_max;
 		out.msg_lspid = (int)queue->last_sender;
 		out.msg_lrpid = (int)queue->last_receiver;
-		result = command == IPC_STAT ? 0 : object->id;
 	}
 	mutex_unlock(&queues.lock);
 	return result >= 0 && put_user(to, out) != 0 ? -EFAULT : result;

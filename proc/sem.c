@@ -415,21 +415,18 @@ static int64_t tell(int id, int command, vaddr_t to)
 {
 	struct ipc_object *object;
 	struct semid64_ds out;
-	int64_t result = -EINVAL;
+	int64_t result;
 
 	memset(&out, 0, sizeof(out));
 	mutex_lock(&sets.lock);
-	object = command == IPC_STAT ? ipc_find(&sets, id) : ipc_nth(&sets, (uint32_t)id);
-	if (object && command != SEM_STAT_ANY && !ipc_may(object, 0444)) {
-		result = -EACCES;
-	} else if (object) {
+	result = ipc_stat(&sets, id, command == IPC_STAT, command == SEM_STAT_ANY, &object);
+	if (result >= 0) {
 		const struct sem_set *set = container_of(object, struct sem_set, ipc);
 
 		out.sem_perm = ipc_describe(object);
 		out.sem_otime = (int64_t)set->used_s;
 		out.sem_ctime = (int64_t)object->changed_s;
 		out.sem_nsems = set->count;
-		result = command == IPC_STAT ? 0 : object->id;
 	}
 	mutex_unlock(&sets.lock);
 	return result >= 0 && put_user(to, out) != 0 ? -EFAULT : result;

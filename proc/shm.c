@@ -382,18 +382,12 @@ static int64_t tell(int id, int command, vaddr_t to)
 {
 	struct ipc_object *object;
 	struct shmid64_ds out;
-	int64_t result = -EINVAL;
+	int64_t result;
 
 	mutex_lock(&segments.lock);
-	object = command == IPC_STAT ? ipc_find(&segments, id)
-		 : id < 0            ? NULL
-				     : ipc_nth(&segments, (uint32_t)id);
-	if (object && command != SHM_STAT_ANY && !ipc_may(object, 0444)) {
-		result = -EACCES;
-	} else if (object) {
+	result = ipc_stat(&segments, id, command == IPC_STAT, command == SHM_STAT_ANY, &object);
+	if (result >= 0)
 		out = describe(segment_of(object));
-		result = command == IPC_STAT ? 0 : object->id;
-	}
 	mutex_unlock(&segments.lock);
 	return result >= 0 && put_user(to, out) != 0 ? -EFAULT : result;
 }
