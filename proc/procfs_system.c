@@ -273,7 +273,8 @@ static int generate_cmdline(struct text *text, uint32_t number)
 
 static int generate_filesystems(struct text *text, uint32_t number)
 {
-	text_printf(text, "nodev\ttftp\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\n");
+	text_printf(text,
+		    "nodev\ttftp\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\n");
 	return 0;
 }
 

@@ -65,7 +65,10 @@ static void the_machine(void)
 	uname(&name);
 	snprintf(line, sizeof(line), "Linux version %s", name.release);
 	ok(begins("/proc/version", line), "version is what uname(2) says");
-	ok(has("/proc/filesystems", "nodev\ttmpfs\n") && has("/proc/filesystems", "nodev\tproc\n"),
+	ok(has("/proc/filesystems", "nodev\ttmpfs\n") &&
+		   has("/proc/filesystems", "nodev\tproc\n") &&
+		   has("/proc/filesystems", "nodev\tdevtmpfs\n") &&
+		   has("/proc/filesystems", "nodev\tdevpts\n"),
 	   "filesystems");
 	ok(begins("/proc/stat", "cpu  ") && has("/proc/stat", "\nbtime "), "stat");
 	ok(strtod(contents("/proc/uptime"), NULL) > 0, "uptime");
