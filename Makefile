@@ -456,7 +456,7 @@ MUSL_CC      ?= musl-gcc
 GUEST_CC     ?= $(CC)
 CFLAGS_GUEST := -std=gnu11 -O2 -static -Wall -Wextra -Werror
 uapi_after   := -idirafter /usr/include -idirafter /usr/include/$(multiarch)
-guest_glibc  := startup vdso fpu signals threads threads_exec futex futex_pi alloc_stress ptys
+guest_glibc  := startup vdso fpu signals signal_frames threads threads_exec futex futex_pi alloc_stress ptys
 guest_jemalloc := alloc_stress
 guest_tests  := $(patsubst tests/guest/%.c,%,$(sort $(wildcard tests/guest/*.c))) $(guest_glibc:=-glibc) \
                 $(guest_jemalloc:=-jemalloc)
