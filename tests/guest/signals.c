@@ -11,7 +11,6 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
